@@ -136,12 +136,12 @@ def unlike(case: Case, direct: Direct) -> list[str]:
     if front is None or behind is None:
         return []
     found = []
-    for host, hooks, direction in ((front, SENDING, "egress"), (behind, RECEIVING, "ingress")):
+    for host in (front, behind):
         known = host.snapshot.hooks if host.snapshot else None
         links = (host.snapshot.links if host.snapshot else None) or ()
-        if droppers(host, hooks, case.family) != []:
+        if droppers(host, (*SENDING, *RECEIVING), case.family) != []:
             found.append(f"{host.name}'s firewall")
-        if known is None or known.tc is None or any(each.filters and each.direction == direction for each in known.tc):
+        if known is None or known.tc is None or any(each.filters for each in known.tc):
             found.append(f"{host.name}'s traffic control")
         found += [f"an XDP program on {link.name} of {host.name}" for link in links if link.xdp]
     route = front.route(direct.address)
