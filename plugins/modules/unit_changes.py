@@ -73,6 +73,10 @@ units:
       description: The unit.
       type: str
       returned: always
+    action:
+      description: What is to be done with it. The same unit may be there with another action, which changes other things.
+      type: str
+      returned: always
     also:
       description:
         - Each C(kind) of what would change, the C(count), and the first C(names).
@@ -83,6 +87,7 @@ units:
       returned: always
   sample:
     - name: nginx.service
+      action: restarted
       also:
         - kind: file
           count: 1
@@ -120,7 +125,7 @@ def main() -> None:
         return code, output, error
 
     try:
-        units = [{"name": unit["name"], "also": also(unit["name"], unit["action"], run)} for unit in module.params["units"]]
+        units = [{**unit, "also": also(unit["name"], unit["action"], run)} for unit in module.params["units"]]
     except ObserveError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, units=units)

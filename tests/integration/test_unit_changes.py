@@ -81,11 +81,16 @@ def test_a_restart_that_changes_nothing_else_says_so(fleet: SystemdFleet) -> Non
     assert also(fleet) == {}
 
 
-def test_what_a_restart_also_changes_is_told_and_does_change(fleet: SystemdFleet) -> None:
+@pytest.mark.parametrize("noticed", [False, True])
+def test_what_a_restart_also_changes_is_told_and_does_change(fleet: SystemdFleet, noticed: bool) -> None:
+    """`noticed`: systemd has looked for new directories since, as it does whenever it loads any other unit, such as that of a login."""
     serving(fleet)
     fleet.run(HOST, ["systemctl", "start", "worker"])
     fleet.write(HOST, "/etc/orders.env", "LEVEL=2\n")
     fleet.run(HOST, ["sh", "-c", f"mkdir {UNITS}/orders.service.d; printf '[Service]\\nNice=5\\n' > {UNITS}/orders.service.d/nice.conf"])
+    if noticed:
+        fleet.run(HOST, ["systemd-run", "--quiet", "--wait", "true"])
+        assert "yes" in fleet.run(HOST, ["systemctl", "show", "--property=NeedDaemonReload", "orders"]).stdout
     with fleet.hold("web1", ADDRESS, PORT, 2):
         told, before = also(fleet), seen(fleet)
         assert set(told) == {"unread", "file", "unit", "connections"}, told
@@ -94,6 +99,14 @@ def test_what_a_restart_also_changes_is_told_and_does_change(fleet: SystemdFleet
         fleet.run(HOST, ["sh", "-ec", f"systemctl restart orders; {LISTENS}"])
         after = seen(fleet)
     assert [name for name in before if before[name] == after[name]] == []
+
+
+def test_a_file_that_came_with_the_time_it_was_made_is_told(fleet: SystemdFleet) -> None:
+    """As from a package: it is older than the start of the service."""
+    serving(fleet)
+    fleet.write(HOST, "/etc/orders.env.new", "LEVEL=3\n")
+    fleet.run(HOST, ["sh", "-ec", "touch -d 2020-01-01 /etc/orders.env.new; mv /etc/orders.env.new /etc/orders.env"])
+    assert also(fleet) == {"file": ["/etc/orders.env"]}
 
 
 def test_a_start_that_stops_another_unit_is_disruptive(fleet: SystemdFleet) -> None:

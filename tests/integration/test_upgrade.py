@@ -40,7 +40,12 @@ def test_a_report_directory_is_used_on(fleet: Fleet) -> None:
 
 
 def test_a_baseline_is_compared_with(fleet: Fleet) -> None:
-    shutil.copytree(RECORDED / "baseline", fleet.directory / "handshake-baseline")
+    baseline = fleet.directory / "handshake-baseline"
+    shutil.copytree(RECORDED / "baseline", baseline)
+    # The listener is a process of the interpreter that runs the tests, which has another name where they are started in another way.
+    host = (baseline / "db1.yml").read_text()
+    assert "process: python\n" in host
+    (baseline / "db1.yml").write_text(host.replace("process: python\n", f"process: {Path(fleet.python).name}\n"))
     fleet.sysctl("db1", "net.ipv4.tcp_syncookies", 0)
     try:
         fleet.playbook("threeway.handshake.drift", "-e", FLOWS, check=False)
@@ -61,13 +66,14 @@ def test_a_history_is_read_and_goes_on(fleet: Fleet) -> None:
         connection.executescript((RECORDED / "history.sql").read_text())
     connection.close()
     options = ["-e", f"diagnose_history={database}", "-e", "history_since=2026-11-01", "-e", f"history_output={found}"]
-    fleet.playbook("threeway.handshake.history", *options)
-    (before,) = json.loads(found.read_text())["flows"]
-    assert (before["status"], before["last_cause"]["code"]) == ("ok", "firewall_drop")
+    # Who asks only reads, perhaps as another user: the tables are brought up to date by the next run.
+    asked = fleet.playbook("threeway.handshake.history", *options, check=False)
+    assert asked.returncode != 0 and "the next run that is recorded brings it up to date" in asked.stdout, asked.stdout
     fleet.playbook("threeway.handshake.diagnose", "-e", FLOWS, *options)
     fleet.playbook("threeway.handshake.history", *options)
-    (after,) = json.loads(found.read_text())["flows"]
-    assert after["since"] == before["since"] and after["flaps"] == before["flaps"]
+    (flow,) = json.loads(found.read_text())["flows"]
+    assert (flow["status"], flow["last_cause"]["code"]) == ("ok", "firewall_drop")
+    assert (flow["since"], flow["flaps"], flow["runs"]) == ("2026-11-28T15:03:42Z", 2, 5), flow
 
 
 class TestGuard:

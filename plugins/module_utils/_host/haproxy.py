@@ -12,9 +12,10 @@ import struct
 import typing as t
 
 from .._wire.addresses import canonical
+from .owners import describe
 
 PROGRAM = "haproxy"
-MOST_FILES, MOST_BYTES, MOST_SOCKETS, MOST_SERVERS = 50, 1 << 20, 4, 200
+MOST_FILES, MOST_BYTES, MOST_SERVERS = 50, 1 << 20, 200
 ANSWER_SECONDS = 1.0
 _ROLES = ("FRONTEND", "BACKEND")
 
@@ -22,19 +23,30 @@ Record = t.Dict[str, t.Any]
 
 
 def read(listeners: t.Sequence[Record]) -> tuple[list[Record], list[dict[str, str]]]:
-    """The servers of each HAProxy that owns one of the listeners, and why some could not be asked; ``proxy`` is the section's name."""
+    """The servers of each HAProxy that owns one of the listeners, and why some could not be asked; ``proxy`` is the section's name.
+
+    Several may run here. ``pids`` are those of the processes with listeners that one consists of.
+    """
     pids = {process["pid"] for each in listeners for process in each["processes"] or () if process["name"] == PROGRAM}
     found: list[Record] = []
     absent: list[dict[str, str]] = []
-    asked: set[str] = set()
+    instances: dict[str, list[int]] = {}
     for pid in sorted(pids):
         try:
-            paths = [path for path in sockets_of(pid) if path not in asked][:MOST_SOCKETS]
-            asked.update(paths)
-            if paths:
-                found += servers(_ask(paths[0]))
-        except (OSError, ValueError) as error:
+            for path in sockets_of(pid)[:1]:
+                instances.setdefault(path, []).append(pid)
+        except OSError as error:
             absent.append({"what": "balancers", "why": f"{PROGRAM} (pid {pid}): {error}"})
+    for path, members in instances.items():
+        try:
+            answer, peer = _ask(path)
+            # A master opens the sockets of its workers.
+            ours = [pid for pid in members if peer in (pid, (describe(pid) or {}).get("parent"))]
+            if not ours:  # who binds a path takes it from who had it
+                raise OSError(f"{path} is that of another one (pid {peer})")
+            found += [{**each, "pids": ours} for each in servers(answer)]
+        except (OSError, ValueError) as error:
+            absent.append({"what": "balancers", "why": f"{PROGRAM} (pid {members[0]}): {error}"})
     return found[:MOST_SERVERS], absent
 
 
@@ -73,7 +85,8 @@ def in_configuration(text: str) -> list[str]:
     return found
 
 
-def _ask(path: str) -> str:
+def _ask(path: str) -> tuple[str, int]:
+    """The answer, and the process that has opened the socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(ANSWER_SECONDS)
         sock.connect(path)
@@ -88,7 +101,7 @@ def _ask(path: str) -> str:
             if not part:
                 break
             parts.append(part)
-    return b"".join(parts).decode("utf-8", "replace")
+    return b"".join(parts).decode("utf-8", "replace"), pid
 
 
 def servers(text: str) -> list[Record]:

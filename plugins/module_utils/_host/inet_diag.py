@@ -38,6 +38,8 @@ STATES = {
     LISTEN: "LISTEN",
     11: "CLOSING",
 }
+MANY_HALF_OPEN = 8
+"""Half-open connections to a port, from which on it is asked of how many addresses they are; of as many, they are no few clients'."""
 
 _REQUEST = struct.Struct("=BBBxI48x")  # struct inet_diag_req_v2: family, protocol, extensions, set of states
 ANSWER = struct.Struct("=BBxxHH16s16sI12xIIII")  # struct inet_diag_msg: family, state, ports, addresses, device, queues, uid, inode

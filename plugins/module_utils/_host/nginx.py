@@ -19,7 +19,7 @@ MOST_FILES, MOST_BYTES, MOST_SERVERS = 8, 256 * 1024, 50
 
 Record = t.Dict[str, t.Any]
 
-_LINE = re.compile(r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) \[error\] \d+#\d+: (?:\*\d+ )?")
+_LINE = re.compile(r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) \[error\] (\d{1,7})#\d+: (?:\*\d+ )?")
 _FAILED = re.compile(
     r"(?:connect\(\) failed|upstream timed out) \((\d{1,3}): ([^)]{1,80})\) while connecting to upstream,"
     r" client: ([0-9A-Fa-f:.]{2,60}),.{0,300}? upstream: \"(?:\w{1,10}://)?([0-9A-Fa-f:.\[\]]{2,60}):(\d{1,5})[/\"]"
@@ -28,7 +28,7 @@ _FAILED = re.compile(
 
 def read(listeners: t.Sequence[Record]) -> tuple[list[Record], list[dict[str, str]]]:
     """The servers to which each nginx that owns one of the listeners could not connect of late, for each client, and why some log could
-    not be read."""
+    not be read. ``pids``: the process that logged it, or those that have the log, where it has another number in its container."""
     pids = {process["pid"] for each in listeners for process in each["processes"] or () if process["name"] == PROGRAM}
     found: dict[tuple[str, int, str], Record] = {}
     absent: list[dict[str, str]] = []
@@ -36,7 +36,12 @@ def read(listeners: t.Sequence[Record]) -> tuple[list[Record], list[dict[str, st
     for pid in sorted(pids):
         try:
             for content in _logs(pid):
-                found.update(((each["address"], each["port"], each["client"]), each) for each in failures(content, since))
+                for each in failures(content, since):
+                    by = [each["by"]] if each["by"] in pids else [pid]
+                    key = each["address"], each["port"], each["client"]
+                    before = found.pop(key, each).get("pids", [])
+                    found[key] = {**each, "pids": sorted({*before, *by})}
+                    del found[key]["by"]
         except OSError as error:
             absent.append({"what": "balancers", "why": f"the logs of {PROGRAM} (pid {pid}): {error}"})
     return list(found.values())[:MOST_SERVERS], absent
@@ -75,7 +80,7 @@ def failures(content: str, since: float) -> t.Iterator[Record]:
         failed = _FAILED.match(line, stamped.end()) if stamped else None
         if stamped is None or failed is None:
             continue
-        year, month, day, hour, minute, second = map(int, stamped.groups())
+        year, month, day, hour, minute, second, by = map(int, stamped.groups())
         try:
             if time.mktime((year, month, day, hour, minute, second, 0, 0, -1)) < since:
                 continue
@@ -93,4 +98,5 @@ def failures(content: str, since: float) -> t.Iterator[Record]:
             "check": None,
             "told": failed.group(2),
             "client": canonical(failed.group(3)),
+            "by": by,
         }

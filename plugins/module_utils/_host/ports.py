@@ -10,11 +10,10 @@ import os
 import typing as t
 
 from . import sockets as _sockets
-from .inet_diag import WITHOUT_INET_DIAG
+from .inet_diag import MANY_HALF_OPEN, WITHOUT_INET_DIAG
 from .snapshot_parts import Absent, End, Order, Parts, Run
 
 MOST_LISTENERS = 200
-MANY_HALF_OPEN = 8
 
 
 def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: set[End], closing: bool) -> None:
@@ -61,7 +60,7 @@ def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: 
     snapshot.add("sockets", sockets)
     counts = snapshot.add("socket_counts", lambda: _sockets.socket_counts(ports))
     if any(states.get("SYN_RECV", 0) >= MANY_HALF_OPEN for states in (counts or {}).values()):
-        snapshot.add("half_open", lambda: _sockets.half_open(ports, MANY_HALF_OPEN))
+        snapshot.add("half_open", lambda: _sockets.half_open(ports))
     if owners and "open" in order.get("phases", ()):
         own = {each["address"] for each in snapshot.parts.get("addresses") or ()}
         away: set[End] = {(address, port) for address, port in rewritten if address and address not in own}

@@ -28,6 +28,7 @@ _SHOWN = (
     "Id,LoadState,ActiveState,MainPID,ControlGroup,NeedDaemonReload,FragmentPath,SourcePath,DropInPaths,EnvironmentFiles,ExecStart,"
     "ActiveEnterTimestampMonotonic,ExecMainStartTimestampMonotonic,Conflicts,ConsistsOf,BoundBy,RequiredBy"
 )
+_READ = "UnitsLoadTimestampMonotonic"
 _PROGRAM, _FILE = re.compile(r"path=(\S+) ;"), re.compile(r"/etc/[^\s;:,'\"=]+")
 _ENVIRONMENT = re.compile(r"(/\S+) \(ignore_errors=")
 _PART = re.compile(r"@.*|\.\w+$")
@@ -50,7 +51,7 @@ def also(unit: str, action: str, run: Run) -> list[Change]:
     stops = _active([*one(shown, "Conflicts").split()] if action == "started" and not runs else [], run)
     if action == "restarted" and runs:
         stops = _active({name for tie in ("ConsistsOf", "BoundBy", "RequiredBy") for name in one(shown, tie).split()}, run)
-    found: dict[str, t.Collection[str]] = {"unread": _unread(shown), "unit": stops}
+    found: dict[str, t.Collection[str]] = {"unread": _unread(shown, run), "unit": stops}
     if runs and action != "started":
         since, pids = _started(shown), _processes(one(shown, "ControlGroup"))
         found["file"] = [] if since is None else [path for path in _files(shown) if _changed(path, since)]
@@ -59,8 +60,9 @@ def also(unit: str, action: str, run: Run) -> list[Change]:
     return [{"kind": kind, "count": len(names), "names": sorted(names)[:MOST_NAMED]} for kind, names in sorted(found.items()) if names]
 
 
-def _show(units: t.Iterable[str], run: Run) -> list[Properties]:
-    code, output, error = run(["systemctl", "show", "--no-pager", f"--property={_SHOWN}", "--", *units])
+def _show(units: t.Iterable[str], run: Run, properties: str = _SHOWN) -> list[Properties]:
+    """Of each unit; without one, of systemd itself."""
+    code, output, error = run(["systemctl", "show", "--no-pager", f"--property={properties}", "--", *units])
     if code != 0:
         raise ObserveError(f"systemctl show failed: {error.strip()[:200] or f'exit status {code}'}")
     several: list[Properties] = []
@@ -83,8 +85,9 @@ def _own_files(shown: Properties) -> list[str]:
     return [*filter(None, (one(shown, "FragmentPath"), one(shown, "SourcePath"))), *one(shown, "DropInPaths").split()]
 
 
-def _unread(shown: Properties) -> list[str]:
-    """The unit's files where systemd says that they are others by now, and drop-ins that it does not know: it sees no new directory."""
+def _unread(shown: Properties, run: Run) -> list[str]:
+    """The unit's files where systemd says that they are others by now, and drop-ins that it does not know: it does not always see a new
+    directory. It does not say which files it means: those that are gone, or have changed since it last read files; or else any of them."""
     known, unit = _own_files(shown), one(shown, "Id")
     there = [
         f"{directory}/{unit}.d/{name}" for directory in DIRECTORIES for name in _names(f"{directory}/{unit}.d") if name.endswith(".conf")
@@ -92,7 +95,9 @@ def _unread(shown: Properties) -> list[str]:
     real = set(map(os.path.realpath, known))
     found = [path for path in there if os.path.realpath(path) not in real]
     if one(shown, "NeedDaemonReload") == "yes":
-        found += [path for path in known if os.path.exists(path)] or [unit]
+        read = _since(count(_show([], run, _READ)[0], _READ))
+        found += [path for path in known if not os.path.exists(path) or read is None or _changed(path, read)]
+        found = found or known or [unit]
     return list({os.path.realpath(path): path for path in found}.values())
 
 
@@ -104,8 +109,11 @@ def _names(directory: str) -> list[str]:
 
 
 def _started(shown: Properties) -> float | None:
-    """When it was, by the clock of files."""
-    at = count(shown, "ExecMainStartTimestampMonotonic") or count(shown, "ActiveEnterTimestampMonotonic")
+    return _since(count(shown, "ExecMainStartTimestampMonotonic") or count(shown, "ActiveEnterTimestampMonotonic"))
+
+
+def _since(at: int) -> float | None:
+    """A time of systemd's in the clock of files."""
     return time.time() - (time.clock_gettime(time.CLOCK_MONOTONIC) - at / 1e6) if at else None
 
 
@@ -134,8 +142,9 @@ def _below(path: str) -> t.Iterator[str]:
 
 
 def _changed(path: str, since: float) -> bool:
+    """By ctime: packages and copies bring files whose mtime is older than when they came. A link may have got another target."""
     try:
-        return os.path.isfile(path) and os.stat(path).st_mtime > since
+        return os.path.isfile(path) and max(os.stat(path).st_ctime, os.lstat(path).st_ctime) > since
     except OSError:
         return False
 

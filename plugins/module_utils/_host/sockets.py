@@ -20,6 +20,7 @@ from .inet_diag import (
     ALL_BUT_LISTEN,
     ANSWER,
     LISTEN,
+    MANY_HALF_OPEN,
     STATES,
     UNKNOWN,
     WHAT,
@@ -133,7 +134,7 @@ def peers(ports: t.Collection[int], most: int = 5) -> list[dict[str, t.Any]]:
 _HALF_OPEN = 1 << 3 | 1 << 12  # TCP_SYN_RECV, TCP_NEW_SYN_RECV (include/net/tcp_states.h)
 
 
-def half_open(ports: t.Collection[int], least: int = 8, most: int = 3) -> list[dict[str, t.Any]]:
+def half_open(ports: t.Collection[int], least: int = MANY_HALF_OPEN, most: int = 3) -> list[dict[str, t.Any]]:
     """Of how many addresses, and mostly of which networks (/24, /64), the half-open connections to each of `ports` are, where these are at
     least so many."""
     remotes: dict[int, dict[str, int]] = {}

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -30,7 +29,7 @@ def common(hosts: Mapping[str, Host], groups: Mapping[str, Sequence[str]]) -> di
 def _networks(host: Host) -> Sequence[str]:
     found = set()
     for entry in (host.snapshot.addresses if host.snapshot else None) or ():
-        network = ipaddress.ip_interface(f"{entry.address}/{entry.prefix}").network
+        network = entry.network
         if entry.interface != LOOPBACK and not network.is_link_local and network.num_addresses > 1:
             found.add(str(network))
     return sorted(found)[:MOST]

@@ -93,7 +93,7 @@ def _publishes(host: Host, case: Case) -> bool:
     snapshot = host.snapshot
     bridges = {link.name for link in (snapshot.links if snapshot else None) or () if link.kind == "bridge"}
     own = [entry for entry in (snapshot.addresses if snapshot else None) or () if entry.interface in bridges]
-    networks = [ipaddress.ip_interface(f"{entry.address}/{entry.prefix}").network for entry in own]
+    networks = [entry.network for entry in own]
     asked = ("syn", "out", case.address, case.port)
     verdicts = [verdict for firewalls in host.rulings.snapshots.values() for firewall in firewalls for verdict in firewall.verdicts]
     ours = [verdict for verdict in verdicts if (verdict.packet, verdict.direction, verdict.destination, verdict.port) == asked]

@@ -66,6 +66,6 @@ def believed(host: Host, route: Route) -> str | None:
     if network.num_addresses == 1:
         return None
     for entry in (host.snapshot.addresses if host.snapshot else None) or ():
-        if entry.interface == route.interface and ipaddress.ip_interface(f"{entry.address}/{entry.prefix}").network == network:
+        if entry.interface == route.interface and entry.network == network:
             return f"{route.prefix} dev {route.interface}, by its address {entry.address}/{entry.prefix}"
     return f"{route.prefix} dev {route.interface}"

@@ -14,6 +14,7 @@ from . import fit
 from .make import advice, shell
 
 _OWN_TABLE = 100  # any number that no other table has
+_OWN_BIT = "0x10000000"  # any bit of marks that nothing else uses: others' bits, as of kube-proxy or WireGuard, stay as they are
 
 
 def asymmetric_route(case: Case, finding: Finding) -> Fix | None:
@@ -48,16 +49,18 @@ def _by_the_way_in(host: str, split: SplitWays) -> Fix:
     name = split.comes_in
     marking = (
         f'table ip handshake_answers {{ chain by_way {{ type filter hook prerouting priority mangle; iifname "{name}" ct state new '
-        f'ct mark set {_OWN_TABLE}; iifname != "{name}" ct mark {_OWN_TABLE} meta mark set {_OWN_TABLE}; }}; }}'
+        f'ct mark set ct mark or {_OWN_BIT}; iifname != "{name}" ct mark and {_OWN_BIT} == {_OWN_BIT} '
+        f"meta mark set meta mark or {_OWN_BIT}; }}; }}"
     )
     return advice(
         "route",
         host,
-        f"have {host} send answers to what came in by {name} back by {name} (mark the connection, and a table of its own for that mark), "
+        f"have {host} send answers to what came in by {name} back by {name} (mark the connection by a bit of its own, and a "
+        f"table of its own for that), "
         f"or have the way behind {split.leaves} let them pass",
         [
             shell("ip", "route", "add", "default", "via", split.router, "dev", name, "table", _OWN_TABLE),
-            shell("ip", "rule", "add", "fwmark", _OWN_TABLE, "table", _OWN_TABLE),
+            shell("ip", "rule", "add", "fwmark", f"{_OWN_BIT}/{_OWN_BIT}", "table", _OWN_TABLE),
             shell("nft", marking),
         ]
         if split.router and ":" not in split.router and fit.interface(name)

@@ -12,7 +12,7 @@ from .._decide.finding import Finding
 from .._model.address_subjects import FalseNeighbour, Lone
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
-from .._model.network_records import Route
+from .._model.network_records import Address, Route
 from .._model.network_subjects import REFUSING, DeafInterface, RefusingRoute, RouterError, RouterRoute, RuleAhead, WithoutIpv6
 from .._values.nat64 import translated_from
 from . import fit
@@ -219,17 +219,15 @@ def _next_hop(case: Case, host: Host, remote: str) -> tuple[str, str, str] | Non
     for via in ways:
         for theirs in (via.snapshot.addresses if via.snapshot else None) or ():
             for ours in (host.snapshot.addresses if host.snapshot else None) or ():
-                if _on_link(ours.address, ours.prefix, theirs.address, version) and fit.interface(ours.interface):
+                if _on_link(ours, theirs.address, version) and fit.interface(ours.interface):
                     return via.name, theirs.address, ours.interface
     return None
 
 
-def _on_link(ours: str, prefix: int, theirs: str, version: int) -> bool:
-    try:
-        network, address = ipaddress.ip_interface(f"{ours}/{prefix}").network, ipaddress.ip_address(theirs)
-    except ValueError:
-        return False
-    return address.version == version and address in network and ours != theirs and not (address.is_link_local or address.is_loopback)
+def _on_link(ours: Address, theirs: str, version: int) -> bool:
+    address = ipaddress.ip_address(theirs)
+    near = address.version == version and address in ours.network and ours.address != theirs
+    return near and not (address.is_link_local or address.is_loopback)
 
 
 def _without(host: Host, route: Route, summary: str) -> Fix:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 
 from .records import Count, IpAddress, Network, Port, Prefix, RecordError
@@ -46,6 +47,11 @@ class Address:
         """RecordError for a prefix that no address of its family has."""
         if self.prefix > (128 if ":" in self.address else 32):
             raise RecordError(f"{self.address} has a prefix of {self.prefix} bits")
+
+    @property
+    def network(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+        """The one that it is in by its prefix."""
+        return ipaddress.ip_interface(f"{self.address}/{self.prefix}").network
 
 
 @dataclass(frozen=True, kw_only=True)

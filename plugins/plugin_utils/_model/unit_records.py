@@ -98,7 +98,8 @@ class BalancedServer:
 
     HAProxy: ``status`` of its "show stat"; ``check`` and ``told`` are of its last check; ``connects``: how often it has called connect() to
     serve a client (since HAProxy 1.9), checks left out. nginx, which names none: ``status`` is the number
-    of the error of the last connect(), which was for ``client``.
+    of the error of the last connect(), which was for ``client``. ``pids``: of the processes that have the balancer's listeners, as several
+    balancers may run there; none in evidence of older versions.
     """
 
     program: str
@@ -112,6 +113,7 @@ class BalancedServer:
     told: Prose | None = None
     client: IpAddress | None = None
     connects: Count | None = None
+    pids: tuple[Count, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

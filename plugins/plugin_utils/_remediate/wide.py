@@ -43,9 +43,12 @@ def answered(order: Sequence[Json], returned: Json) -> dict[str, str]:
     """What a host's answer says of each of its fixes; a host that says nothing of a unit may change anything."""
     units = returned.get("units")
     found = units if isinstance(units, list) and not returned.get("failed") else []
-    also = {str(each.get("name")): each.get("also") for each in found if isinstance(each, Mapping)}
+    also = {(str(each.get("name")), str(each.get("action"))): each.get("also") for each in found if isinstance(each, Mapping)}
     return {
-        fix["key"]: "; ".join(words for unit in fix["units"] for words in _words(unit["name"], also.get(unit["name"]))) for fix in order
+        fix["key"]: "; ".join(
+            words for unit in fix["units"] for words in _words(unit["name"], also.get((str(unit["name"]), unit["action"])))
+        )
+        for fix in order
     }
 
 

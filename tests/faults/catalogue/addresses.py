@@ -65,9 +65,18 @@ def both_answer_for_the_address(fleet: Machines) -> None:
 
 
 @fault(
-    "ip_conflict/answered", "connected", status="degraded", leg="syn", flow=ON_LAN, certainties=("likely",), slow=True, **CONFLICT, **BRIEF
+    "ip_conflict/answered",
+    "connected",
+    status="degraded",
+    leg="syn",
+    flow=ON_LAN,
+    certainties=("proven", "likely"),
+    slow=True,
+    **CONFLICT,
+    **BRIEF,
 )
 def another_machine_answers(fleet: Machines) -> None:
+    """Proven where db1 was answered when it asked who has its address; else the client has heard but one of the two."""
     twice(fleet)
     fleet.listen("db2", "::", 5432)
 

@@ -69,12 +69,15 @@ daemon off;
 pid /run/nginx.pid;
 error_log /run/nginx-error.log error;
 events { worker_connections 64; }
-stream { server { listen 10.0.2.22:5432; proxy_pass 10.0.2.21:%d; proxy_connect_timeout 1s; } }
+stream {
+    upstream orders { server 10.0.2.21:%d; %s }
+    server { listen 10.0.2.22:5432; proxy_pass orders; proxy_connect_timeout 1s; }
+}
 """
 
 
-def nginx(fleet: Machines, backend: int) -> None:
-    fleet.write("db2", "/etc/nginx.conf", NGINX % backend)
+def nginx(fleet: Machines, backend: int, more: str = "") -> None:
+    fleet.write("db2", "/etc/nginx.conf", NGINX % (backend, more))
     fleet.popen("db2", ["nginx", "-c", "/etc/nginx.conf", "-e", "/run/nginx-error.log"])
     fleet.run("db2", ["sh", "-c", "until ss -Hltn sport = :5432 | grep -q .; do sleep 0.05; done"])
 
@@ -87,6 +90,33 @@ def nginx(fleet: Machines, backend: int) -> None:
 def nginx_logs_that_nobody_is_there(fleet: Machines) -> None:
     nginx(fleet, 8080)
     fleet.listen("db1", "10.0.2.21", 5432)
+
+
+@fault(
+    "load_balancer_no_backend/nginx-next",
+    certainties=("likely",),
+    says=("db2 made connections with others than db1", "connecting to 10.0.2.21 port 8080 failed: Connection refused"),
+    slow=True,
+    **UNSERVED,
+)
+def nginx_is_served_by_another_one(fleet: Machines) -> None:
+    """That one ends the connections, as the log of nginx does not say."""
+    fleet.listen("db2", "127.0.0.1", 8081, behaviour="closing")
+    nginx(fleet, 8080, "server 127.0.0.1:8081 backup;")
+    fleet.listen("db1", "10.0.2.21", 5432)
+
+
+@fault(
+    "load_balancer_no_backend/one-of-two",
+    certainties=("likely",),
+    says=("db2 made connections with others than db1",),
+    slow=True,
+    **UNSERVED,
+)
+def the_other_server_serves(fleet: Machines) -> None:
+    """What db1 refuses are health checks."""
+    fleet.listen("db2", "127.0.0.1", 8081)
+    haproxy(fleet, CHECKED, more="    server other 127.0.0.1:8081 check\n")
 
 
 @twin("load_balancer_no_backend/nginx", flow=FRONT, slow=True)

@@ -285,6 +285,33 @@ def the_answer_leaves_by_the_other_provider(fleet: Machines) -> None:
     fleet.nft("isp2", "table ip s { chain p { type filter hook prerouting priority -300; iifname eth1 ip saddr != 10.0.3.0/24 drop; }\n}")
 
 
+KEPT = """
+table ip m {
+ chain p { type filter hook prerouting priority -160; ct state new ct mark set 0x7; }
+ chain f { type filter hook forward priority 10; ct mark and 0xff != 0x7 drop; }
+}
+"""
+
+
+@fault(
+    "asymmetric_route/marked",
+    "timeout",
+    code="asymmetric_route",
+    host="r1",
+    leg="syn_ack",
+    segment="path.return",
+    certainties=("likely",),
+    flow=PUBLISHED,
+    topology=two_ways_out,
+    slow=True,
+    **BRIEF,
+)
+def the_router_needs_marks_of_connections_for_something_else(fleet: Machines) -> None:
+    """As kube-proxy, Docker or a VPN does: what the advice marks must leave them alone."""
+    the_answer_leaves_by_the_other_provider(fleet)
+    fleet.nft("r1", KEPT)
+
+
 @twin("asymmetric_route/router", flow=PUBLISHED, topology=two_ways_out, slow=True, **BRIEF)
 def the_other_provider_does_not_mind(fleet: Machines) -> None:
     published(fleet)

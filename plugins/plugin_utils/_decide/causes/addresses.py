@@ -13,7 +13,7 @@ from ..._model.network_records import LOOPBACK, Address
 from ..._model.recording import Observation
 from ..._values.words import asking, plural
 from ..case import Case
-from ..finding import Finding
+from ..finding import Evidence, Finding
 from ..last_hop import sender_mac
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
@@ -114,6 +114,7 @@ def _own_claimed(case: Case, server: Host, mine: Address) -> Finding | None:
         f"two machines have the address {case.address}: {server.name}, to which no SYN comes, and {who}",
         (
             case.saw(server, "capture", f"{plural(claims[mac], 'claim')} that {case.address} is at {mac}"),
+            *_claims(case, case.client, case.address, server, own),
             case.saw(server, "rtnetlink addresses", f"{case.address} is on {mine.interface} of {server.name}, which has no {mac}"),
             *([case.saw(server, "rtnetlink neighbour", f"{hops[0]} is at {mac}, too: a router that answers for all?")] if hops else []),
             *case.passage(),
@@ -164,12 +165,7 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
         f"two machines have the address {address}: {owner.name}, and one with the link address {foreign}"
         + (f", to which {sender.name} sends" if foreign == used else ""),
         (
-            *(
-                case.saw(
-                    sender, "capture", f"{plural(count, 'claim')} that {address} is at {mac}" + (f" ({owner.name})" if mac in own else "")
-                )
-                for mac, count in sorted(claims.items())
-            ),
+            *_claims(case, sender, address, owner, own),
             *([case.saw(sender, "capture", f"packets from {address} come from {foreign}")] if foreign in spoke else []),
             *([case.saw(sender, "rtnetlink neighbour", f"{address} is at {used} ({entry.state})")] if entry else []),
             case.saw(owner, "rtnetlink link", f"{owner.name} has {address}, and no interface with {foreign}"),
@@ -179,6 +175,12 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
         undecided=() if both else (f"asking for {address} ({asking(address)}) would show whether two machines answer",),
         subject=ClaimedAddress(address, foreign),
     )
+
+
+def _claims(case: Case, at: Host, address: str, owner: Host, own: set[str]) -> Iterator[Evidence]:
+    """Each link address that a host was told has the address, those of its managed owner by the owner's name."""
+    for mac, count in sorted(at.claims(address).items()):
+        yield case.saw(at, "capture", f"{plural(count, 'claim')} that {address} is at {mac}" + (f" ({owner.name})" if mac in own else ""))
 
 
 def _reached(case: Case, owner: Host) -> bool:

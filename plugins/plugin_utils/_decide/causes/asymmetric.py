@@ -98,8 +98,7 @@ def _network(own: Address | None, interface: str, other: str) -> str | None:
     """The network of a host's own address on an interface, where the other address belongs to it as well."""
     if own is None or own.interface != interface:
         return None
-    network = ipaddress.ip_interface(f"{own.address}/{own.prefix}").network
-    return str(network) if ipaddress.ip_address(other) in network else None
+    return str(own.network) if ipaddress.ip_address(other) in own.network else None
 
 
 def _interfaces(case: Case, host: Host, kind: str, direction: str) -> set[str]:

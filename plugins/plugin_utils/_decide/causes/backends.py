@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ..._model.host import Host
@@ -30,20 +30,32 @@ class Tried:
     arrived: int = 0  # SYNs that the server recorded
 
 
-def said_of(front: Host, behind: Host) -> list[BalancedServer]:
+def balanced(case: Case, snapshot: Snapshot | None) -> list[BalancedServer]:
+    """What the balancer that takes the flow's connections says of the servers behind it: another one may run on the same host."""
+    if snapshot is None:
+        return []
+    takers = [each for each in snapshot.listeners or () if each.port == case.server_port and case.mismatch(each) is None]
+    processes = [process for each in takers for process in each.processes or ()]
+    pids, names = {process.pid for process in processes}, {process.name for process in processes}
+    known = [each for each in snapshot.balancers or () if each.program in SAYS]
+    return [each for each in known if not processes or (not pids.isdisjoint(each.pids) if each.pids else each.program in names)]
+
+
+def said_of(case: Case, front: Host, behind: Host) -> list[BalancedServer]:
     """What the balancer itself says of the server, under whatever names it has it."""
-    return _said_in(front.snapshot, behind)
+    return _said_in(case, front.snapshot, behind)
 
 
-def _said_in(snapshot: Snapshot | None, behind: Host) -> list[BalancedServer]:
-    known = (snapshot.balancers if snapshot else None) or ()
-    return [each for each in known if each.program in SAYS and each.address is not None and behind.owns(each.address) is True]
+def _said_in(case: Case, snapshot: Snapshot | None, behind: Host) -> list[BalancedServer]:
+    return [each for each in balanced(case, snapshot) if each.address is not None and behind.owns(each.address) is True]
 
 
-def connects(front: Host, behind: Host, port: int) -> int:
-    """How often, by its own count, the balancer called connect() for a port of the server during the attempts; 0 also if it counts none."""
+def connects(case: Case, front: Host, behind: Host) -> int:
+    """How often, by its own count, the balancer called connect() for the flow's port of the server during the attempts; 0 also if it counts
+    none."""
     before, after = (
-        sum(each.connects or 0 for each in _said_in(snapshot, behind) if each.port == port) for snapshot in (front.before, front.after)
+        sum(each.connects or 0 for each in _said_in(case, snapshot, behind) if each.port == case.port)
+        for snapshot in (front.before, front.after)
     )
     return max(after - before, 0)
 
@@ -91,6 +103,57 @@ def _between(seen: Observation, sender: Host, receiver: Host) -> bool:
     return sender.owns(seen.packet.src) is True and receiver.owns(seen.packet.dst) is True
 
 
+def took_elsewhere(case: Case, front: Host, behind: Host) -> bool | None:
+    """Whether others than the server took connections of the host in front meanwhile, any of which may have served the client: as its
+    recording has it, or its balancer, or its counters; None: nothing shows it, and the counters are not known."""
+    if any(_taken_by_others(front, behind)) or _balanced_elsewhere(case, front, behind):
+        return True
+    opened, failed = (front.delta("Tcp", name) for name in ("ActiveOpens", "AttemptFails"))
+    ours = sum(probe.connected for probe in front.probes)  # as a client of the run itself
+    return None if opened is None or failed is None else opened - failed - ours > len(_not_refused(front, behind))
+
+
+def _taken_by_others(front: Host, behind: Host) -> Iterator[bool]:
+    tried: set[tuple[str, int, str, int]] = set()
+    ours = {(probe.local_port, probe.port) for probe in front.probes}
+    for seen in front.observations or ():
+        packet, tcp = seen.packet, seen.packet.tcp
+        if tcp is None or seen.direction == "other":
+            continue
+        if tcp.is_syn and (tcp.sport, tcp.dport) not in ours and front.owns(packet.src) and behind.owns(packet.dst) is False:
+            tried.add((packet.src, tcp.sport, packet.dst, tcp.dport))
+        elif tcp.is_syn_ack and (packet.dst, tcp.dport, packet.src, tcp.sport) in tried:
+            yield True
+
+
+def _balanced_elsewhere(case: Case, front: Host, behind: Host) -> bool:
+    """Whether the balancer has other servers for the same, to which it connected, as far as it counts that."""
+    proxies = {(each.program, each.proxy) for each in said_of(case, front, behind) if each.proxy}
+
+    def others(snapshot: Snapshot | None) -> dict[tuple[str | None, str | None], BalancedServer]:
+        ours = [each for each in balanced(case, snapshot) if (each.program, each.proxy) in proxies]
+        return {(each.proxy, each.server): each for each in ours if each.address is None or behind.owns(each.address) is not True}
+
+    before = others(front.before)
+    return any(
+        each.up if each.connects is None else each.connects > (before[name].connects or 0 if name in before else 0)
+        for name, each in others(front.after).items()
+    )
+
+
+def _not_refused(front: Host, behind: Host) -> set[tuple[str, int, int]]:
+    """The connections with the server, each once, that its TCP took or left unanswered while the counters of the host in front rose."""
+    since = front.before.time if front.before else 0.0
+    found: set[tuple[str, int, int]] = set()
+    for seen in front.observations or ():
+        packet, tcp = seen.packet, seen.packet.tcp
+        if tcp and tcp.is_syn and since < seen.time <= front.counters_until and _between(seen, front, behind):
+            found.add((packet.src, tcp.sport, tcp.dport))
+        elif tcp and tcp.is_rst and _between(seen, behind, front):
+            found.discard((packet.dst, tcp.dport, tcp.sport))
+    return found
+
+
 def counted(front: Host, tried: Mapping[int, Tried]) -> str:
     if not tried:
         return f"no connection of {front.name}'s own was seen"
@@ -107,9 +170,9 @@ def backends(case: Case) -> list[tuple[str, int]]:
         return []
 
     def find() -> list[tuple[str, int]]:
-        by_its_word = sorted(said_of(front, behind), key=lambda each: each.up)
+        by_its_word = sorted(said_of(case, front, behind), key=lambda each: each.up)
         seen = [each for host in (behind, front) for each in host.observations or () if _between(each, front, behind)]
         sent = [(each.packet.dst, each.packet.tcp.dport) for each in seen if each.packet.tcp and each.packet.tcp.is_syn]
         return list(dict.fromkeys([*((each.address, each.port) for each in by_its_word if each.address and each.port), *sent]))
 
-    return case.fleet.once(("backends", front.name, behind.name), find)
+    return case.fleet.once(("backends", front.name, behind.name, case.address, case.port), find)

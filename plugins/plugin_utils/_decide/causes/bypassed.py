@@ -19,6 +19,8 @@ from ..case import Case
 from ..finding import Evidence
 from .backends import backends, said_of
 from .hooks import RECEIVING, SENDING, droppers
+from .inside import takes
+from .neighbour import on_link
 
 Breaks = Literal["not_way", "between", "behind"]
 """Not the way to the server; the way from the host in front to it; or what neither the client nor the host in front can reach."""
@@ -76,25 +78,28 @@ def _seen(case: Case, host: Host, direct: Direct, probe: Probe) -> Evidence:
 
 
 def remarks(case: Case) -> list[str]:
-    """A sentence for each address and port of which it follows what breaks."""
+    """A sentence for each address and port of which it follows what breaks, as far as one handshake of each host tells."""
     front, behind = case.server, case.behind
     if front is None or behind is None:
         return []
     sentences = []
     for direct in directs(case):
         end = f"{behind.name} ({_end(direct)}), dialled directly,"
+        others = unlike(case, direct)
+        unless = f", unless {' or '.join(others)} treats its balancer in another way" if others else ""
         from_client = f" and from {case.client.name}" if direct.client and direct.client.connected else ""
         match direct.breaks:
             case "not_way":
                 broken = f"{front.name} or the service breaks, not the way between them"
-                sentences.append(f"{end} takes handshakes from {front.name}{from_client}: {broken}")
+                sentences.append(f"{end} takes handshakes from {front.name}{from_client}: {broken}{unless}")
             case "between":
                 broken = f"the way from {front.name} to it breaks, or it does not let {front.name} in"
                 sentences.append(f"{end} takes handshakes from {case.client.name} but not from {front.name}: {broken}")
             case "behind":
                 hosts = f"neither from {front.name} nor from {case.client.name}"
                 sentences.append(
-                    f"{end} takes handshakes {hosts}: what breaks is behind {front.name}, unless rules let in only its balancer"
+                    f"{end} takes handshakes {hosts}: what breaks is behind {front.name}"
+                    + (unless or ", unless only its balancer is let in")
                 )
     return sentences
 
@@ -103,7 +108,7 @@ def refused(case: Case) -> bool:
     """Whether the host in front, dialling itself, gets no handshake at any address and port that it says it connects to."""
     if case.server is None or case.behind is None:
         return False
-    named = {(each.address, each.port) for each in said_of(case.server, case.behind)}
+    named = {(each.address, each.port) for each in said_of(case, case.server, case.behind)}
     connected = [direct.front.connected for direct in directs(case) if direct.front and (direct.address, direct.port) in named]
     return 0 < len(named) == len(connected) and not any(connected)
 
@@ -111,12 +116,38 @@ def refused(case: Case) -> bool:
 def refused_by_tcp(case: Case) -> bool:
     """Whether it was the server's TCP that refused these, since nobody listens there: that the balancer cannot connect either then follows.
 
-    What a rule refuses may be let through where the balancer is another user, or connects from another address (HAProxy's ``source``).
+    What a rule or a program refuses may be let through where the balancer is another user, or connects from another address (HAProxy's
+    ``source``); and what is between the two may refuse for the server.
     """
-    hosts = [host for host in (case.server, case.behind) if host is not None]
-    errors = {direct.front.final_errno for direct in directs(case) if direct.front and not direct.front.connected}
-    without_rules = all(droppers(host, (*SENDING, *RECEIVING), case.family) == [] for host in hosts)
-    return refused(case) and errors == {"ECONNREFUSED"} and without_rules
+    made = [(direct, direct.front) for direct in directs(case) if direct.front and not direct.front.connected]
+    reset = all(probe.final_errno == "ECONNREFUSED" and probe.icmp is None for _direct, probe in made)
+    return refused(case) and reset and not any(unlike(case, direct) or _listens(case, direct) for direct, _probe in made)
+
+
+def _listens(case: Case, direct: Direct) -> bool:
+    """Whether somebody listens there, as far as that is known: then something else refused."""
+    known = (case.behind.snapshot.listeners if case.behind and case.behind.snapshot else None) or ()
+    return any(listener.port == direct.port and takes(listener, direct.address) is not False for listener in known)
+
+
+def unlike(case: Case, direct: Direct) -> list[str]:
+    """What may treat the balancer's own connections with the server in another way than a direct handshake, or answer for the server."""
+    front, behind = case.server, case.behind
+    if front is None or behind is None:
+        return []
+    found = []
+    for host in (front, behind):
+        known = host.snapshot.hooks if host.snapshot else None
+        links = (host.snapshot.links if host.snapshot else None) or ()
+        if droppers(host, (*SENDING, *RECEIVING), case.family) != []:
+            found.append(f"{host.name}'s firewall")
+        if known is None or known.tc is None or any(each.filters for each in known.tc):
+            found.append(f"{host.name}'s traffic control")
+        found += [f"an XDP program on {link.name} of {host.name}" for link in links if link.xdp]
+    route = front.route(direct.address)
+    if route is None or route.gateway or not on_link(front, behind, direct.address, route.interface):
+        found.append(f"what is between {front.name} and {behind.name}")
+    return found
 
 
 def kept_out(case: Case, backend: Backend) -> int | None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.threeway.handshake.plugins.module_utils._host.inet_diag import MANY_HALF_OPEN
+
 from ..._model.host import Host
 from ..._model.socket_records import HalfOpenPeers
 from ..._model.socket_subjects import HalfOpen
@@ -15,14 +17,12 @@ from .backlog import syn_backlog_reserved, syn_queue_full
 from .catalogue import Accounts, Cause
 from .needs import SERVER, FirstOf, needs, risen
 
-MANY = 8  # addresses: a few clients whose ACKs do not arrive are none
-
 
 def _sources(case: Case) -> HalfOpenPeers | None:
     """Of the server's port, where they are many, when most were seen."""
     snapshots = [snapshot for snapshot in (case.server.before, case.server.after) if snapshot] if case.server else []
     known = [each for snapshot in snapshots for each in snapshot.half_open or () if each.port == case.server_port]
-    found = [each for each in known if each.addresses >= MANY]
+    found = [each for each in known if each.addresses >= MANY_HALF_OPEN]
     return max(found, key=lambda each: each.count, default=None)
 
 
@@ -70,9 +70,9 @@ CAUSES = (
         "Half-open connections of many addresses fill the SYN queue",
         ("server.backlog",),
         ("unanswered", "silent", "completed"),
-        f"What proves syn_queue_full or syn_backlog_reserved, and the half-open connections are of {MANY} addresses or more. Whether "
-        "these are invented, or belong to clients that the server's SYN-ACKs do not reach, cannot be told. Where SYN cookies let the "
-        "handshake complete, it is a remark.",
+        f"What proves syn_queue_full or syn_backlog_reserved, and the half-open connections are of {MANY_HALF_OPEN} addresses or more. "
+        "Whether these are invented, or belong to clients that the server's SYN-ACKs do not reach, cannot be told. Where SYN cookies let "
+        "the handshake complete, it is a remark.",
         "The half-open connections are of a few addresses.",
         rule=FirstOf((_fills, _cookies)),
         precedes=("syn_queue_full", "syn_backlog_reserved"),

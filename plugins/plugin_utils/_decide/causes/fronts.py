@@ -19,13 +19,14 @@ from ..case import Case
 from ..finding import Certainty, Finding
 from . import bypassed
 from .application import waiting_more
-from .backends import Tried, connects, counted, in_its_words, named, said_of, tried_with
+from .backends import Tried, connects, counted, in_its_words, named, said_of, took_elsewhere, tried_with
 from .catalogue import Accounts, Cause
 from .needs import BEHIND, LISTENER, SERVER, needs
 from .units import not_running, stopped_unit
 
 _REFUSED = {"haproxy": "L4CON", "nginx": str(errno.ECONNREFUSED)}  # HAProxy's check_status: connect() failed
 _MOST_SAID = 5
+_OTHERS = "{} made connections with others than {} meanwhile, any of which may have served the client"
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,17 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
     why = _stopped(case, behind, tried, listening or []) or (
         _unserved(case, front, behind, tried, closed, listening) if tried else _untried(case, front, behind, closed, listening, unit)
     )
-    said = _for_client(said_of(front, behind), case.client_address)
+    said = _for_client(said_of(case, front, behind), case.client_address)
     if why is None or why.certainty != "proven":
-        why = _down(case, said, tried, closed, behind) or _nobody_where_said(said, tried, behind, listening) or why
+        why = _down(case, front, behind, said, tried, closed) or _nobody_where_said(said, tried, behind, listening) or why
     if why is None:
         return None
     if why.certainty != "proven" and bypassed.refused(case):
         sure = closed and why.host == behind.name and bypassed.refused_by_tcp(case)
         why = replace(why, certainty="proven" if sure else "likely")
+    elsewhere = took_elsewhere(case, front, behind)
+    if elsewhere and why.certainty == "proven":
+        why = replace(why, certainty="likely")
     if isinstance(why.subject, Backend) and (port := bypassed.kept_out(case, why.subject)):
         why = replace(why, subject=Backend("kept_out", port))
     named = f" ({process})" if (process := taker(case)) else ""
@@ -84,26 +88,30 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
             **{name: sum(getattr(each, name) for each in tried.values()) for name in ("syns", "taken", "refused")},
         },
         undecided=() if why.certainty == "proven" else (f"a flow from {front.name} to {behind.name} and its port would show it",),
+        against=(case.saw(front, "connections", _OTHERS.format(front.name, behind.name)),) if elsewhere else (),
         subject=not_running(behind, unit, case.port) if unit else why.subject,
     )
 
 
 def _for_client(said: Sequence[BalancedServer], client: str | None) -> list[BalancedServer]:
-    """Each server once: nginx tells of one for each client, of which the case's own comes first."""
+    """Each server once. nginx tells of the servers that failed each client: another's are told of only where the case's own has none."""
+    own = [each for each in said if each.client in (None, client)]
     found: dict[tuple[object, ...], BalancedServer] = {}
-    for each in sorted(said, key=lambda each: each.client not in (None, client)):
+    for each in own or said:
         found.setdefault((each.proxy, each.server, each.address, each.port), each)
     return list(found.values())
 
 
-def _down(case: Case, said: Sequence[BalancedServer], tried: Mapping[int, Tried], closed: bool, behind: Host) -> Why | None:
+def _down(case: Case, front: Host, behind: Host, said: Sequence[BalancedServer], tried: Mapping[int, Tried], closed: bool) -> Why | None:
     """The balancer has no name for the server under which it is up."""
     if not said or any(each.up for each in said) or any(each.taken for each in tried.values()):
         return None
     first = said[0]
+    # A failure that nginx logs is one of a server, behind which it tries the next one. HAProxy's state of a server is for all.
+    alone = first.program != "nginx" or took_elsewhere(case, front, behind) is False
     refused = _REFUSED[first.program] in (first.check, first.status)
     return Why(
-        "proven" if closed and first.client in (None, case.client_address) else "likely",
+        "proven" if closed and alone and first.client in (None, case.client_address) else "likely",
         f"{named(first)} is down for the balancer" + (f", which checks port {first.port} ({first.check})" if first.check else ""),
         Backend("closed" if refused else "unserved", first.port or 0),
         behind.name,
@@ -180,7 +188,7 @@ def _untried(case: Case, front: Host, behind: Host, closed: bool, listening: Seq
     if listening == [] and behind.delta("Tcp", "PassiveOpens") == 0:
         certainty: Certainty = "proven" if closed and unit else "likely" if closed or unit else "possible"
         return Why(certainty, f"{nobody}, and it accepted no connection on any other", Backend("nobody", case.port), behind.name)
-    calls = connects(front, behind, case.port)
+    calls = connects(case, front, behind)
     if calls and front.saw_everything:
         reason = f"its balancer called connect() for port {case.port} {plural(calls, 'time')}, and no SYN of it left {front.name}"
         return Why("likely", reason, Backend("unsent", case.port), front.name)
@@ -229,10 +237,10 @@ CAUSES = (
         "connections that this host makes to the flow's port, or whoever listens there is stopped, or no connection is seen, nothing "
         "listens on the flow's port, the unit that should is stopped, and the host in front closes at once. Or HAProxy there says on its "
         "own socket that the server is up under no name, or nginx logs that it could not connect to it, or the host in front, dialling the "
-        "server itself where HAProxy connects, is refused although no rule of the two hosts can do that; and it closes at once. Any of "
-        "these where it does not close at once, nobody listening where HAProxy connects, connections that HAProxy counts and of which no "
-        "SYN leaves its host, or another port than the flow's: likely. Where it is only known that nothing "
-        "listens, and no connection is accepted: possible.",
+        "server itself where HAProxy connects, is refused although nothing but its TCP can do that; and it closes at once. Any "
+        "of these where it does not close at once, or where the host in front has connections with others as well, nobody listening where "
+        "HAProxy connects, connections that HAProxy counts and of which no SYN leaves its host, or another port than the flow's: "
+        "likely. Where it is only known that nothing listens, and no connection is accepted: possible.",
         "The server takes a connection of the host in front on that port, or on another one that alone is tried.",
         rule=_no_backend,
         precedes=("application_closes", "application_hangs_up", "application_silent"),

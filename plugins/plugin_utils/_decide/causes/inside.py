@@ -10,6 +10,7 @@ from typing import Literal
 
 from ..._model.firewall_records import DESTINATION_NAT, Rule, Verdict
 from ..._model.host import Host
+from ..._model.network_records import LOOPBACK
 from ..._model.socket_records import ForeignListener, Listener, Namespace
 from ..._model.socket_subjects import Published
 from ..._values.words import endpoint
@@ -41,25 +42,35 @@ class Inside:
         name = f" (of {self.namespace.name}, pid {self.namespace.pid})" if self.namespace.name else ""
         return f"network namespace {self.namespace.netns}{name}"
 
-    def takes(self, listener: ForeignListener) -> bool:
-        return takes(listener, self.address)
+    @property
+    def taking(self) -> list[ForeignListener]:
+        """The listeners that take the SYN, or may: by which interface it comes in there is not known."""
+        return [each for each in self.listeners if takes(each, self.address) is not False]
 
     @property
-    def state(self) -> Literal["none", "other", "full", "takes"]:
+    def state(self) -> Literal["none", "other", "full", "takes", "unknown"]:
         """Whether somebody listens at the target, only at others, or has a full accept queue."""
-        taking = [each for each in self.listeners if self.takes(each)]
-        if not taking:
+        if not self.taking:
             return "other" if self.listeners else "none"
-        return "full" if all(full(each) for each in taking) else "takes"
+        if all(full(each) for each in self.taking):
+            return "full"
+        return "takes" if any(takes(each, self.address) and not full(each) for each in self.taking) else "unknown"
 
 
-def takes(listener: Listener | ForeignListener, address: str) -> bool:
-    """Whether a listener gets what is sent to an address of its host or namespace, as far as its own address tells."""
-    if listener.device or listener.address is None:
+def takes(listener: Listener | ForeignListener, address: str, interface: str | None = None) -> bool | None:
+    """Whether a listener gets what is sent to an address of its host or namespace, and comes in by an interface there; without one, from
+    outside. None: it is bound to an interface (SO_BINDTODEVICE), and by which one that comes is not known."""
+    if listener.address is None:
         return False
     if is_any(listener.address):
-        return (":" in listener.address) == (":" in address) or (":" in listener.address and not listener.v6only)
-    return listener.address == address
+        fits = (":" in listener.address) == (":" in address) or (":" in listener.address and not listener.v6only)
+    else:
+        fits = listener.address == address
+    if not fits or listener.device is None:
+        return fits
+    if interface is None:
+        return False if listener.device == LOOPBACK else None
+    return listener.device == interface
 
 
 def full(listener: ForeignListener) -> bool:
@@ -130,7 +141,7 @@ def accept_queue_full(case: Case, server: Host, found: Inside) -> Finding | None
     """The SYN is translated to a listener in there that accepts nothing; its namespace's counters are not known."""
     if found.state != "full":
         return None
-    listener = next(each for each in found.listeners if found.takes(each))
+    listener = found.taking[0]
     owner = f"{listener.name} (pid {listener.pid})" if listener.name else "the application"
     return Finding(
         "likely",

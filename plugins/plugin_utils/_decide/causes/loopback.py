@@ -55,7 +55,7 @@ def _loopback_kept(case: Case) -> Finding | None:
 def _towards(client: Host, target: str) -> str | None:
     """The interface that has the network of an address."""
     for entry in (client.snapshot.addresses if client.snapshot else None) or ():
-        network = ipaddress.ip_interface(f"{entry.address}/{entry.prefix}").network
+        network = entry.network
         if entry.interface != "lo" and ipaddress.ip_address(target) in network:
             return entry.interface
     return None

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -168,7 +167,7 @@ def _share_network(one: Host, interface: str, other: Host, other_interface: str)
 def _networks(host: Host, interface: str) -> Iterator[str]:
     for entry in (host.snapshot.addresses if host.snapshot else None) or ():
         if entry.interface == interface:
-            network = ipaddress.ip_interface(f"{entry.address}/{entry.prefix}").network
+            network = entry.network
             if network.num_addresses > 1 and not network.is_link_local:
                 yield str(network)
 

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from ..._model.address_subjects import WrongEntry
 from ..._model.host import Host
 from ..._model.network_records import Neighbour
@@ -102,15 +100,7 @@ def on_link(sender: Host, owner: Host, address: str, interface: str | None) -> b
     """Whether the two are on one network by their own prefixes: otherwise somebody may answer for the address (proxy ARP)."""
     theirs = owner.interface_of(address)
     ours = [mine for mine in (sender.snapshot.addresses if sender.snapshot else None) or () if mine.interface == interface]
-    networks = {_network(mine.address, mine.prefix) for mine in ours}
-    return theirs is not None and _network(theirs.address, theirs.prefix) in networks - {None}
-
-
-def _network(address: str, prefix: int) -> str | None:
-    try:
-        return str(ipaddress.ip_interface(f"{address}/{prefix}").network)
-    except ValueError:
-        return None
+    return theirs is not None and theirs.network in {mine.network for mine in ours}
 
 
 def _macs(host: Host, address: str) -> list[str]:

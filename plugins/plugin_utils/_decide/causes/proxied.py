@@ -43,11 +43,7 @@ def _behind(case: Case) -> tuple[Host, Route, str, int] | None:
 def _within(host: Host, interface: str, route: Route) -> bool:
     """Whether the network behind the host is a part of one that it has in front, where others take the address for a neighbour."""
     behind = ipaddress.ip_network(route.prefix or "::/0")
-    front = [
-        ipaddress.ip_interface(f"{entry.address}/{entry.prefix}").network
-        for entry in (host.snapshot.addresses if host.snapshot else None) or ()
-        if entry.interface == interface
-    ]
+    front = [entry.network for entry in (host.snapshot.addresses if host.snapshot else None) or () if entry.interface == interface]
     return any(each != behind and each.version == behind.version and _contains(each, behind) for each in front)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..._model.host import Host
+from ..._model.network_records import LOOPBACK
 from ..._model.socket_records import ForeignListener, Listener, Namespace, Relay
 from ..._model.socket_subjects import DeadTarget
 from ..._model.unit_records import BalancedServer
@@ -16,7 +17,7 @@ from ..._values.words import endpoint, plural
 from ..case import Case
 from ..finding import Certainty, Finding
 from . import units
-from .backends import in_its_words
+from .backends import balanced, in_its_words
 from .catalogue import Accounts, Cause
 from .inside import at_of, takes
 from .needs import LISTENER, SERVER, FirstOf, needs
@@ -31,6 +32,12 @@ class _Place:
 
     listeners: Sequence[Listener | ForeignListener]
     namespace: Namespace | None = None
+    interface: str | None = None
+    """by which the program's connections come in there; None: it is not known"""
+
+    def takes(self, listener: Listener | ForeignListener, address: str) -> bool:
+        """Or may take what the program sends to the address."""
+        return takes(listener, address, self.interface) is not False
 
     @property
     def words(self) -> str:
@@ -48,7 +55,7 @@ def _passed_on(case: Case, server: Host, listener: Listener) -> Finding | None:
         return None
     closed, place = closed_at_once(case), _place(server, relay)
     failed = server.delta("Tcp", "AttemptFails") or 0
-    dead = place is not None and not any(takes(each, relay.address) for each in place.listeners)
+    dead = place is not None and not any(place.takes(each, relay.address) for each in place.listeners)
     in_vain = bool(closed) and failed >= closed
     if not (dead or in_vain):
         return None
@@ -83,8 +90,7 @@ def _passed_on(case: Case, server: Host, listener: Listener) -> Finding | None:
 @needs(SERVER, LISTENER)
 def _balanced(case: Case, server: Host, listener: Listener) -> Finding | None:
     """The balancer that is the flow's server says itself that servers behind it are down."""
-    owners = {process.name for process in listener.processes or ()}
-    known = [each for each in (server.snapshot.balancers if server.snapshot else None) or () if each.program in owners]
+    known = balanced(case, server.snapshot) if listener.processes else []
     down = [each for each in known if not each.up and each.client in (None, case.client_address)]
     if case.behind is not None or not down or not closed_at_once(case):
         return None
@@ -140,7 +146,8 @@ def _place(server: Host, relay: Relay) -> _Place | None:
     if snapshot is None or snapshot.listeners is None:
         return None
     if relay.address.startswith("127.") or relay.address == "::1" or server.owns(relay.address):
-        return _Place([each for each in snapshot.listeners if each.port == relay.to])
+        by = None if any(link.vrf for link in snapshot.links or ()) else LOOPBACK  # within a VRF they come in by its device
+        return _Place([each for each in snapshot.listeners if each.port == relay.to], interface=by)
     having = [each for each in snapshot.namespaces or () if relay.address in each.addresses]
     if len(having) != 1 or snapshot.other_namespaces is None:
         return None

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from ..._model.address_subjects import LostRequests
 from ..._model.host import Host
 from ..._model.network_records import Link
@@ -53,11 +55,28 @@ _SHARED = ("00:00:5e:00:01:", "00:00:5e:00:02:", "02:42:")  # VRRP's (RFC 9568, 
 
 def _meet(asker: Host, asked: set[str], owner: Host, link: Link) -> bool:
     """Whether anything shows that both are on one link there: networks elsewhere may have the same prefix, and hosts may meet on another
-    one. One knows the other's link address, or both know that of a third one."""
+    one. One knows the other's link address, which it has on no other link, or both know a third one by its address.
+
+    Routers are no such third ones: many have one link address on all of their links, and in some clouds all have the same.
+    """
     here, there = _known(asker, asked), _known(owner, {link.name})
-    mine = {each.mac.lower() for each in (asker.snapshot.links if asker.snapshot else None) or () if each.mac and each.name in asked}
-    thirds = {mac for mac in here & there if not mac.startswith(_SHARED)}
-    return bool(thirds or mine & there or (link.mac and link.mac.lower() in here))
+    mine = {each.mac.lower() for each in _links(asker) if each.mac and each.name in asked and _only_on(asker, each.mac, asked)}
+    if mine & there or (link.mac and link.mac.lower() in here and _only_on(owner, link.mac, {link.name})):
+        return True
+    no_third = {each.mac.lower() for host in (asker, owner) for each in _links(host) if each.mac} | _routers(asker) | _routers(owner)
+    thirds = _by_address(asker, asked) & _by_address(owner, {link.name})
+    return any(mac not in no_third and not mac.startswith(_SHARED) for _address, mac in thirds)
+
+
+def _links(host: Host) -> tuple[Link, ...]:
+    return (host.snapshot.links if host.snapshot else None) or ()
+
+
+def _only_on(host: Host, mac: str, interfaces: set[str]) -> bool:
+    """Whether none of a host's links has a link address but these, their ports, and what they are ports of: VLANs inherit it."""
+    masters = {link.master for link in _links(host) if link.name in interfaces}
+    having = (link for link in _links(host) if link.mac and link.mac.lower() == mac.lower())
+    return all(link.name in interfaces | masters or link.master in interfaces for link in having)
 
 
 def _known(host: Host, interfaces: set[str]) -> set[str]:
@@ -66,8 +85,30 @@ def _known(host: Host, interfaces: set[str]) -> set[str]:
     table = {entry.mac.lower() for entry in neighbours if entry.mac and entry.interface in interfaces}
     seen_there = (seen for seen in host.observations or () if seen.direction != "out" and seen.interface in interfaces)
     heard = {mac for seen in seen_there if (mac := sender_mac(seen))}
-    own = {link.mac.lower() for link in (host.snapshot.links if host.snapshot else None) or () if link.mac}
+    own = {link.mac.lower() for link in _links(host) if link.mac}
     return (table | heard) - own
+
+
+def _by_address(host: Host, interfaces: set[str]) -> set[tuple[str, str]]:
+    """Which address others have at which link address there; those of a link only are the same wherever the link address is."""
+    neighbours = (host.snapshot.neighbours if host.snapshot else None) or ()
+    table = {(entry.address, entry.mac.lower()) for entry in neighbours if entry.mac and entry.interface in interfaces}
+    messages = host.neighbour_messages("in", "other")
+    said = {(each.sender, each.sender_mac.lower()) for seen, each in messages if each.sender_mac and seen.interface in interfaces}
+    return {(address, mac) for address, mac in table | said if not _of_a_link_only(address)}
+
+
+def _of_a_link_only(address: str) -> bool:
+    parsed = ipaddress.ip_address(address)
+    return parsed.is_link_local or parsed.is_unspecified
+
+
+def _routers(host: Host) -> set[str]:
+    """The link addresses of a host's next hops, and of who sends it what others have sent."""
+    gateways = {route.gateway for route in (host.snapshot.routes if host.snapshot else None) or () if route.gateway}
+    neighbours = (host.snapshot.neighbours if host.snapshot else None) or ()
+    table = {entry.mac.lower() for entry in neighbours if entry.mac and entry.address in gateways}
+    return table | {mac for seen in host.observations or () if seen.direction == "in" and routed(seen) and (mac := sender_mac(seen))}
 
 
 @needs(_unheard)

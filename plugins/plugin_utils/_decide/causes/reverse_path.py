@@ -73,9 +73,8 @@ def _other_of_its_network(host: Host, seen: Observation) -> str | None:
     own = host.interface_of(seen.packet.dst)
     if own is None or own.interface == seen.interface or not host.link(seen.interface):
         return None
-    network = ipaddress.ip_interface(f"{own.address}/{own.prefix}").network
     there = [entry for entry in (host.snapshot.addresses if host.snapshot else None) or () if entry.interface == seen.interface]
-    shared = network.num_addresses > 1 and any(ipaddress.ip_address(entry.address) in network for entry in there)
+    shared = own.network.num_addresses > 1 and any(ipaddress.ip_address(entry.address) in own.network for entry in there)
     settings = [f"net.ipv4.conf.{name}.{leaf}" for name in ("all", seen.interface) for leaf in ("arp_ignore", "arp_filter")]
     return own.interface if shared and not any(map(host.sysctl, settings)) else None
 

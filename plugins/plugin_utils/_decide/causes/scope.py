@@ -41,12 +41,7 @@ def for_all(host: Host, address: str) -> Address | None:
     """The address of a host by whose prefix another one is for all machines of its network (RFC 919)."""
     entries = (host.snapshot.addresses if host.snapshot else None) or ()
     wanted = ipaddress.ip_address(address)
-    return next((entry for entry in entries if wanted.version == 4 and wanted == network_of(entry).broadcast_address), None)
-
-
-def network_of(entry: Address) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """The network that an address is in by its prefix."""
-    return ipaddress.ip_interface(f"{entry.address}/{entry.prefix}").network
+    return next((entry for entry in entries if wanted.version == 4 and wanted == entry.network.broadcast_address), None)
 
 
 @needs(ROUTE)
@@ -56,13 +51,13 @@ def _broadcast_address(case: Case, route: Route) -> Finding | None:
         return None
     name, own = case.client.name, for_all(case.client, case.address)
     theirs = case.server.interface_of(case.address) if case.server else None
-    by = f" of its network {network_of(own)} ({own.address}/{own.prefix} on {own.interface})" if own else ""
+    by = f" of its network {own.network} ({own.address}/{own.prefix} on {own.interface})" if own else ""
     return Finding(
         "proven",
         name,
         "client.route",
         f"for {name}, {case.address} is {'the broadcast' if own else f'a {route.type}'} address{by}: TCP connects to one machine only"
-        + (f"; {case.server.name} has it in {network_of(theirs)}" if case.server and theirs else ""),
+        + (f"; {case.server.name} has it in {theirs.network}" if case.server and theirs else ""),
         (
             errno_evidence(case),
             case.saw(case.client, "rtnetlink route get", f"{case.address}: {route.type} dev {route.interface}"),
@@ -70,7 +65,7 @@ def _broadcast_address(case: Case, route: Route) -> Finding | None:
             *nothing_sent(case),
         ),
         leg="syn",
-        detail={"type": route.type, "network": str(network_of(own)) if own else None},
+        detail={"type": route.type, "network": str(own.network) if own else None},
         subject=Broadcast(own, theirs.prefix if theirs else None),
     )
 

@@ -125,10 +125,7 @@ def _by_sysctl(asked: Asked) -> Iterator[Reason]:
     elsewhere = asked.address not in {entry.address for entry in here}
     ways = [route for asker in asked.askers if (route := owner.route(asker)) and route.interface]
     strangers = not any(
-        ipaddress.ip_address(asker) in ipaddress.ip_network(f"{entry.address}/{entry.prefix}", strict=False)
-        for asker in asked.askers
-        for entry in here
-        if entry.address == asked.address
+        ipaddress.ip_address(asker) in entry.network for asker in asked.askers for entry in here if entry.address == asked.address
     )
     ignore = values["arp_ignore"]
     where = owner.interface_of(asked.address)

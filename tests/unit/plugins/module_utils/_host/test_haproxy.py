@@ -9,7 +9,9 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,22 +51,29 @@ def test_sockets_of_a_configuration() -> None:
     assert haproxy.in_configuration(text) == ["/run/a.sock", "/run/b"]
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[int]:
+@contextmanager
+def haproxy_at(directory: Path, statistics: Path, name: str = "orders") -> Iterator[int]:
     """The process id of one whose server refuses."""
+    directory.mkdir(exist_ok=True)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    config = f"global\n stats socket {tmp_path}/s\nlisten orders\n mode tcp\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n"
-    config += f" bind unix@{tmp_path}/front\n server db1 127.0.0.1:{port} check inter 100ms fall 1\n"
-    (tmp_path / "haproxy.cfg").write_text(config)
+    config = f"global\n stats socket {statistics}\nlisten {name}\n mode tcp\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n"
+    config += f" bind unix@{directory}/front\n server db1 127.0.0.1:{port} check inter 100ms fall 1\n"
+    (directory / "haproxy.cfg").write_text(config)
     with subprocess.Popen(
-        ["haproxy", "-db", "-f", "haproxy.cfg"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ["haproxy", "-db", "-f", "haproxy.cfg"], cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as one:
-        while not (tmp_path / "s").exists() and one.poll() is None:
+        while not (statistics.exists() and (directory / "front").exists()) and one.poll() is None:
             time.sleep(0.05)
         yield one.pid
         one.kill()
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[int]:
+    with haproxy_at(tmp_path, tmp_path / "s") as pid:
+        yield pid
 
 
 @pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is missing")
@@ -79,6 +88,29 @@ def test_one_that_runs_says_that_its_server_is_down(running: int) -> None:
     assert [(each["proxy"], each["server"], each["address"], each["up"], each["check"], each["connects"]) for each in found] == [
         ("orders", "db1", "127.0.0.1", False, "L4CON", 0)
     ]
+
+
+def listeners(*pids: int) -> list[dict[str, Any]]:
+    return [{"processes": [{"pid": pid, "name": "haproxy"}]} for pid in pids]
+
+
+@pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is missing")
+def test_each_of_two_says_it_of_its_own_servers(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    with haproxy_at(one, tmp_path / "s1") as first, haproxy_at(two, tmp_path / "s2", "billing") as second:
+        found, absent = haproxy.read(listeners(first, second))
+    assert absent == [] and {each["proxy"]: each["pids"] for each in found} == {"orders": [first], "billing": [second]}
+
+
+@pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is missing")
+def test_what_another_one_says_on_the_same_path_is_not_ones_own(tmp_path: Path) -> None:
+    """The later one takes the path of the earlier one."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    with haproxy_at(one, tmp_path / "s") as first, haproxy_at(two, tmp_path / "s", "billing") as second:
+        found, absent = haproxy.read(listeners(first))
+        both, _absent = haproxy.read(listeners(first, second))
+    assert found == [] and f"is that of another one (pid {second})" in absent[0]["why"]
+    assert [(each["proxy"], each["pids"]) for each in both] == [("billing", [second])]
 
 
 def test_other_programs_are_not_asked() -> None:

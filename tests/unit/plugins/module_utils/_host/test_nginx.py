@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
@@ -55,3 +56,16 @@ def test_only_files_that_are_appended_to_are_read(tmp_path: Path) -> None:
         appended.flush()
         found, absent = nginx.read([listener])
     assert ([(each["port"], each["client"]) for each in found], absent) == ([(8080, "10.0.1.11"), (8080, "10.0.1.12")], [])
+    assert [each["pids"] for each in found] == [[os.getpid()]] * 2  # who has the log: who wrote it is none of the listeners
+
+
+def test_two_that_share_a_log_are_told_apart_by_who_wrote_a_line(tmp_path: Path) -> None:
+    line = time.strftime("%Y/%m/%d %H:%M:%S") + (REFUSED % (1, "10.0.2.21:8080"))[19:] + "\n"
+    with (tmp_path / "error.log").open("a") as appended, Popen(["sleep", "60"], stdout=appended) as other:
+        appended.write(
+            line.replace("12#12", f"{other.pid}#{other.pid}") + line.replace("12#12", f"{os.getpid()}#1").replace("8080", "8081")
+        )
+        appended.flush()
+        found, _absent = nginx.read([{"processes": [{"pid": pid, "name": "nginx"} for pid in (os.getpid(), other.pid)]}])
+        other.kill()
+    assert {each["port"]: each["pids"] for each in found} == {8080: [other.pid], 8081: [os.getpid()]}

@@ -114,6 +114,65 @@ def test_it_is_no_proof_where_rules_may_let_the_balancer_alone_connect(host: str
     assert told(HTTP, closed, becomes("db2", "timeout", None))["causes"][0]["certainty"] == "likely"
 
 
+def snapshots(found: Phases, host: str) -> list[dict[str, Any]]:
+    kept = [answer["evidence"].get(part) for answer in found[host].values() for part in ("snapshot", "before", "after")]
+    return [snapshot for snapshot in kept if snapshot]
+
+
+def controlled(host: str, direction: str) -> Any:
+    def change(found: Phases) -> None:
+        for snapshot in snapshots(found, host):
+            snapshot["hooks"]["tc"] = [{"interface": "eth0", "direction": direction, "filters": ["bpf"], "drops": 0}]
+
+    return change
+
+
+def with_xdp(found: Phases) -> None:
+    for snapshot in snapshots(found, "db1"):
+        next(link for link in snapshot["links"] if link["name"] == "eth0")["xdp"] = True
+
+
+def by_a_router(found: Phases) -> None:
+    for snapshot in snapshots(found, "db2"):
+        for route in snapshot.get("routes") or ():
+            if route["remote"] == "10.0.2.21":
+                route.update(gateway="10.0.2.1", prefix="0.0.0.0/0")
+
+
+def by_icmp(found: Phases) -> None:
+    for dial in dials(found, "db2"):
+        dial["icmp"] = {"offender": "10.0.2.21", "type": 3, "code": 3}
+
+
+def unread(found: Phases) -> None:
+    for snapshot in snapshots(found, "db1"):
+        snapshot["hooks"]["tc"] = None
+
+
+@pytest.mark.parametrize("change", [controlled("db2", "egress"), controlled("db1", "ingress"), unread, with_xdp, by_a_router, by_icmp])
+def test_it_is_no_proof_where_something_else_than_tcp_may_have_refused(change: Any) -> None:
+    def closed(found: Phases) -> None:
+        for probe in found["web1"]["try"]["evidence"]["probes"]:
+            probe["peer"] = "closed"
+
+    assert told(HTTP, closed)["causes"][0]["certainty"] == "proven"
+    assert told(HTTP, closed, change)["causes"][0]["certainty"] == "likely"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (controlled("db2", "egress"), "unless db2's traffic control or db1's firewall treats its balancer in another way"),
+        (with_xdp, "unless db1's firewall or an XDP program on eth0 of db1 treats its balancer in another way"),
+        (by_a_router, "unless db1's firewall or what is between db2 and db1 treats its balancer in another way"),
+    ],
+)
+def test_a_remark_says_what_the_dials_do_not_show(change: Any, words: str) -> None:
+    for client, front in (("connected", "connected"), ("timeout", "timeout")):
+        (remark,) = remarks(told(FIREWALL, change, becomes("web1", client, None), becomes("db2", front, None)))
+        assert remark.endswith(words)
+
+
 def test_it_is_no_proof_where_the_balancer_has_another_address_for_the_server() -> None:
     def elsewhere(found: Phases) -> None:
         told = found["db2"]["close"]["evidence"]["after"]["balancers"]

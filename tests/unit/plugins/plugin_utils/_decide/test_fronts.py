@@ -6,12 +6,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack, unpack
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_lies import flows
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.lies import Phases
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import recorded
 
 FRONT, BEHIND, PORT = bytes((10, 0, 2, 22)), bytes((10, 0, 2, 21)), 5432
+OTHER = bytes((10, 0, 2, 23))
+NGINX, CHECKED = "load_balancer_no_backend.nginx", "load_balancer_no_backend.checked"
 
 
 def to_port(frame: Frame, port: int) -> Frame:
@@ -53,6 +57,101 @@ def test_refusals_on_another_port_are_none() -> None:
     told = cause("load_balancer_no_backend.checked", on_another_port, served)
     assert (told["certainty"], told["detail"]["ports"]) == ("likely", [9100])
     assert "refuses its connections to port 9100" in told["summary"]
+
+
+def frames_of_front(found: Phases, change: Any) -> None:
+    recording = found["db2"]["close"]["evidence"]["recording"]
+    recording["frames"] = pack(change(list(unpack(recording["frames"]))))
+
+
+def another_server_takes(found: Phases) -> None:
+    """The balancer connects to another host's port as well, which answers."""
+
+    def answered(frames: list[Frame]) -> list[Frame]:
+        syn = next(each for each in frames if each.data[12:20] == FRONT + BEHIND and each.data[33] == 2)
+        there = syn._replace(data=syn.data[:16] + OTHER + syn.data[20:])
+        tcp = there.data[20:]
+        back = there.data[:12] + OTHER + FRONT + tcp[2:4] + tcp[:2] + tcp[4:13] + bytes([0x12]) + tcp[14:]
+        return sorted([*frames, there, there._replace(data=back, pkttype=0, ts_ns=there.ts_ns + 1000)], key=lambda each: each.ts_ns)
+
+    frames_of_front(found, answered)
+
+
+def another_server_is_up(found: Phases) -> None:
+    """By HAProxy's word."""
+    server = {"program": "haproxy", "proxy": "orders", "check": None, "told": None, "client": None, "port": PORT}
+    down = {**server, "server": "db1", "address": "10.0.2.21", "up": False, "status": "DOWN", "connects": 0}
+    other = {**server, "server": "db3", "address": "10.0.2.23", "up": True, "status": "UP"}
+    found["db2"]["open"]["evidence"]["snapshot"]["balancers"] = [down, {**other, "connects": 7}]
+    found["db2"]["close"]["evidence"]["after"]["balancers"] = [down, {**other, "connects": 10}]
+
+
+def connects_elsewhere(found: Phases) -> None:
+    """On a port that is not recorded: its counters alone show it."""
+    found["db2"]["close"]["evidence"]["after"]["counters"]["Tcp"]["ActiveOpens"] += 3
+
+
+def counts_nothing(found: Phases) -> None:
+    del found["db2"]["close"]["evidence"]["after"]["counters"]["Tcp"]["AttemptFails"]
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        (CHECKED, another_server_takes),
+        (CHECKED, another_server_is_up),
+        (CHECKED, connects_elsewhere),
+        (NGINX, connects_elsewhere),
+        (NGINX, counts_nothing),
+    ],
+)
+def test_it_is_no_proof_where_another_server_may_have_served_the_client(name: str, change: Any) -> None:
+    """That the clients' connections end at once may then be that server's doing; a refusal may be that of a health check."""
+    assert cause(name)["certainty"] == "proven"
+    told = cause(name, change)
+    assert (told["code"], told["certainty"]) == ("load_balancer_no_backend", "likely")
+
+
+def test_another_clients_failure_is_not_told_where_the_flow_has_its_own() -> None:
+    def of_another(found: Phases) -> None:
+        known = found["db2"]["close"]["evidence"]["after"]["balancers"]
+        known.insert(0, {**known[0], "client": "10.0.1.99", "port": 9999})
+
+    told = cause(NGINX, of_another)
+    assert told["certainty"] == "proven" and "9999" not in str((told["summary"], told["evidence"]))
+
+
+def of_another_instance(found: Phases, host: str) -> None:
+    """Two balancers run there; the one with the flow's listener has a server that is up."""
+    for phase, part in (("open", "snapshot"), ("close", "after")):
+        snapshot = found[host][phase]["evidence"][part]
+        (listener,) = (each for each in snapshot["listeners"] if each["port"] == PORT)
+        told = snapshot["balancers"][0] if snapshot.get("balancers") else None
+        if told is None:
+            continue
+        pids = [process["pid"] for process in listener["processes"]]
+        up = {**told, "server": "other", "address": "10.0.2.29", "up": True, "status": "UP", "connects": None}
+        snapshot["balancers"] = [{**told, "pids": [99]}, {**up, "pids": pids}]
+
+
+@pytest.mark.parametrize(("name", "host"), [(NGINX, "db2"), ("proxy_no_backend.haproxy", "db1")])
+def test_what_another_balancer_on_the_same_host_says_is_not_of_the_flow(name: str, host: str) -> None:
+    code = name.partition(".")[0]
+    plan, found = recorded(name)
+    assert [each["code"] for each in flows(plan, found)[0]["causes"]][:1] == [code]
+    of_another_instance(found, host)
+    told = [each for each in flows(plan, found)[0]["causes"] if each["code"] == code]
+    assert [each for each in told if each["certainty"] == "proven" or "down" in each["summary"]] == []
+
+
+def test_what_the_flows_own_balancer_says_counts_beside_another_one() -> None:
+    def beside(found: Phases) -> None:
+        snapshot = found["db1"]["close"]["evidence"]["after"]
+        (told,) = snapshot["balancers"]
+        pids = [process["pid"] for each in snapshot["listeners"] for process in each["processes"]]
+        snapshot["balancers"] = [{**told, "pids": pids}, {**told, "up": True, "status": "UP", "pids": [99]}]
+
+    assert cause("proxy_no_backend.haproxy", beside)["certainty"] == "proven"
 
 
 def test_who_is_stopped_is_only_proof_where_the_balancer_connects_to_it() -> None:

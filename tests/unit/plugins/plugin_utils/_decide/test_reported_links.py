@@ -69,6 +69,23 @@ def met_on_the_link(found: Phases) -> None:
     met(found, "eth0", next(link["mac"] for link in snapshots(found, CLIENT)[0]["links"] if link["name"] == "eth0"))
 
 
+def met_by_a_link_address_of_two_links(found: Phases) -> None:
+    """As VLANs have the link address of their interface: db1 may have met web1 on the other one."""
+    met_on_the_link(found)
+    for snapshot in snapshots(found, CLIENT):
+        mac = next(link["mac"] for link in snapshot["links"] if link["name"] == "eth0")
+        snapshot["links"].append({"name": "eth0.20", "up": True, "mac": mac, "kind": "vlan"})
+
+
+def third(found: Phases, address: str, mac: str, gateway: bool = False) -> None:
+    """Both web1 and db1 know it, each on its eth0."""
+    for host in (CLIENT, SERVER):
+        for snapshot in snapshots(found, host):
+            snapshot["neighbours"].append({"address": address, "interface": "eth0", "mac": mac, "state": "REACHABLE"})
+            if gateway and snapshot["routes"]:
+                snapshot["routes"].append({**snapshot["routes"][0], "remote": "198.51.100.1", "gateway": address, "prefix": "0.0.0.0/0"})
+
+
 SCENES = {
     "a port that came to forward meanwhile": Scene(
         "bridge_port.spanning-tree", "bridge_port", "likely", lambda found: forwarding(found, 1)
@@ -86,6 +103,18 @@ SCENES = {
     "requests of a host that was met on the link": Scene("requests_lost.isolated", "requests_lost", "proven", met_on_the_link),
     "requests of a host that was met on another link": Scene(
         "requests_lost.isolated", "requests_lost", "likely", lambda found: met(found, "eth1", MANAGED)
+    ),
+    "requests of a host that may have been met on another VLAN": Scene(
+        "requests_lost.isolated", "requests_lost", "likely", met_by_a_link_address_of_two_links
+    ),
+    "requests of a host that knows a third one": Scene(
+        "requests_lost.isolated", "requests_lost", "proven", lambda found: third(found, "10.0.1.77", "52:54:00:00:00:77")
+    ),
+    "requests of a host that knows the router": Scene(
+        "requests_lost.isolated", "requests_lost", "likely", lambda found: third(found, "10.0.1.1", "52:54:00:00:00:01", gateway=True)
+    ),
+    "requests of a host that knows a third one by an address that it may have on any link": Scene(
+        "requests_lost.isolated", "requests_lost", "likely", lambda found: third(found, "fe80::1", "52:54:00:00:00:77")
     ),
     "requests on a bridge without a port": Scene("requests_lost", "requests_lost", None, lambda found: alone(found, ROUTER, "eth1")),
     "a container that may not be there": Scene(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ FIX = Mending(
     why="it is inactive",
     steps=(STEP,),
 )
+_STATES = ("reloaded", "restarted")
 ALSO = [
     {"kind": "unit", "count": 7, "names": list("abcdefg")},
     {"kind": "connections", "count": 1, "names": ["a"]},
@@ -38,7 +40,7 @@ ALSO = [
 def test_what_else_changes_makes_it_disruptive() -> None:
     order = wide.asked([FIX])
     assert order == [{"key": FIX.key, "units": [{"name": "orders.service", "action": "started"}]}]
-    told = wide.answered(order, {"units": [{"name": UNIT, "also": ALSO}]})
+    told = wide.answered(order, {"units": [{"name": UNIT, "action": "started", "also": ALSO}]})
     words = "orders.service also stops or restarts a, b, c, d, e and 2 more, and ends 1 connection: a"
     assert told == {FIX.key: words}
     weighed = wide.weighed(FIX, told)
@@ -54,11 +56,13 @@ def test_what_else_changes_makes_it_disruptive() -> None:
         {"units": "lies"},
         {
             "units": [
-                {"name": ["orders.service"], "also": ALSO},
-                {"name": "orders.service", "also": [{"kind": "unit", "count": "x", "names": 3}]},
+                {"name": ["orders.service"], "action": "started", "also": ALSO},
+                {"name": "orders.service", "action": "started", "also": [{"kind": "unit", "count": "x", "names": 3}]},
             ]
         },
-        {"units": [{"name": "another.service", "also": []}]},
+        {"units": [{"name": "another.service", "action": "started", "also": []}]},
+        {"units": [{"name": UNIT, "action": "reloaded", "also": []}]},
+        {"units": [{"name": UNIT, "action": ["started"], "also": []}]},
     ],
 )
 def test_what_is_not_known_may_be_anything(returned: Any) -> None:
@@ -68,5 +72,15 @@ def test_what_is_not_known_may_be_anything(returned: Any) -> None:
 
 
 def test_what_changes_nothing_else_stays_as_it_is() -> None:
-    found = wide.answered(wide.asked([FIX]), {"units": [{"name": UNIT, "also": []}]})
+    found = wide.answered(wide.asked([FIX]), {"units": [{"name": UNIT, "action": "started", "also": []}]})
     assert wide.weighed(FIX, found) is FIX and wide.explained(FIX, "no", found) == "no"
+
+
+@pytest.mark.parametrize("last", ["reloaded", "restarted"])
+def test_two_actions_on_one_unit_change_what_each_of_them_changes(last: str) -> None:
+    """A reload ends no connection that a restart ends, in whichever order the host answers."""
+    first, second = (replace(FIX, steps=({**STEP, "arguments": {"name": UNIT, "state": state}},), summary=state) for state in _STATES)
+    units = [{"name": UNIT, "action": "reloaded", "also": []}, {"name": UNIT, "action": "restarted", "also": ALSO[1:]}]
+    order = wide.asked([first, second])
+    found = wide.answered(order, {"units": sorted(units, key=lambda unit: unit["action"] == last)})
+    assert found == {first.key: "", second.key: "orders.service ends 1 connection: a"}
