@@ -43,8 +43,11 @@ def actions(done: t.Sequence[Action], effect: Effect | None) -> list[Action]:
 class CompatRule(Protocol):
     """A rule of iptables-nft, told by `iptables-nft-save`: all of its conditions and its target."""
 
-    def evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None = None) -> Evaluated:
-        """Whether it matches, and what follows; rewrites the packet as its target does. It adds no step: the caller does."""
+    def evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None = None, *, supposed: t.Collection[int] = ()) -> Evaluated:
+        """Whether it matches, and what follows; rewrites the packet as its target does. It adds no step: the caller does.
+
+        `supposed`: the conditions, by number, that are to hold.
+        """
 
     def reference(self) -> Reference: ...
 

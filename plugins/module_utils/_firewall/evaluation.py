@@ -26,6 +26,9 @@ TOO_MANY = "too_many"  # more unknowns than can be tried
 Reference = t.Dict[str, t.Any]
 
 
+Supposed = t.Mapping["Rule", t.Collection[int]]  # of rules, by number: conditions that are to hold, to see what would happen then
+
+
 class Rule(Protocol):
     """A rule as the evaluation and the report see it, whatever firewall it is from."""
 
@@ -104,10 +107,16 @@ class Evaluation:
     """One try: the choices that it is to make, those that it made, and the path of rules."""
 
     def __init__(
-        self, facts: t.Any, forced: t.Sequence[bool] = (), ignored: t.Collection[Rule] = (), opened: t.Collection[t.Any] = ()
+        self,
+        facts: t.Any,
+        forced: t.Sequence[bool] = (),
+        ignored: t.Collection[Rule] = (),
+        opened: t.Collection[t.Any] = (),
+        supposed: Supposed | None = None,
     ) -> None:
         self.facts = facts
         self.ignored = ignored  # rules that are to be passed over, to see what would happen without them
+        self.supposed = supposed or {}
         self.opened = opened  # rules, and chains with a policy, in front of which the packet is accepted, to see what would happen then
         self._forced = forced
         self.choices: list[bool] = []
@@ -161,12 +170,13 @@ def explore(
     facts: t.Any,
     ignored: t.Collection[Rule] = (),
     opened: t.Collection[t.Any] = (),
+    supposed: Supposed | None = None,
 ) -> Explored:
     """Evaluate a packet (anything with `copy()`) under every combination of what is unknown."""
     forced: list[bool] | None = []
     tries: list[tuple[Evaluation, t.Any, Outcome]] = []
     while forced is not None and len(tries) < MOST_TRIES:
-        evaluation, mine = Evaluation(facts, forced, ignored, opened), packet.copy()
+        evaluation, mine = Evaluation(facts, forced, ignored, opened, supposed), packet.copy()
         try:
             outcome = evaluate(evaluation, mine)
         except UnsupportedError as error:

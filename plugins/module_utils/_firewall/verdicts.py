@@ -10,8 +10,9 @@ import typing as t
 from .._errors import ObserveError
 from .._wire.netlink import NETLINK_ROUTE, Netlink
 from . import prose
-from .evaluation import Action, Evaluation, Explored, Outcome, Reference, Rule, Step, UnsupportedError, explore
+from .evaluation import Action, Evaluation, Explored, Outcome, Reference, Rule, Step, Supposed, UnsupportedError, explore
 from .managers import Managers
+from .missed import missed
 from .packet import Packet, text
 from .questions import Question, asked, packet_of
 from .ruleset import Facts, Ruleset
@@ -100,9 +101,11 @@ def judge(questions: t.Sequence[Question], facts: Facts, ruleset: Ruleset, descr
     verdicts = []
     for packet, question in zip(packets, questions):
         asked_of = asked(packet, question)
-        key = (*asked_of.values(), *(question.get(name) for name in ("header", "sender", "port_in")))
+        key = (*asked_of.values(), *(question.get(name) for name in ("header", "sender", "port_in", "missed")))
         if key not in known:
             known[key] = {**asked_of, **_verdict(packet, asked_of, facts, ruleset, describer)}
+            if question.get("missed"):
+                known[key]["missed"] = _missed(packet, facts, ruleset, describer)
         verdicts.append(known[key])
     return {"verdicts": verdicts, "absent": [{"what": absence.what, "why": absence.why} for absence in ruleset.absent]}
 
@@ -164,6 +167,29 @@ def _verdict(
         "path": steps,
         "passed": explored.first.passed,
     }
+
+
+def _missed(packet: Packet, facts: Facts, ruleset: Ruleset, describer: Describer) -> list[Answer]:
+    """Rules that would let a packet through, or translate its destination, but for one condition."""
+
+    def look(mine: Packet, supposed: Supposed | None = None) -> Explored:
+        return explore(lambda evaluation, each: Walk(ruleset, facts, each, evaluation).run(), mine, facts, supposed=supposed)
+
+    explored = look(packet)
+    for step in explored.first.path:
+        _step(step, describer)  # owners are known by what led to their chains
+    found = []
+    for each in missed(packet, explored, look)[:MOST_ENDS]:
+        translating = [step.rule for step in each.path if step.rule and any(one.kind in _TARGETS for one in step.effects)]
+        condition = _step(each.step, describer)
+        found.append({
+            "rule": condition["rule"],
+            "condition": next(part for part in condition["parts"] if part["matched"] is False),
+            "translating": describer.rule(translating[-1]) if translating else None,
+            "destination": text(each.packet.destination),
+            "port": each.packet.destination_port,
+        })  # fmt: skip
+    return found
 
 
 def _ahead_of_conntrack(chain: Reference) -> bool:

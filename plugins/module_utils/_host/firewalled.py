@@ -16,6 +16,7 @@ from . import by_user, links, traversals
 MOST_STEPS = 20  # rules told of one packet's way
 MOST_PARTS = 20  # conditions told of one rule
 MOST_BY_USER = 5  # SYNs for which other users are asked about
+MOST_MISSED = 10  # SYNs for which rules are asked about that just miss them
 MOST_TEXT = 500  # characters of a rule, which may have a large set in it
 
 if t.TYPE_CHECKING:
@@ -88,6 +89,26 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
         absent.append({"what": "firewall", "why": why})
     shortened = [_shortened(verdict) for verdict in verdicts]
     return {"begun": begun, "ended": time.time(), "generation": _generation(), "verdicts": shortened}, absent
+
+
+def add_missed(verdicts: t.Sequence[Record], listened: t.Container[int], run: t.Callable[..., tuple[int, str, str]]) -> None:
+    """Where a SYN is stopped, or comes to a port on which nobody listens, see which rule would do better but for one condition."""
+    wanted = [verdict for verdict in verdicts if _is_lost(verdict, listened)][:MOST_MISSED]
+    if not wanted:
+        return
+    fields = ("packet", "direction", "source", "source_port", "destination", "port", "interface", "out_interface", "state", "uid", "gid")
+    found = observe([{**{name: verdict[name] for name in fields}, "missed": True} for verdict in wanted], run)
+    for verdict, answer in zip(wanted, found["verdicts"]):
+        verdict["missed"] = [
+            {**each, "rule": _short(each["rule"]), "translating": _short(each["translating"])} for each in answer["missed"]
+        ]
+
+
+def _is_lost(verdict: Record, listened: t.Container[int]) -> bool:
+    if (verdict["packet"], verdict["state"]) != ("syn", "new"):
+        return False
+    unserved = verdict["direction"] == "in" and not verdict["rewritten"] and verdict["port"] not in listened
+    return _stops(verdict) or (verdict["verdict"] == "accept" and unserved)
 
 
 def _by_socket(dials: t.Sequence[Dial]) -> dict[tuple[int, int, str | None], list[tuple[str, traversals.End, traversals.End]]]:

@@ -188,9 +188,10 @@ def _meant(snapshot: Parts, silent: set[int], unserved: set[int], declared: t.Ma
 
         snapshot.add("units", lambda: [one for port in sorted(wanted) for one in of(port)])
     if silent:
-        from . import port_holders
+        from . import port_holders, udp_sockets
 
         snapshot.add("port_holders", lambda: port_holders.read(silent))
+        snapshot.add("udp_sockets", lambda: udp_sockets.read(silent))
 
 
 def _first(listeners: list[dict[str, t.Any]], ports: set[int], snapshot: Parts) -> list[dict[str, t.Any]]:

@@ -97,6 +97,8 @@ def take(
     add_ports(snapshot, order, owners, run, rewritten, closing)
     if closing and snapshot.parts["root"]:
         _next_door(snapshot)
+    if closing:
+        _missed(snapshot, run)
     snapshot.add("ephemeral", lambda: _sockets.ephemeral({(each.address, each.port) for each in destinations}) if destinations else [])
     return snapshot.parts, snapshot.absent
 
@@ -180,6 +182,20 @@ def _firewall(
 def _decides(chain: t.Mapping[str, t.Any]) -> bool:
     """Whether a base chain does anything at all to IP packets."""
     return chain["family"] != "arp" and (chain["policy"] == "drop" or bool(chain["rules"]))
+
+
+def _missed(snapshot: Parts, run: Run) -> None:
+    """Which rules just miss a SYN that is stopped, or that comes to a port without a listener."""
+    verdicts = (snapshot.parts.get("firewall") or {}).get("verdicts")
+    listeners = snapshot.parts.get("listeners")
+    if not verdicts or listeners is None:
+        return
+    from . import firewalled
+
+    try:
+        firewalled.add_missed(verdicts, {listener["port"] for listener in listeners}, run)
+    except Exception as error:  # as above
+        snapshot.lacks("firewall: rules that just miss a packet", f"{type(error).__name__}: {error}")
 
 
 def _next_door(snapshot: Parts) -> None:

@@ -177,13 +177,15 @@ class PlainlyWell:
         return frozenset(each.name for each in asked if each.error or (each.elapsed_ms or 0.0) >= SLOW_MS)
 
     def _is_usual_port(self, name: str, port: int) -> bool:
-        """Whether nobody waits to be accepted there, few connections are half-open, and no program passes connections on to another."""
+        """Whether nobody waits to be accepted there, few connections are half-open, no program passes connections on to another, and the
+        units that should serve it run."""
         host = self._hosts[name]
         if host.snapshot is None:
             return True
         served = all(listener.recv_q == 0 for listener in host.snapshot.listeners or () if listener.port == port)
         crowded = (each.port for snapshot in (host.before, host.after) if snapshot for each in snapshot.half_open or ())
-        return served and port not in crowded and all(relay.port != port for relay in host.snapshot.relays or ())
+        stopped = any(unit.port == port and unit.active != "active" for unit in host.snapshot.units or ())
+        return served and not stopped and port not in crowded and all(relay.port != port for relay in host.snapshot.relays or ())
 
     def _is_usual_pair(self, client: str, server: str, address: str, local: str | None, uid: int | None, left: str, answered: str) -> bool:
         """Whether both ends have the addresses, nobody else has, and the packets leave by the interfaces that the routes name.

@@ -13,12 +13,12 @@ from .._model.network_records import Address
 from .._model.network_subjects import Broadcast
 from .._values.words import asking
 from .make import advice, shell
-from .network import with_ipv6
+from .network import configured, with_ipv6
 
 _MASTERS = "with VRRP, find out why more than one is master: each must get the others' advertisements (IP protocol 112)"
 
 
-def address_not_local(_case: Case, finding: Finding) -> Fix | None:
+def address_not_local(case: Case, finding: Finding) -> Fix | None:
     """Where another host has it, not one more machine gets it: the packets come to the wrong host."""
     missing, host = finding.about(MissingAddress), finding.host
     if missing is None:
@@ -38,6 +38,8 @@ def address_not_local(_case: Case, finding: Finding) -> Fix | None:
         return advice("neighbour", "path", summary)
     if missing.lacking:
         return with_ipv6(host, missing.lacking)
+    if missing.bare and case.server:
+        return configured(case.server, missing.bare, missing.address)
     summary = (
         f"add {missing.address} to an interface of {host} (a VIP that moved away?), to lo where a balancer with direct routing has it and "
         "hands its packets on, or correct what the client dials"

@@ -81,6 +81,8 @@ def listener_elsewhere(case: Case, finding: Finding) -> Fix | None:
         return None
     if owner.displaced:
         return displaced(case.server, owner.displaced, owner.name, case.server_port)
+    if owner.process and owner.process.pid == 1:
+        return _by_socket(case, finding.host)
     if forwarding := _forwarding(owner.process, case.server_port):
         return advice("application", finding.host, forwarding)
     if owner.names:
@@ -90,6 +92,16 @@ def listener_elsewhere(case: Case, finding: Finding) -> Fix | None:
         )
         return advice("application", finding.host, summary)
     return listening(case.server, owner.name, owner.process, case.server_address, case.server_port)
+
+
+def _by_socket(case: Case, host: str) -> Fix:
+    """Where systemd listens, the socket unit says where: the service's own configuration does not count."""
+    any_address, port = ("[::]" if case.family == 6 else "0.0.0.0"), case.server_port
+    summary = (
+        f"it is systemd that listens: have the socket unit for port {port} of {host} listen on {any_address}:{port}, "
+        f"too, by a further ListenStream= (BindIPv6Only=both, where it is for IPv6 alone), and restart it"
+    )
+    return advice("application", host, summary, [shell("systemctl", "list-sockets")])
 
 
 def _forwarding(process: Process | None, port: int) -> str:

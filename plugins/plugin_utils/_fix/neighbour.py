@@ -8,6 +8,7 @@ from __future__ import annotations
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.address_subjects import Behind, FalseNeighbour, Misdelivered, NextHop, Unanswering, WrongEntry
+from .._model.firewall_records import RuleChange
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.network_records import Neighbour
@@ -91,7 +92,25 @@ def neighbour_silent(case: Case, finding: Finding) -> Fix | None:
     silent, host = finding.about(Unanswering), case.named(finding.host)
     if silent is None or host is None:
         return None
+    if silent.stopped and (change := _by_ufw(case, host)):
+        return advice("firewall", host.name, f"{change.summary}: neighbour discovery passes then as well", change.commands)
     return passing(host.name, silent.port) if silent.port else advice("neighbour", host.name, _to_answer(host, silent))
+
+
+def _by_ufw(case: Case, host: Host) -> RuleChange | None:
+    """What ufw must be told where it leaves IPv6 alone, and so lets nothing of it through."""
+    sources = {probe.local_address for probe in case.probes}
+    for each in host.rulings.all():
+        ours = each.packet == "syn" and (each.destination, each.port) == (case.address, case.port) and each.source in sources
+        if (
+            ours
+            and each.rule
+            and each.rule.manager == "ufw"
+            and isinstance(each.rule.origin, dict)
+            and each.rule.origin.get("ipv6") is False
+        ):
+            return each.change
+    return None
 
 
 def not_answered_for(_case: Case, finding: Finding) -> Fix | None:
@@ -154,10 +173,16 @@ def forgotten(host: Host, entry: Neighbour, real: str) -> Fix:
         return advice("neighbour", host.name, summary)
     command = shell("ip", "neigh", "delete", entry.address, "dev", entry.interface)
     permanent = entry.state == "PERMANENT"
+    proxy = "proxy ARP (proxy_arp)" if ":" not in entry.address else "an NDP proxy"
+    again = (
+        "it is permanent, look for what sets it at boot"
+        if permanent
+        else f"if it is learned again, find the machine with {entry.mac}: it has the address, too, or answers for others, as {proxy} does"
+    )
     return mending(
         "neighbour",
         host.name,
-        f"{summary} ({command})" + ("; it is permanent, look for what sets it at boot" if permanent else ""),
+        f"{summary} ({command}); {again}",
         [
             Step(
                 "threeway.handshake.network_entry",

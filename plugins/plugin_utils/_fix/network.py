@@ -115,6 +115,28 @@ def _manager(client: Host, interface: str | None) -> str | None:
     return unit if fit.unit(unit) else None
 
 
+_AGAIN = {
+    "NetworkManager.service": ("nmcli", "device", "connect"),
+    "networking.service": ("ifup", "--force"),
+    "systemd-networkd.service": ("networkctl", "reconfigure"),
+}
+"""How each manager of networks is told to configure an interface once more."""
+
+
+def configured(host: Host, interface: str, address: str) -> Fix:
+    """Have an interface get its addresses again: one that is added by hand is nobody's to renew, and gone with the next start."""
+    unit = _manager(host, interface)
+    who = unit or "what configures it (a DHCP client, ifupdown, netplan ...)"
+    again = _AGAIN.get(unit or "")
+    return advice(
+        "address",
+        host.name,
+        f"have {interface} of {host.name} get its addresses again from {who}, and see there why it lost them, such as a lease that ran "
+        f"out; {address} added by hand does not last",
+        [shell(*again, interface)] if again and fit.interface(interface) else (),
+    )
+
+
 def mac_conflict(_case: Case, finding: Finding) -> Fix | None:
     link = finding.about(Link)
     if link is None:

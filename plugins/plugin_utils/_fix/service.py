@@ -9,17 +9,19 @@ from dataclasses import replace
 
 from .._decide.case import Case
 from .._decide.finding import Finding
+from .._model.firewall_subjects import MissedTranslation
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.prose import NOTHING, Wording
 from .._model.records import whole
-from .._model.socket_records import PortHolder
-from .._model.socket_subjects import RunningUnit, StoppedUnit
+from .._model.socket_records import PortHolder, UdpSocket
+from .._model.socket_subjects import RunningUnit, SocketOwner, StoppedUnit
 from .._model.unit_records import Unit, XinetdService
 from . import fit
 from .allowed import allowed
 from .make import advice, mending, shell
 from .ports import reserved
+from .translation import covered
 
 # Commands that only read the configuration, by unit. Debian's ssh.service asks sshd itself, and makes a directory for that first.
 _CHECKS = {
@@ -56,7 +58,9 @@ _SOON = 10.0  # seconds: what ended so soon has not served, and would end so aga
 
 
 def service_stopped(case: Case, finding: Finding) -> Fix | None:
-    stopped = finding.about(StoppedUnit)
+    stopped, other = finding.about(StoppedUnit), finding.about(SocketOwner)
+    if case.server and other and other.displaced and other.process:
+        return _handed_back(case.server, other.displaced, other.process.unit or other.name, case.server_port)
     return of_stopped(case.server, stopped) if stopped and case.server else None
 
 
@@ -82,6 +86,10 @@ def no_listener(case: Case, finding: Finding) -> Fix:
         on = f"set disable = no for {off.service} in {off.file}, and have xinetd read it again (systemctl reload xinetd)"
         return advice("service", server.name, f"{on}, or start another service that should listen on port {port} of {server.name}")
     start = f"start the service that should listen on port {port} of {server.name}, or correct the port"
+    if missed := finding.about(MissedTranslation):
+        return covered(server.name, port, missed)
+    if taker := finding.about(UdpSocket):
+        return _by_tcp(server, port, taker)
     stopped, meant = finding.about(StoppedUnit), finding.about(Unit)
     if stopped and stopped.too_early_for and fit.unit(stopped.unit.unit):
         fix = _in_time(server, stopped.unit, stopped.too_early_for)
@@ -91,9 +99,29 @@ def no_listener(case: Case, finding: Finding) -> Fix:
     return advice("service", server.name, start)
 
 
+def _by_tcp(host: Host, port: int, taker: UdpSocket) -> Fix:
+    """The program speaks the other protocol; what says so is its own setting (OpenVPN: proto, rsyslog: imtcp and imudp)."""
+    process = taker.process
+    name = process.unit if process and process.unit and process.unit.endswith(".service") else process.name if process else "it"
+    summary = (
+        f"if {name} of {host.name} is meant, have it listen on TCP port {port} by its configuration (protocol), or have the client use UDP"
+    )
+    return advice("service", host.name, f"{summary}; else start the service that should listen there, or correct the port")
+
+
 def displaced(host: Host, unit: str, owner: str, port: int) -> Fix:
     """Give a unit its port back."""
     return advice("service", host.name, f"if port {port} is {unit}'s, have {owner} leave it, then start {unit}")
+
+
+def _handed_back(host: Host, unit: str, other: str, port: int) -> Fix:
+    """Two services for one port: whose it is to be is for people to say."""
+    apart = "have one of them listen on another port or address"
+    commands = [shell("systemctl", "disable", "--now", other), shell("systemctl", "enable", "--now", unit)]
+    summary = (
+        f"if port {port} of {host.name} is to be {unit}'s, stop and disable {other}, then start {unit}; or {apart}, or declare {other}"
+    )
+    return advice("service", host.name, summary, commands if fit.unit(unit) and fit.unit(other) else [])
 
 
 def started(host: Host, unit: Unit, ended: Wording = NOTHING, held: Wording = NOTHING, holder: PortHolder | None = None) -> Fix:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .._decide.case import Case
 from .._decide.finding import Finding
-from .._model.firewall_subjects import DeadTargets, Hairpin, Translated, TranslatedInside
+from .._model.firewall_subjects import DeadTargets, Hairpin, MissedTranslation, Translated, TranslatedInside
 from .._model.fixes import Fix
 from .._model.network_subjects import KeptInside, Source
 from .._values.words import endpoint
@@ -67,6 +67,38 @@ def _hairpin(hairpin: Hairpin) -> Fix:
         f"{hairpin.address} (by their DNS)",
         [command] if known else [],
     )
+
+
+def covered(host: str, port: int, found: MissedTranslation) -> Fix:
+    """Have the translation take what just misses it, too, by a rule of its own or by whoever makes the rules."""
+    missed, own = found.missed, endpoint(found.address, port)
+    inner = missed.port or port
+    end = endpoint(missed.destination, inner)
+    manager = (missed.translating or missed.rule).manager
+    if manager in ("docker", "podman"):
+        summary = (
+            f"have {manager} on {host} publish the container's port on {found.address}, too (--publish {own}:{inner}), or on all addresses "
+            f"(--publish {port}:{inner}), and make the container again; or dial the address that its rule is for"
+        )
+        return advice("firewall", host, summary)
+    by = f" that comes by {found.interface}" if found.interface else ""
+    summary = f"have {host} translate TCP to {own}{by} to {end} as well, or have clients dial {end}"
+    if found.network:
+        summary += f"; for those of {found.network}, which is the network of {end}, translate the source as well (masquerade)"
+    return advice("firewall", host, summary, _translating(found, port) if manager in ("iptables", None) else [])
+
+
+def _translating(found: MissedTranslation, port: int) -> list[str]:
+    """Rules of iptables for the flow's own clients: others may be left out on purpose."""
+    end, inner = found.missed.destination, found.missed.port or port
+    add = ("ip6tables" if ":" in end else "iptables", "-t", "nat", "-A")
+    clients = ("-s", found.network or found.source)
+    by = ("-i", found.interface) if found.interface else ()
+    to = ("-d", found.address, "-p", "tcp", "--dport", port, "-j", "DNAT", "--to-destination", endpoint(end, inner))
+    commands = [shell(*add, "PREROUTING", *clients, *by, *to)]
+    if found.network:
+        commands.append(shell(*add, "POSTROUTING", *clients, "-d", end, "-p", "tcp", "--dport", inner, "-j", "MASQUERADE"))
+    return commands
 
 
 def loopback_kept(case: Case, finding: Finding) -> Fix | None:

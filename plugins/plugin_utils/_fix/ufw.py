@@ -28,6 +28,8 @@ def with_ufw(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix | N
     origin = rule.origin if isinstance(rule.origin, dict) else {}
     number = origin.get("number")
     user = rule.chain.startswith(_USER)
+    if origin.get("ipv6") is False:  # none of its rules is for IPv6 then
+        return None
     if ruling.packet != "syn" or _AHEAD.fullmatch(rule.chain) or direction not in _DIRECTIONS or not met.port:
         return None
     if not isinstance(number, int) or not 0 < number < _MOST_RULES:

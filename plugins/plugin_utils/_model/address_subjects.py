@@ -19,13 +19,15 @@ from .prose import Wording, worded
 @dataclass(frozen=True)
 class MissingAddress:
     """An address that the server lacks, and the names of the hosts that have it, of those that are to take it by VRRP, and of the one that
-    has it and hands its packets on to the server all the same; why the server may lack all of IPv6."""
+    has it and hands its packets on to the server all the same; why the server may lack all of IPv6; ``bare``: its interface there, which
+    has no address of the family at all."""
 
     address: str
     owners: tuple[str, ...] = ()
     by_vrrp: tuple[str, ...] = ()
     handed_on_by: str | None = None
     lacking: WithoutIpv6 | None = None
+    bare: str | None = None
 
 
 @dataclass(frozen=True)

@@ -156,6 +156,18 @@ class WayBack:
     leaves_by: str | None = None
 
 
+@dataclass(frozen=True)
+class MissedRule:
+    """A rule that would have let a packet through that is stopped, or led it to another end, but for one ``condition``; ``translating``:
+    the rule that does the latter then, where the first only leads to it."""
+
+    rule: Rule
+    condition: Condition
+    destination: IpAddress
+    port: Port | None = None
+    translating: Rule | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class RuleChange:
     """How to let the packet through, in the words of whoever keeps the rule."""
@@ -191,6 +203,7 @@ class Verdict:
     targets: tuple[Target, ...] = ()
     zones: Zones | None = None
     way_back: WayBack | None = None
+    missed: tuple[MissedRule, ...] = ()  # of a SYN that is stopped, or for a port without a listener, behind the attempts
     marked_by: tuple[Rule, ...] = ()  # where it is stopped for its mark: the rule that gave it the mark, and the one that led there
     rule: Rule | None = None
     change: RuleChange | None = None

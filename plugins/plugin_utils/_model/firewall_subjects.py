@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .firewall_records import Verdict
+from .firewall_records import MissedRule, Verdict
 from .prose import Wording, worded
 from .recording import Observation
 
@@ -57,6 +57,20 @@ class Hairpin:
     port: int
     network: str | None
     manager: str | None
+
+
+@dataclass(frozen=True)
+class MissedTranslation:
+    """A rule that just misses a SYN from ``source`` for ``address``, which comes by ``interface``.
+
+    ``network``: the one that both the SYN's source and the end are on to which the rule translates.
+    """
+
+    missed: MissedRule
+    source: str
+    address: str
+    interface: str | None
+    network: str | None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .prose import Prose
-from .records import Count, IpAddress, Milliseconds, Port, Time
+from .records import Count, IpAddress, Milliseconds, Port, RecordError, Time
+
+OUTCOMES = ("connected", "error", "timeout")
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,10 @@ class Probe:
     awaited_ms: Milliseconds | None = None  # where the server speaks first: when what `peer` says came, or the wait for it ended
     tcp_info: TcpInfo | None = None
     via: str | None = None  # who connected in the place of the application: sshd; only its word is known then
+
+    def __post_init__(self) -> None:
+        if self.outcome not in OUTCOMES:
+            raise RecordError(f"an attempt's outcome is {self.outcome[:60]!r}, which is none")
 
     @property
     def connected(self) -> bool:

@@ -12,7 +12,7 @@ from .hook_records import Conntrack, Hooks, IpsecPolicy
 from .log_records import LogRecord
 from .network_records import Address, Link, Neighbour, PolicyRule, Route
 from .records import Count, Time
-from .socket_records import Ephemeral, ForeignListener, HalfOpenPeers, Listener, Namespace, Peer, PortHolder, Relay, Socket
+from .socket_records import Ephemeral, ForeignListener, HalfOpenPeers, Listener, Namespace, Peer, PortHolder, Relay, Socket, UdpSocket
 from .unit_records import BalancedServer, Unit, XinetdService
 
 
@@ -42,6 +42,7 @@ class Snapshot:
     other_namespaces: tuple[ForeignListener, ...] | None = None
     namespaces: tuple[Namespace, ...] | None = None
     port_holders: tuple[PortHolder, ...] | None = None
+    udp_sockets: tuple[UdpSocket, ...] | None = None
     peers: tuple[Peer, ...] | None = None
     half_open: tuple[HalfOpenPeers, ...] | None = None
     xinetd: tuple[XinetdService, ...] | None = None

@@ -79,6 +79,15 @@ class PortHolder:
 
 
 @dataclass(frozen=True)
+class UdpSocket:
+    """A socket that takes datagrams on a port on which nobody listens by TCP."""
+
+    port: Port
+    address: IpAddress
+    process: Process | None = None
+
+
+@dataclass(frozen=True)
 class HalfOpenOf:
     """How many half-open connections the addresses of a network have."""
 

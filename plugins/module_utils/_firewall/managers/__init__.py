@@ -43,6 +43,8 @@ class Managers:
             led = maker({**reference, "chain": target, "text": "-j"}) if target else manager
             if led != "iptables":
                 manager = led
+            elif reference["number"] is None and place[0] == "ip6" and self._here and self._keeper("ufw").shuts_ipv6():
+                manager = "ufw"
             elif before and (reference["number"] is None or before == "firewalld"):  # which has rules of its own there
                 manager = before
         if manager in ("firewalld", "ufw", "shorewall", "csf") or (manager == "docker" and not before and place[2] == "FORWARD"):

@@ -30,6 +30,7 @@ _CHAINS = {
     "ufw": r"ufw6?-((before|after|user|track|reject|skip-to-policy|(before|after|user)-logging)-(input|output|forward)"
     r"|logging-(deny|allow)|not-local|user-limit(-accept)?)",  # what ufw itself makes, and nothing that is merely named like it
     "docker": r"DOCKER(-.*)?",
+    "kube-router": r"KUBE-(ROUTER|POD-FW|NWPLCY)-.*",
     "kube-proxy": r"KUBE-.*",
     "calico": r"cali-.*",
     "cilium": r"(OLD_)?CILIUM_.*",

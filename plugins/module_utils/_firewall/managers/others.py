@@ -16,6 +16,7 @@ _SERVICE = re.compile(r"([a-z0-9.-]{1,63})/([a-z0-9.-]{1,63})(?::([\w.-]{1,63}))
 _SERVICE_CHAIN = re.compile(
     r"[a-z-]+-[A-Z0-9]{8}-([a-z0-9.-]{1,63})/([a-z0-9.-]{1,63})/tcp/([\w.-]{0,63})(?:__.*)?"
 )  # of the nftables mode
+_POD = re.compile(r"\bPOD name:([a-z0-9.-]{1,253}) namespace: ([a-z0-9-]{1,63})(?=\s|$)")
 _JAIL = re.compile(r"(?:@addr6?-set-|--match-set f2b-|^f2b-)([\w.-]{1,64})")
 _BANNED = re.compile(r"(?:-s|ip6? saddr) ([0-9a-f.:]+)(?:/(?:32|128))?(?=\s|$)")
 
@@ -32,6 +33,7 @@ class Other:
             "docker": _container,
             "podman": _container,
             "kube-proxy": _service,
+            "kube-router": _pod,
             "fail2ban": _jail,
         }
         find = known.get(self._manager)
@@ -41,6 +43,7 @@ class Other:
         known: dict[str, t.Callable[[t.Mapping[str, t.Any], Flow], Details]] = {
             "docker": _in_docker_user,
             "kube-proxy": _of_service,
+            "kube-router": _of_pod,
             "fail2ban": _unban,
             "crowdsec": lambda _reference, flow: _one(
                 f"end the decision about {flow.source}", "cscli", "decisions", "delete", "--ip", flow.source
@@ -141,6 +144,26 @@ def _of_service(reference: t.Mapping[str, t.Any], _flow: Flow) -> Details:
         return {"summary": f"service {namespace}/{name} has no pod on this node, and its traffic policy is Local", "commands": [slices]}
     wide = quoted("kubectl", "-n", namespace, "get", "service", name, "-o", "yaml")
     return {"summary": f"see loadBalancerSourceRanges and traffic policies of service {namespace}/{name}", "commands": [wide]}
+
+
+def _pod(reference: t.Mapping[str, t.Any]) -> Details:
+    """The pod whose network policies the rule enforces, which kube-router writes into comments."""
+    match = _POD.search(_comment(reference))
+    return {"namespace": match[2], "pod": match[1]} if match else None
+
+
+def _of_pod(reference: t.Mapping[str, t.Any], flow: Flow) -> Details:
+    """Its chains drop or reject what no policy has marked."""
+    pod = reference.get("origin")
+    if not pod:
+        return None
+    policies = quoted("kubectl", "-n", pod["namespace"], "get", "networkpolicies", "-o", "yaml")
+    labels = quoted("kubectl", "-n", pod["namespace"], "get", "pod", pod["pod"], "--show-labels")
+    which = f"one of namespace {pod['namespace']} selects pod {pod['pod']}, and none allows this"
+    return {
+        "summary": f"allow {flow.words()} in a NetworkPolicy: {which}",
+        "commands": [policies, labels],
+    }
 
 
 def _jail(reference: t.Mapping[str, t.Any]) -> Details:

@@ -41,7 +41,7 @@ class Ufw:
         chain, number = str(reference["chain"]), reference["number"]
         six = "6" if reference["family"] == "ip6" else ""
         if number is None:
-            return self._default(chain)
+            return self._ipv6() if six and self.shuts_ipv6() else self._default(chain)
         if re.fullmatch(r"ufw6?-user-(input|output|forward)", chain):
             rule = self._user_rule(six, chain, number, str(reference["text"]))
             if rule:
@@ -58,6 +58,8 @@ class Ufw:
         if not flow.opens:  # ufw lets through what belongs to a connection before anything else
             return None
         rules = {"in": "input", "out": "output", "forward": "forward"}[flow.direction]
+        if flow.ipv6 and self.shuts_ipv6():
+            return self._with_ipv6(flow)
         ahead_of_rules = not flow.met(f"{'ufw6' if flow.ipv6 else 'ufw'}-user-{rules}")
         chain = str(reference["chain"])
         origin = reference.get("origin") or {}
@@ -77,6 +79,26 @@ class Ufw:
             "summary": f"allow {flow.words()}{where}",
             "commands": [quoted(*narrow)],
             "simple": None if routed else quoted(*simple),
+        }
+
+    def shuts_ipv6(self) -> bool:
+        """Whether ufw is on and leaves IPv6 alone, which it then lets nothing of through, whatever its rules are."""
+        on = any(line.strip() == "ENABLED=yes" for line in lines(f"{self._directory}/ufw.conf") or []) if self._directory else False
+        return on and self._ipv6() is not None
+
+    def _ipv6(self) -> dict[str, t.Any] | None:
+        """Where it is said that ufw leaves IPv6 alone."""
+        for number, line in enumerate(lines(self._defaults) or [], 1):
+            if re.fullmatch(r"""IPV6=["']?no["']?""", line.strip()):
+                return {"number": None, "command": None, "file": self._defaults, "line": number, "ipv6": False}
+        return None
+
+    def _with_ipv6(self, flow: Flow) -> dict[str, t.Any]:
+        """Its rules are for IPv4 alone then, and have to be made for IPv6 as well."""
+        allow = words(allowing(flow.source, flow.destination, flow.port, flow.direction, None), [])
+        return {
+            "summary": f"have ufw manage IPv6 (IPV6=yes in {self._defaults}), which it shuts now, and allow {flow.words()}",
+            "commands": [quoted("sed", "-i", "s/^IPV6=.*/IPV6=yes/", self._defaults), quoted("ufw", "reload"), quoted(*allow)],
         }
 
     def _default(self, chain: str) -> dict[str, t.Any] | None:

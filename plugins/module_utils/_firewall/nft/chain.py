@@ -195,6 +195,8 @@ class Chain:
         try:
             for at.position, expression in enumerate(rule.expressions):
                 result = expression.run(at)
+                if result == BREAK and _supposed(rule, at):
+                    result = None
                 if result is not None:
                     break
         except SettledError as settled:
@@ -242,9 +244,16 @@ def _expressions(body: bytes) -> bytes:
     return b""
 
 
+def _supposed(rule: Rule, at: Context) -> bool:
+    """Whether the condition that fails is one that is to hold."""
+    numbers = at.evaluation.supposed.get(rule, ())
+    stopped = at.stopped() if numbers else None
+    return stopped is not None and stopped.number in numbers
+
+
 def _foreign(rule: Rule, other: CompatRule, at: Context, reference: Reference) -> Effect | None:
     """A rule of iptables-nft that has xtables matches or targets in it."""
-    found = other.evaluate(at.packet, at.evaluation, at.hook)
+    found = other.evaluate(at.packet, at.evaluation, at.hook, supposed=at.evaluation.supposed.get(rule, ()))
     matched = found.stopped is None and found.matched is not False
     effect = None if found.effect == "continue" else found.effect
     at.evaluation.step(

@@ -181,7 +181,7 @@ class _Run:
         if rule in self._evaluation.opened:
             return Evaluated(True, effect="accept")
         room = len(self._evaluation.path) < MOST_STEPS
-        evaluated = rule.evaluate(self._packet, self._evaluation, self._base.hook, room)
+        evaluated = rule.evaluate(self._packet, self._evaluation, self._base.hook, room, supposed=self._evaluation.supposed.get(rule, ()))
         if evaluated.matched is False and not room:
             self._evaluation.passed += 1
             return evaluated

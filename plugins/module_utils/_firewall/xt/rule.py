@@ -72,22 +72,30 @@ class Rule:
         except DecodeError as error:
             raise UnsupportedError(str(error)) from error
 
-    def evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None = None, explain: bool = True) -> Evaluated:
+    def evaluate(
+        self,
+        packet: Packet,
+        evaluation: Evaluation,
+        hook: str | None = None,
+        explain: bool = True,
+        *,
+        supposed: t.Collection[int] = (),
+    ) -> Evaluated:
         """Whether it matches, and what follows. `hook`: where the packet is, which tells what the kernel knows of it there.
 
-        Not to `explain`: nobody will read where it stopped.
+        Not to `explain`: nobody will read where it stopped. `supposed`: the conditions, by number, that are to hold.
         """
         if evaluation.ignored and self in evaluation.ignored:
             return Evaluated(False)
         if hook in _UNROUTED and packet.direction != "in":
             oif, packet.oif = packet.oif, _NOWHERE
             try:
-                return self._evaluate(packet, evaluation, hook, explain)
+                return self._evaluate(packet, evaluation, hook, explain, supposed)
             finally:
                 packet.oif = oif
-        return self._evaluate(packet, evaluation, hook, explain)
+        return self._evaluate(packet, evaluation, hook, explain, supposed)
 
-    def _evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None, explain: bool) -> Evaluated:
+    def _evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None, explain: bool, supposed: t.Collection[int]) -> Evaluated:
         made = self._made or self._make()
         unsure: list[int] = []
         if made.acts:
@@ -96,13 +104,15 @@ class Rule:
                 if isinstance(answer, Unknown):
                     unsure.append(number)
                     answer = condition.choose(answer, evaluation)
-                if not answer:
+                if not answer and number not in supposed:
                     return Evaluated(None if unsure else False, Part(number, condition.seen(packet)), unsure=unsure)
                 condition.reached(packet, evaluation)
         else:
             hanging: list[tuple[int, Condition, Unknown]] = []
             for number, condition in enumerate(made.conditions):
                 answer = condition.holds(packet, evaluation)
+                if answer is False and number in supposed:
+                    continue
                 if answer is False:
                     if not explain:
                         return _NOT

@@ -82,7 +82,8 @@ def misplaced(case: Case, kind: str, server: Host, certainty: Certainty, evidenc
     near = [listener for listener in case.listeners_on_port() or () if case.mismatch(listener) == kind]
     owner, process = process_of(near[0]), (near[0].processes or (None,))[0]
     unit = units.stopped_unit(server, case.server_port)
-    displaced = unit if unit and unit.how == "declared" and process and process.unit != unit.unit else None
+    by_systemd = process is not None and process.pid == 1  # for a service that need not run
+    displaced = unit if unit and unit.how == "declared" and process and process.unit != unit.unit and not by_systemd else None
     return Finding(
         certainty,
         server.name,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
 
 from ..._model.address_subjects import MissingAddress
 from ..._model.host import Host
@@ -74,6 +75,7 @@ def _address_gone(case: Case, server: Host) -> Finding | None:
     lacking = without_ipv6(server) if case.family == 6 else None
     asking = answer.offender if answer and unreachable else case.client.name if on_link else next(iter(asked))
     vrrp = _by_vrrp(case, server)
+    bare = None if lacking or vrrp else _bare(case, server)
     without = [host.name for host in (server, *case.partners) if host.owns(case.address) is False]
     return Finding(
         "likely",
@@ -81,9 +83,11 @@ def _address_gone(case: Case, server: Host) -> Finding | None:
         "server.ingress",
         f"{case.address} is on no interface of {' or '.join(dict.fromkeys(without))}, and {asking} cannot reach it"
         + why_without(lacking)
+        + (f": {bare} of {server.name} is up, and has no IPv{case.family} address at all" if bare else "")
         + _taken_by(vrrp),
         (
             case.saw(server, "rtnetlink addresses", f"{case.address} is on no interface"),
+            *([case.saw(server, "rtnetlink addresses", f"{bare} has no IPv{case.family} address")] if bare else []),
             *shown_without(case, server, lacking),
             *_speaks_vrrp(case, vrrp),
             *([case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}")] if answer else []),
@@ -91,8 +95,23 @@ def _address_gone(case: Case, server: Host) -> Finding | None:
         ),
         leg="syn",
         detail={"address": case.address},
-        subject=MissingAddress(case.address, by_vrrp=vrrp, lacking=lacking),
+        subject=MissingAddress(case.address, by_vrrp=vrrp, lacking=lacking, bare=bare),
     )
+
+
+def _bare(case: Case, server: Host) -> str | None:
+    """The interface that gets requests for the address and has lost all its addresses of the family, as when a lease has run out.
+
+    Of IPv6 those that the kernel gives to each link do not count.
+    """
+    asked = {seen.interface for seen, message in server.neighbour_messages("in") if message.target == case.address}
+    taken = {each.interface for each in (server.snapshot.addresses if server.snapshot else None) or () if _counts(case, each.address)}
+    links = [server.snapshot.link_by_name.get(name) for name in asked] if server.snapshot else []
+    return next((link.name for link in links if link and link.up and link.master is None and link.name not in taken), None)
+
+
+def _counts(case: Case, address: str) -> bool:
+    return (":" in address) == (case.family == 6) and not ip_address(address).is_link_local
 
 
 def _handed_on_by(case: Case, server: Host, owners: Sequence[str]) -> str | None:

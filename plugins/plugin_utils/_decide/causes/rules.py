@@ -73,6 +73,7 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
         place.segment,
         f"{ruling.rule.name} on {host.name} {how} {place.packet}"
         + shadow(ruling)
+        + _missed(ruling)
         + for_the_way_back(ruling)
         + _marked(ruling)
         + _unserved(ruling)
@@ -114,6 +115,15 @@ def _goes(line: LogRecord, direction: Direction) -> bool:
 
 def _named(ruling: Verdict) -> str:
     return f": {' or '.join(f'{rule.name}' for rule in ruling.one_of)}" if ruling.one_of else ""
+
+
+def _missed(ruling: Verdict) -> str:
+    """That a rule for this port would let the packet through, and by what it misses it: other sources, another interface ..."""
+    if not ruling.missed or ruling.way_back or ruling.marked_by or ruling.shadowed:
+        return ""
+    missed = ruling.missed[0]
+    seen = f" (the SYN: {missed.condition.seen})" if missed.condition.seen else ""
+    return f"; {missed.rule.name} would let it through, and misses it by '{missed.condition.text}'{seen}"
 
 
 def for_the_way_back(ruling: Verdict) -> str:

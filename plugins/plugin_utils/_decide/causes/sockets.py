@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..._model.host import Host
-from ..._model.socket_subjects import RunningUnit, StoppedUnit
+from ..._model.socket_records import Listener
+from ..._model.socket_subjects import RunningUnit, SocketOwner, StoppedUnit
 from ..._model.unit_records import Unit
 from ..._values.words import plural
 from ..case import Case
@@ -16,8 +17,10 @@ from ..finding import Evidence, Finding
 from ..translation import surely_untranslated
 from . import units
 from .catalogue import Accounts, Cause
+from .just_missed import in_words, just_missed, shown
+from .listener_names import describe, process_of
 from .misplaced import elsewhere, misplaced, nearest, only_apart
-from .needs import SERVER, needs
+from .needs import LISTENER, SERVER, FirstOf, needs
 from .refusal import REFUSALS, Refused, lets_in, refused
 from .xinetd import switched_off
 
@@ -65,6 +68,29 @@ def _service_stopped(case: Case, refusal: Refused) -> Finding | None:
     )
 
 
+@needs(SERVER, LISTENER)
+def _another_service(case: Case, server: Host, listener: Listener) -> Finding | None:
+    """The handshake completes with another service than the one that is declared for the port, which does not run."""
+    unit, process = units.stopped_unit(server, case.server_port), (listener.processes or (None,))[0]
+    if case.outcome.kind != "completed" or unit is None or not units.serves_instead(unit, process):
+        return None
+    owner = process_of(listener)
+    return Finding(
+        "likely",
+        server.name,
+        "server.socket",
+        f"{owner} of {process.unit if process else None} has port {case.server_port} of {server.name}, and not {unit.unit}, which is "
+        f"declared for it: {units.state_of(unit)}",
+        (
+            case.saw(server, "inet_diag", f"LISTEN {describe(listener)}, {owner}"),
+            case.saw(server, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}, result {unit.result}"),
+            *units.last_words(server, unit),
+        ),
+        detail={"unit": unit.unit, "active": unit.active, "sub": unit.sub, "result": unit.result, "status": unit.status},
+        subject=SocketOwner(owner, process, unit.unit),
+    )
+
+
 def _no_listener(case: Case) -> Finding | None:
     if case.server is None or (case.server.snapshot is None and any(host.captured for host in case.hosts)):
         return _refused_unseen(case) if case.outcome.kind in REFUSALS else None
@@ -81,25 +107,31 @@ def _no_listener(case: Case) -> Finding | None:
     instead = None if late else units.listening_elsewhere(server, port)
     off = None if late or instead else switched_off(case)
     held = [] if late else units.holders_of(server, None, port)
-    restless = [] if late or instead or held or off else units.restless(server, port)
+    missed = None if late or instead or off else just_missed(case, server)
+    by_udp = None if late or off or missed else units.has_by_udp(server, port)
+    restless = [] if late or instead or held or off or missed or by_udp else units.restless(server, port)
     return Finding(
         "likely" if late else certainty,
         server.name,
         "server.socket",
         f"nothing {'listened' if late else 'listens'} on port {port} of {server.name}"
-        + ("; now something does" if late else f": {units.where(instead)}, not on {port}" if instead else _meant(restless)),
+        + ("; now something does" if late else f": {units.where(instead, port)}" if instead else _meant(restless))
+        + (in_words(missed, server) if missed else "")
+        + (f"; {units.taking_datagrams(by_udp)}" if by_udp else ""),
         (
             *evidence,
             case.saw(server, "inet_diag", f"no socket listens on port {port}" + (" before the attempts" if late else "")),
             *(case.saw(server, "inet_diag", units.described(each)) for each in held[:3]),
             *(_running(case, server, instead) if instead else ()),
+            *(shown(case, missed, server) if missed else ()),
+            *([case.saw(server, "/proc/net/udp", units.taking_datagrams(by_udp))] if by_udp else []),
             *([case.saw(server, off.file, f"xinetd's service {off.service} on port {port}: disable = yes")] if off else []),
             *(case.saw(server, "systemd", units.state_of(unit)) for unit in restless),
             *(units.last_words(server, restless[0]) if restless else ()),
         ),
         leg="syn",
         detail={"unit": instead.unit.unit, "listens": list(instead.ports), "socket": instead.socket} if instead else {},
-        subject=instead or off or _subject(case, server, next(iter(restless), None)),
+        subject=instead or off or missed or by_udp or _subject(case, server, next(iter(restless), None)),
     )
 
 
@@ -190,12 +222,13 @@ CAUSES = (
         "service_stopped",
         "The service does not run",
         ("server.socket",),
-        REFUSALS,
+        (*REFUSALS, "completed"),
         "As no_listener, and a systemd unit that is declared for the port, or whose socket unit names it, is inactive or failed, or on its "
         "way to be active, as one that ends after each start, and no socket unit listens for it elsewhere. A unit found by its command "
-        "line or by name makes it likely.",
+        "line or by name makes it likely, and so does a handshake that completes with a process of another service, while the declared one "
+        "does not run.",
         "A socket listens on the port.",
-        rule=_service_stopped,
+        rule=FirstOf((_another_service, _service_stopped)),
     ),
     Cause(
         "no_listener",

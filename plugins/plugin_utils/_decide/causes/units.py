@@ -11,7 +11,7 @@ from typing import Literal
 
 from ..._model.host import Host
 from ..._model.records import whole
-from ..._model.socket_records import PortHolder
+from ..._model.socket_records import PortHolder, Process, UdpSocket
 from ..._model.socket_subjects import RunningUnit, StoppedUnit
 from ..._model.unit_records import Relative, Unit
 from ..._values.words import endpoint, plural
@@ -21,6 +21,7 @@ _PRIVILEGED = "net.ipv4.ip_unprivileged_port_start"
 _SUREST = ("declared", "socket", "text", "wellknown")
 _AT_START_S = 10.0  # what ended so soon has not served
 _RESTLESS, _AGAIN = "restless", "auto-restart"
+_CONTAINERS = ("containerd", "crio", "docker", "podman")  # services whose processes publish ports of containers
 _MISSING = ("inactive", "failed", "activating", "deactivating", "maintenance")
 
 
@@ -45,6 +46,18 @@ def stopped_unit(server: Host, port: int) -> Unit | None:
     """The unit that should listen on a port and does not run, or does not stay; a declared one before one that was found."""
     units = [unit if unit.active in _MISSING else _between_ends(server, unit) for unit in of_port(server, port)]
     return next((unit for unit in units if unit and not _listening_sockets(unit)), None)
+
+
+def serves_instead(unit: Unit, process: Process | None) -> bool:
+    """Whether a process of another service has the port of a declared one that does not run.
+
+    What publishes ports of containers stands for other units, as a unit does that starts its instances, and has no process of its own.
+    """
+    other = process.unit if process else None
+    if unit.how != "declared" or unit.load != "loaded" or unit.once or not (other or "").endswith(".service"):
+        return False
+    names = [name.partition(".")[0].partition("@")[0] for name in (unit.unit, other or "")]
+    return names[0] != names[1] and names[1] not in _CONTAINERS
 
 
 def _between_ends(server: Host, unit: Unit) -> Unit | None:
@@ -134,6 +147,16 @@ def described(holder: PortHolder) -> str:
     return f"{process} has a connection from {local} to {endpoint(holder.remote, holder.remote_port)} ({holder.state})"
 
 
+def has_by_udp(server: Host, port: int) -> UdpSocket | None:
+    """Who has a port by UDP, on which nobody listens by TCP."""
+    return next((each for each in (server.snapshot.udp_sockets if server.snapshot else None) or () if each.port == port), None)
+
+
+def taking_datagrams(taker: UdpSocket) -> str:
+    process = f"{taker.process.name} (pid {taker.process.pid})" if taker.process else "a process"
+    return f"{process} has UDP port {taker.port} ({endpoint(taker.address, taker.port)}), and not TCP port {taker.port}"
+
+
 def not_running(server: Host, unit: Unit, port: int, address: str = "") -> StoppedUnit:
     """A unit that does not run, with what is known of why."""
     held = next(iter(holders_of(server, unit, port)), None)
@@ -168,10 +191,11 @@ def came_later(server: Host, unit: Unit, address: str) -> float | None:
     return mine.since_s - unit.ended_s
 
 
-def where(running: RunningUnit) -> str:
-    """Where a unit that runs listens, which is not on the flow's port."""
+def where(running: RunningUnit, port: int | None = None) -> str:
+    """Where a unit that runs listens, which is not on the flow's ``port``."""
     ports = f"listens on {_listed(running.ports)}" if running.ports else "listens on no TCP port"
-    return f"{running.unit.unit} {ports}" + (f" through {running.socket}" if running.socket else "")
+    through = f" through {running.socket}" if running.socket else ""
+    return f"{running.unit.unit} {ports}{through}" + (f", not on {port}" if port and running.ports else "")
 
 
 def listening_elsewhere(server: Host, port: int) -> RunningUnit | None:

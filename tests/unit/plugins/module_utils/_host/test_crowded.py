@@ -71,6 +71,20 @@ def test_a_connection_from_a_port_is_told_with_its_process(network: Rootless) ->
     assert network.python("_host.port_holders", "port_holders.read([7105])") == []
 
 
+UDP = "import socket, time; s = socket.socket({}, socket.SOCK_DGRAM); s.bind(('{}', 7106)); {}; time.sleep(60)"
+
+
+def test_who_takes_datagrams_on_a_port_is_told(network: Rootless) -> None:
+    taking = [(2, "127.0.0.1", "pass"), (10, "::1", "pass"), (2, "127.0.0.9", "s.connect(('127.0.0.1', 9))")]  # the last one has a peer
+    for number, how in enumerate(taking):
+        network.sh(f'{sys.executable} -c "{UDP.format(*how)}" >/dev/null 2>&1 & echo $! >/run/udp{number}')
+    network.sh("for i in $(seq 100); do [ $(ss -Huan sport = :7106 | wc -l) = 3 ] && exit; sleep 0.05; done; exit 1")
+    found = network.python("_host.udp_sockets", "udp_sockets.read([7106])")
+    told = [(each["port"], each["address"], each["process"]["pid"]) for each in found]
+    assert told == [(7106, taking[number][1], numbers(network, f"/run/udp{number}")[0]) for number in (0, 1)]
+    assert network.python("_host.udp_sockets", "udp_sockets.read([7105])") == []
+
+
 def test_connections_are_counted_by_peer(network: Rootless) -> None:
     script = (
         "import socket, time\nkept = [socket.create_connection(('127.0.0.1', 7102), 3, (a, 0)) for a in ['127.0.0.9'] * 3 + ['127.0.0.1']]"

@@ -165,6 +165,13 @@ UNUSUAL: Mapping[str, Change] = {
         "relays",
         value=[{"port": 7001, "program": "socat", "pid": 7, "address": "127.0.0.1", "to": 9}],
     ),
+    "a unit is meant to serve it": _told(
+        "server0",
+        "close",
+        "after",
+        "units",
+        value=[{"port": 7001, "unit": "web.service", "how": "declared", "load": "loaded", "active": "failed", "sub": "failed"}],
+    ),
     "no connection was counted": _told("server0", "close", "after", "counters", "Tcp", "PassiveOpens", value=0),
     "packets were dropped": _told("server0", "close", "recording", "dropped", value=3),
     "a half-open socket": _told(
@@ -255,6 +262,7 @@ def test_all_that_looks_at_completed_handshakes_is_known() -> None:
         "load_balancer_no_backend",
         "name_resolution_slow",
         "name_resolves_elsewhere",
+        "service_stopped",
         "option_altered",
         "path_slow",
         "proxy_no_backend",

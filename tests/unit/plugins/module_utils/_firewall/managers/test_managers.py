@@ -64,6 +64,9 @@ def change(reference: dict[str, t.Any], here: bool = False, **question: t.Any) -
         ("ip nat POSTROUTING", "-A POSTROUTING -s 172.18.0.0/16 ! -o br-0123456789ab -j MASQUERADE", "docker"),
         ("ip filter KUBE-FIREWALL", "-A KUBE-FIREWALL -j DROP", "kube-proxy"),
         ("ip kube-proxy services", "drop", "kube-proxy"),
+        ("ip filter KUBE-POD-FW-DLC6L55ASRWKLM7O", "-A KUBE-POD-FW-DLC6L55ASRWKLM7O -j REJECT", "kube-router"),
+        ("ip filter KUBE-ROUTER-FORWARD", "-A KUBE-ROUTER-FORWARD -j ACCEPT", "kube-router"),
+        ("ip filter KUBE-NWPLCY-DEFAULT", "-A KUBE-NWPLCY-DEFAULT -j ACCEPT", "kube-router"),
         ("ip keepalived in", "ip daddr @vips drop", "keepalived"),
         ("ip filter cali-FORWARD", "-A cali-FORWARD -j DROP", "calico"),
         ("ip filter CILIUM_FORWARD", "-A CILIUM_FORWARD -j ACCEPT", "cilium"),
@@ -127,6 +130,17 @@ def test_the_frame_of_firewalld_is_its_own() -> None:
     managers = Managers(SAVED)
     managers.owner(rule("ip filter INPUT", "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT"))
     assert managers.owner(rule("ip filter INPUT", "-A INPUT -j REJECT --reject-with icmp-host-prohibited", 6))["manager"] == "firewalld"
+
+
+def test_kube_router_is_told_of_the_pod() -> None:
+    said = "rule to REJECT traffic destined for POD name:web-0 namespace: shop"
+    text = f'-A KUBE-POD-FW-DLC6L55ASRWKLM7O -m comment --comment "{said}" -m mark ! --mark 0x10000/0x10000 -j REJECT'
+    stopped = rule("ip filter KUBE-POD-FW-DLC6L55ASRWKLM7O", text)
+    assert Managers(SAVED).owner(stopped) == {"manager": "kube-router", "origin": {"namespace": "shop", "pod": "web-0"}}
+    told = change(stopped, direction="forward") or {}
+    assert "one of namespace shop selects pod web-0" in told["summary"]
+    assert told["commands"][0] == "kubectl -n shop get networkpolicies -o yaml"
+    assert change(rule("ip filter KUBE-ROUTER-FORWARD", "-A KUBE-ROUTER-FORWARD -j DROP")) is None
 
 
 PUBLIC = rule("inet firewalld filter_IN_public", "reject with icmpx admin-prohibited", 9)

@@ -292,6 +292,27 @@ def test_firewalld(firewalld: Firewalld, chain: str, text: str, item: str | None
     assert origin["policy" if "inward" in chain else "zone"] == chain.replace("filter_", "").replace("policy_", "").split("_")[1]
 
 
+@pytest.mark.parametrize(
+    ("chain", "port", "waiting"),
+    [
+        ("filter_IN_public", 8005, "port 8000-8010/tcp"),
+        ("filter_IN_public", 443, "service both"),
+        ("filter_IN_public", 5432, None),  # rejected for some sources, and accepted for nobody
+        ("filter_IN_public", 9999, None),
+        ("filter_IN_public_deny", 8005, None),  # what denies it stands before what would let it in
+    ],
+)
+def test_what_firewalld_was_not_told_to_load(firewalld: Firewalld, chain: str, port: int, waiting: str | None) -> None:
+    from ansible_collections.threeway.handshake.plugins.module_utils._firewall.managers.flow import Flow
+
+    from .test_managers import QUESTION
+
+    stopped = rule(f"inet firewalld {chain}", "reject with icmpx admin-prohibited")
+    told = firewalld.change({**stopped, "origin": None}, Flow({**QUESTION, "port": port}, True)) or {}
+    assert (f"has {waiting} already, which is not loaded" in told["summary"]) is (waiting is not None)
+    assert ("not loaded" in told["summary"]) is (waiting is not None)
+
+
 def test_firewalld_knows_the_zone_of_the_interface_behind(firewalld: Firewalld) -> None:
     from .test_managers import QUESTION, change  # a policy to the zone of the interface that it leaves by
 
@@ -408,6 +429,24 @@ def test_the_frame_of_ufw(ufw: Ufw, tmp_path: Path) -> None:
     dropped = ufw.origin(rule("ip filter ufw-before-input", "-A ufw-before-input -m conntrack --ctstate INVALID -j DROP", 3))
     assert dropped == {"number": None, "command": None, "file": str(tmp_path / "before.rules"), "line": 4}
     assert ufw.origin(policy("ip filter INPUT")) == {"number": None, "command": None, "file": str(tmp_path / "default"), "line": 1}
+
+
+@pytest.mark.parametrize(("setting", "shut"), [("IPV6=no", True), ('IPV6="no"', True), ("IPV6=yes", False), ("#IPV6=no", False)])
+def test_ufw_may_leave_ipv6_alone(ufw: Ufw, tmp_path: Path, setting: str, shut: bool) -> None:
+    from ansible_collections.threeway.handshake.plugins.module_utils._firewall.managers.flow import Flow
+
+    from .test_managers import QUESTION
+
+    (tmp_path / "default").write_text(f'DEFAULT_INPUT_POLICY="DROP"\n{setting}\n')
+    assert not ufw.shuts_ipv6()  # it is not on
+    (tmp_path / "ufw.conf").write_text("ENABLED=yes\n")
+    assert ufw.shuts_ipv6() is shut
+    dropped = policy("ip6 filter INPUT")
+    origin = ufw.origin(dropped) or {}
+    assert (origin["line"], "ipv6" in origin) == ((2, True) if shut else (1, False))
+    question = {**QUESTION, "source": "2001:db8::1", "destination": "2001:db8::2"}
+    told = ufw.change({**dropped, "origin": origin}, Flow({**question, "asked": question, "entered": []}, True)) or {}
+    assert [command.partition(" ")[0] for command in told["commands"]] == (["sed", "ufw", "ufw"] if shut else [])
 
 
 # -- the kernel takes what is advised

@@ -138,7 +138,7 @@ def test_rules_of_iptables_nft_are_evaluated_by_the_xtables_part() -> None:
     asked, count = [], 1
 
     class Foreign:
-        def evaluate(self, packet: Packet, evaluation: object, hook: str | None = None) -> Evaluated:
+        def evaluate(self, packet: Packet, evaluation: object, hook: str | None = None, *, supposed: object = ()) -> Evaluated:
             return Evaluated(True, None, "drop")
 
         def reference(self) -> dict[str, object]:

@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Rules of a host that would lead the SYN to somebody who may listen, and miss it by one condition: its address, its interface ..."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from ..._model.firewall_records import MissedRule
+from ..._model.firewall_subjects import MissedTranslation
+from ..._model.host import Host
+from ..._values.words import endpoint
+from ..case import Case
+from ..finding import Evidence
+from .rules import kept_by
+from .traversals import Place, judged
+
+
+def just_missed(case: Case, host: Host) -> MissedTranslation | None:
+    """The first such rule, and the network that both who dials and who is translated to are on, whose answers would not come back."""
+    ruling = judged(case, Place(host, "syn", "in", "server.firewall"))
+    if ruling is None or not ruling.missed:
+        return None
+    missed = ruling.missed[0]
+    return MissedTranslation(missed, ruling.source, ruling.destination, ruling.interface, _shared(host, ruling.source, missed))
+
+
+def _shared(host: Host, source: str, missed: MissedRule) -> str | None:
+    for entry in (host.snapshot.addresses if host.snapshot else None) or ():
+        network = ipaddress.ip_network(f"{entry.address}/{entry.prefix}", strict=False)
+        if all(ipaddress.ip_address(each) in network for each in (source, missed.destination)):
+            return str(network)
+    return None
+
+
+def in_words(found: MissedTranslation, host: Host) -> str:
+    """``, and rule '...' on r1, which translates to 10.0.1.12:5432, misses the SYN by '-i eth1' (the SYN: interface eth0)``"""
+    missed, end = found.missed, _end(found)
+    leads = missed.translating is not None and missed.translating.identity != missed.rule.identity
+    does = f"leads to a translation to {end}" if leads else f"translates to {end}"
+    seen = f" (the SYN: {missed.condition.seen})" if missed.condition.seen else ""
+    return f", and {missed.rule.name} on {host.name}, which {does}, misses the SYN by '{missed.condition.text}'{seen}"
+
+
+def shown(case: Case, found: MissedTranslation, host: Host) -> Iterator[Evidence]:
+    missed = found.missed
+    yield case.saw(host, "firewall", f"evaluated: but for '{missed.condition.text}' of {missed.rule.tag} the SYN would go to {_end(found)}")
+    yield from kept_by(host, missed.rule)
+
+
+def _end(found: MissedTranslation) -> str:
+    return endpoint(found.missed.destination, found.missed.port or 0)
