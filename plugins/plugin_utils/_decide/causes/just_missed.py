@@ -29,9 +29,8 @@ def just_missed(case: Case, host: Host) -> MissedTranslation | None:
 
 def _shared(host: Host, source: str, missed: MissedRule) -> str | None:
     for entry in (host.snapshot.addresses if host.snapshot else None) or ():
-        network = ipaddress.ip_network(f"{entry.address}/{entry.prefix}", strict=False)
-        if all(ipaddress.ip_address(each) in network for each in (source, missed.destination)):
-            return str(network)
+        if all(ipaddress.ip_address(each) in entry.network for each in (source, missed.destination)):
+            return str(entry.network)
     return None
 
 
