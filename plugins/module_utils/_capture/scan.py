@@ -11,8 +11,6 @@ leaves to others.
 from __future__ import annotations
 
 import struct
-from itertools import repeat
-from operator import length_hint
 from typing import Any, Callable, Container, NamedTuple, Sequence, Tuple
 
 from .links import Simple
@@ -23,7 +21,6 @@ _LENGTHS = tuple((byte >> 4) * 4 for byte in range(256))
 """How long a TCP header is whose 13th byte this is."""
 _IPV4, _TCP = 0x45, 6
 _FRAGMENT = 0x3FFF  # more fragments, and the offset
-_MANY = 1 << 30
 PCAP_HEADER, BLOCK_HEADER, BLOCK_LEAST = 16, 28, 32
 ENHANCED_PACKET = 6
 MOST_LENGTH = 262144 + 256  # libpcap's MAXIMUM_SNAPLEN, and a header
@@ -82,23 +79,21 @@ def pass_over(data: bytes, at: int, end: int, interface: Any, awaited: Container
     scan = interface.scan
     unpack, kind, header, numbers = scan.fields.unpack_from, scan.kind, scan.header, scan.numbers.unpack_from
     begins_or_ends, lengths, plain, before = _BEGINS_OR_ENDS, _LENGTHS, scan.start + 20, header + scan.start + 20
-    last, steps = at, repeat(None, _MANY)
-    try:
-        for _step in steps:
-            length, found, version, protocol, ports, flags = unpack(data, at)
-            if begins_or_ends[flags] or ports in awaited or found != kind or version != _IPV4 or protocol != _TCP:
-                if at >= end or take is None or found != kind or version != _IPV4 or protocol != _TCP:
-                    break
-                whole, fragment, pair, seq, ack, size = numbers(data, at)
-                size = lengths[size]
-                if fragment & _FRAGMENT or size < 20 or not whole or not plain + size <= length <= MOST_LENGTH:
-                    break
-                take[flags](pair, seq, ack, flags, whole - 20 - size, ports, data, at, at + before + size, interface)
-            last = at
-            at += length + header
-    except struct.error:
-        pass  # the fields of the next one are not all there
-    return at, last, _MANY - length_hint(steps) - 1
+    last, count = at, 0
+    while at < end:
+        length, found, version, protocol, ports, flags = unpack(data, at)
+        if begins_or_ends[flags] or ports in awaited or found != kind or version != _IPV4 or protocol != _TCP:
+            if take is None or found != kind or version != _IPV4 or protocol != _TCP:
+                break
+            whole, fragment, pair, seq, ack, size = numbers(data, at)
+            size = lengths[size]
+            if fragment & _FRAGMENT or size < 20 or not whole or not plain + size <= length <= MOST_LENGTH:
+                break
+            take[flags](pair, seq, ack, flags, whole - 20 - size, ports, data, at, at + before + size, interface)
+        last = at
+        at += length + header
+        count += 1
+    return at, last, count
 
 
 def pass_over_blocks(data: bytes, at: int, end: int, interface: Any, awaited: Container[int], take: Take | None) -> Place:
