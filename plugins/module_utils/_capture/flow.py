@@ -88,7 +88,6 @@ def handshake(flow: Flow) -> Handshake:
     if flow[SEEN] & LEFT_OUT:
         flow[SEEN] &= ~LEFT_OUT
         flow[WHOLE] = supposed(flow[COURSE], flow[PAIR], flow[ISN], flow[SERVER_ISN])
-        del flow[PACKETS:]
     whole: Handshake = flow[WHOLE] or Handshake(flow[PAIR], flow[ISN])
     for packet in flow[PACKETS:]:
         time, what = decoded(packet, flow[INTERFACE])

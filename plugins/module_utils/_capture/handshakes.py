@@ -28,6 +28,7 @@ from .flow import (
     LONGEST,
     MOVED,
     OF_CLIENT,
+    PACKETS,
     PAIR,
     SEEN,
     SERVER_ACKED,
@@ -116,6 +117,8 @@ class Handshakes:
         self._listed: list[Flow] = []
         self._asked = ASKED | KEPT if wanted.limit else ASKED
         """What is known of a flow with its SYN."""
+        self._most = MOST_OPEN if wanted.failed else min(MOST_OPEN, wanted.limit)
+        """Of the queue: at first as many as will be listed for certain, because the first ones are."""
         self._end = 0
 
     def _take_for(self, flags: int) -> Any:
@@ -145,8 +148,8 @@ class Handshakes:
         if self._all and pair not in self._open:
             self._open[pair] = new = [pair, seq, interface, None, self._asked, flags & FLAGS, None, data[at:end]]
             self._queue.append(new)
-            if len(self._queue) > MOST_OPEN:
-                self._finish_oldest(data, at, interface)
+            if len(self._queue) > self._most:
+                self._make_room(data, at, interface)
             return
         flow = self._open.get(pair)
         if flow is None or flow[ISN] != seq:
@@ -206,6 +209,7 @@ class Handshakes:
             self.awaited.remove(ports)
         if seen & (ASKED | KEPT) == ASKED and event in _ENDS[seen & ANSWERED] and flow[COURSE] < LONGEST:
             flow[SEEN] = seen = seen | LEFT_OUT
+            del flow[PACKETS:]
         if seen & LEFT_OUT and flow[COURSE] < LONGEST:
             flow[COURSE] = flow[COURSE] << EVENT_BITS | event
         else:
@@ -220,12 +224,15 @@ class Handshakes:
             self._await_no_more(known)
         flow = self._open[pair] = [pair, isn, interface, None, seen, flags & FLAGS, None, packet]
         self._queue.append(flow)
-        if len(self._queue) > MOST_OPEN:
-            self._finish_oldest(packet, 0, interface)
+        if len(self._queue) > self._most:
+            self._make_room(packet, 0, interface)
         return flow
 
-    def _finish_oldest(self, data: Any, at: int, interface: Interface) -> None:
-        """There is a packet for which there would be no place."""
+    def _make_room(self, data: Any, at: int, interface: Interface) -> None:
+        """There is a handshake more than are followed, or listed."""
+        if self._most < MOST_OPEN:
+            self._most, self._asked = MOST_OPEN, ASKED
+            return
         oldest = self._queue.popleft()
         course = oldest[COURSE]
         ending = self._endings.get(course) if course < TOO_LONG else None
@@ -260,7 +267,7 @@ class Handshakes:
             outcome = handshake(flow).outcome(self._end)
             self._counts[ending.outcome] -= 1
             self._counts[outcome] += 1
-        if self._asked & KEPT and not (self._wanted.failed and outcome == COMPLETED):
+        if flow[SEEN] & KEPT and not (self._wanted.failed and outcome == COMPLETED):
             self._list(flow)
 
     def _list(self, flow: Flow) -> None:

@@ -79,17 +79,17 @@ def pass_over(data: bytes, at: int, end: int, interface: Any, awaited: Container
     scan = interface.scan
     unpack, kind, header, numbers = scan.fields.unpack_from, scan.kind, scan.header, scan.numbers.unpack_from
     begins_or_ends, lengths, plain, before = _BEGINS_OR_ENDS, _LENGTHS, scan.start + 20, header + scan.start + 20
-    last, count = at, 0
+    ipv4, tcp, last, count = _IPV4, _TCP, at, 0
     while at < end:
         length, found, version, protocol, ports, flags = unpack(data, at)
-        if begins_or_ends[flags] or ports in awaited or found != kind or version != _IPV4 or protocol != _TCP:
-            if take is None or found != kind or version != _IPV4 or protocol != _TCP:
+        if begins_or_ends[flags] or ports in awaited or found != kind or version != ipv4 or protocol != tcp:
+            if take is None or found != kind or version != ipv4 or protocol != tcp:
                 break
-            whole, fragment, pair, seq, ack, size = numbers(data, at)
-            size = lengths[size]
-            if fragment & _FRAGMENT or size < 20 or not whole or not plain + size <= length <= MOST_LENGTH:
+            whole, fragment, pair, seq, ack, head = numbers(data, at)
+            head = lengths[head]
+            if fragment & _FRAGMENT or head < 20 or not whole or not plain + head <= length <= MOST_LENGTH:
                 break
-            take[flags](pair, seq, ack, flags, whole - 20 - size, ports, data, at, at + before + size, interface)
+            take[flags](pair, seq, ack, flags, whole - 20 - head, ports, data, at, at + before + head, interface)
         last = at
         at += length + header
         count += 1
@@ -101,21 +101,21 @@ def pass_over_blocks(data: bytes, at: int, end: int, interface: Any, awaited: Co
     scan, own = interface.scan, interface.number
     unpack, kind, numbers, captured = scan.fields.unpack_from, scan.kind, scan.numbers.unpack_from, scan.captured.unpack_from
     begins_or_ends, lengths, plain, before = _BEGINS_OR_ENDS, _LENGTHS, scan.start + 20, scan.header + scan.start + 20
-    last, count = at, 0
+    ipv4, tcp, last, count = _IPV4, _TCP, at, 0
     while at < end:
         block, size, number, found, version, protocol, ports, flags = unpack(data, at)
         if block != ENHANCED_PACKET or number != own or size < BLOCK_LEAST or size % 4:
             break
-        if begins_or_ends[flags] or ports in awaited or found != kind or version != _IPV4 or protocol != _TCP:
-            if take is None or found != kind or version != _IPV4 or protocol != _TCP:
+        if begins_or_ends[flags] or ports in awaited or found != kind or version != ipv4 or protocol != tcp:
+            if take is None or found != kind or version != ipv4 or protocol != tcp:
                 break
-            whole, fragment, pair, seq, ack, tcp = numbers(data, at)
-            tcp, (length,) = lengths[tcp], captured(data, at)
-            if fragment & _FRAGMENT or tcp < 20 or not whole or not plain + tcp <= length <= min(MOST_LENGTH, size - BLOCK_LEAST):
+            whole, fragment, pair, seq, ack, head = numbers(data, at)
+            head, (length,) = lengths[head], captured(data, at)
+            if fragment & _FRAGMENT or head < 20 or not whole or not plain + head <= length <= min(MOST_LENGTH, size - BLOCK_LEAST):
                 break
             if at + size > len(data):
                 break  # it may be cut off
-            take[flags](pair, seq, ack, flags, whole - 20 - tcp, ports, data, at, at + before + tcp, interface)
+            take[flags](pair, seq, ack, flags, whole - 20 - head, ports, data, at, at + before + head, interface)
         last = at
         at += size
         count += 1
