@@ -71,7 +71,15 @@ def _scan(order: str, before: str, header: int, simple: Simple, time: str, captu
     between = simple.start - simple.at - len(simple.kind)
     fields = struct.Struct(f"{order}{before}{simple.at}x{form}{between}xB8xB10xI9xB")
     numbers = struct.Struct(f"!{header + simple.start}x2xH2xH4x12sIIB")
-    return Scan(fields, numbers, kind, header, simple.start, struct.Struct(order + time), struct.Struct(order + captured))
+    return Scan(
+        fields=fields,
+        numbers=numbers,
+        kind=kind,
+        header=header,
+        start=simple.start,
+        time=struct.Struct(order + time),
+        captured=struct.Struct(order + captured),
+    )
 
 
 def pass_over(data: bytes, at: int, end: int, interface: Any, awaited: Container[int], take: Take | None) -> Place:
@@ -104,7 +112,7 @@ def pass_over_blocks(data: bytes, at: int, end: int, interface: Any, awaited: Co
     ipv4, tcp, last, count = _IPV4, _TCP, at, 0
     while at < end:
         block, size, number, found, version, protocol, ports, flags = unpack(data, at)
-        if block != ENHANCED_PACKET or number != own or size < BLOCK_LEAST or size % 4:
+        if block != ENHANCED_PACKET or number != own or size < BLOCK_LEAST or size & 3:
             break
         if begins_or_ends[flags] or ports in awaited or found != kind or version != ipv4 or protocol != tcp:
             if take is None or found != kind or version != ipv4 or protocol != tcp:
