@@ -9,8 +9,7 @@ connections under way; that of 10 % also as pcapng. Each reads it in a process o
 the median counts. The sum of user and system CPU time is compared, and the largest resident set of capture_info is shown. tshark reads a
 tenth of the packets, and its time is multiplied.
 
-capture_info runs with the Python of a host (--python), and those of distributions are a fifth to a third faster than one that was built
-without profile-guided optimisation.
+capture_info runs with the Python of a host: --python names it. One that was built without profile-guided optimisation is slower.
 """
 
 from __future__ import annotations
