@@ -6,28 +6,35 @@
 from __future__ import annotations
 
 import struct
-from typing import Dict
 
-_PORTS = {order: struct.Struct(order + "HH").unpack for order in "<>"}
+_PORTS = {order: struct.Struct(order + "8xI").unpack for order in "<>"}
+_PORTS_IPV6 = {order: struct.Struct(order + "32xI").unpack for order in "<>"}
 
 
-class Awaited(Dict[int, int]):
-    """By ports only, both as one number as the file has it in place: addresses would take more time for each packet of a capture.
+def ports_of(pair: bytes, order: str) -> int:
+    """Both ports as one number; `order`: the byte order of the file, "<" or ">"."""
+    (ports,) = (_PORTS if len(pair) == 12 else _PORTS_IPV6)[order](pair)
+    return ports  # type: ignore[no-any-return]
 
-    The value is the number of connections with these ports.
-    """
 
-    def add(self, pair: bytes, order: str) -> None:
-        """Await a connection's packets of both directions; `order`: the byte order of the file, "<" or ">"."""
-        one, other = _PORTS[order](pair[-4:])
-        there, back = one << 16 | other, other << 16 | one
-        self[there] = self[there] + 1 if there in self else 1
-        self[back] = self[back] + 1 if back in self else 1
+class Awaited:
+    """By ports only: addresses would take more time for each packet of a capture."""
 
-    def remove(self, pair: bytes, order: str) -> None:
+    def __init__(self) -> None:
+        self.ports: dict[int, int] = {}
+        """By both ports as one number as the file has it in place, the number of connections that have them. A dictionary, and not one of
+        a class of ours: whether a number is in it is asked for each packet of a capture."""
+
+    def add(self, there: int) -> None:
+        """Await a connection's packets of both directions."""
+        ports, back = self.ports, there >> 16 | (there & 0xFFFF) << 16
+        ports[there] = ports.get(there, 0) + 1
+        ports[back] = ports.get(back, 0) + 1
+
+    def remove(self, there: int) -> None:
         """Take back what `add` did."""
-        one, other = _PORTS[order](pair[-4:])
-        for ports in (one << 16 | other, other << 16 | one):
-            count = self.pop(ports, 0)
+        ports = self.ports
+        for each in (there, there >> 16 | (there & 0xFFFF) << 16):
+            count = ports.pop(each, 0)
             if count > 1:
-                self[ports] = count - 1
+                ports[each] = count - 1

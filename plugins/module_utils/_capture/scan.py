@@ -11,12 +11,14 @@ leaves to others.
 from __future__ import annotations
 
 import struct
-from typing import Any, Callable, Container, NamedTuple, Tuple
+from typing import Any, Callable, Container, NamedTuple, Sequence, Tuple
 
 from .links import Simple
 
-_BEGINS_OR_ENDS = 7  # FIN, SYN, RST
-_SYN, _SYN_OR_RST = 2, 6
+_BEGINS_OR_ENDS = tuple(flags & 7 != 0 for flags in range(256))
+"""Whether flags have FIN, SYN or RST."""
+_LENGTHS = tuple((byte >> 4) * 4 for byte in range(256))
+"""How long a TCP header is whose 13th byte this is."""
 _IPV4, _TCP = 0x45, 6
 _FRAGMENT = 0x3FFF  # more fragments, and the offset
 PCAP_HEADER, BLOCK_HEADER, BLOCK_LEAST = 16, 28, 32
@@ -33,60 +35,69 @@ class Scan(NamedTuple):
     """Of every packet: see the loops."""
     numbers: struct.Struct
     """Of those that are handed on: length of the IP packet, fragment, addresses and ports, numbers, length of the TCP header."""
-    kind: bytes
-    """Ethertype or its like."""
+    kind: int | bytes
+    """Ethertype or its like, as `fields` has it."""
     header: int
     """How long the file's own header of a packet is."""
     start: int
     """Where the IP header begins within the packet."""
     time: struct.Struct
     """Both parts of the time."""
+    captured: struct.Struct
+    """How many bytes of the packet were captured."""
 
 
-_Take = Callable[[bytes, int, int, int, int, bytes, Any], None]
-Take = Tuple[_Take, _Take]
-"""Called for SYNs and SYN-ACKs, and for others, with addresses and ports, sequence and acknowledgement number, flags, bytes of payload,
-the file's bytes up to the end of the TCP header, and the interface."""
+Take = Sequence[Callable[[bytes, int, int, int, int, int, Any, int, int, Any], None]]
+"""By flags, what to call, with addresses and ports, sequence and acknowledgement number, flags, bytes of payload, both ports as one number,
+data, where the packet begins there and where its TCP header ends, and the interface."""
 Place = Tuple[int, int, int]
 """Where the loop ended, at a packet to be looked at or at the end of the data; the packet before; how many were passed over."""
 
 
 def pcap_scan(order: str, simple: Simple, header: int = PCAP_HEADER) -> Scan:
     """For records of pcap, whose header is so long."""
-    return _scan(f"{order}8xI{header - 12}x", header, simple, struct.Struct(order + "II"))
+    return _scan(order, f"8xI{header - 12}x", header, simple, "II", "8xI")
 
 
 def block_scan(order: str, simple: Simple) -> Scan:
     """For enhanced packet blocks of pcapng."""
-    return _scan(f"{order}III8xI4x", BLOCK_HEADER, simple, struct.Struct(order + "12xII"))
+    return _scan(order, "III16x", BLOCK_HEADER, simple, "12xII", "20xI")
 
 
-def _scan(before: str, header: int, simple: Simple, time: struct.Struct) -> Scan:
+def _scan(order: str, before: str, header: int, simple: Simple, time: str, captured: str) -> Scan:
     """Behind the file's header, the fields are kind, version, protocol, both ports as one number, flags."""
+    form = {0: "0s", 2: "H", 4: "I"}[len(simple.kind)]
+    (kind,) = struct.unpack(order + form, simple.kind)
     between = simple.start - simple.at - len(simple.kind)
-    fields = struct.Struct(f"{before}{simple.at}x{len(simple.kind)}s{between}xB8xB10xI9xB")
+    fields = struct.Struct(f"{order}{before}{simple.at}x{form}{between}xB8xB10xI9xB")
     numbers = struct.Struct(f"!{header + simple.start}x2xH2xH4x12sIIB")
-    return Scan(fields, numbers, simple.kind, header, simple.start, time)
+    return Scan(
+        fields=fields,
+        numbers=numbers,
+        kind=kind,
+        header=header,
+        start=simple.start,
+        time=struct.Struct(order + time),
+        captured=struct.Struct(order + captured),
+    )
 
 
 def pass_over(data: bytes, at: int, end: int, interface: Any, awaited: Container[int], take: Take | None) -> Place:
     """Pass over records of pcap. `awaited`: ports, of which any packet is handed on."""
     scan = interface.scan
-    unpack, plain, header, numbers, start = scan.fields.unpack_from, scan.kind, scan.header, scan.numbers.unpack_from, scan.start
-    take_syn, take_other = take or (None, None)
-    last, count = at, 0
+    unpack, kind, header, numbers = scan.fields.unpack_from, scan.kind, scan.header, scan.numbers.unpack_from
+    begins_or_ends, lengths, plain, before = _BEGINS_OR_ENDS, _LENGTHS, scan.start + 20, header + scan.start + 20
+    ipv4, tcp, last, count = _IPV4, _TCP, at, 0
     while at < end:
-        length, kind, version, protocol, ports, flags = unpack(data, at)
-        if flags & _BEGINS_OR_ENDS or ports in awaited or kind != plain or version != _IPV4 or protocol != _TCP:
-            if take_syn is None or take_other is None or kind != plain or version != _IPV4 or protocol != _TCP:
+        length, found, version, protocol, ports, flags = unpack(data, at)
+        if begins_or_ends[flags] or ports in awaited or found != kind or version != ipv4 or protocol != tcp:
+            if take is None or found != kind or version != ipv4 or protocol != tcp:
                 break
-            whole, fragment, pair, seq, ack, size = numbers(data, at)
-            size = (size >> 4) * 4
-            if fragment & _FRAGMENT or size < 20 or not whole or not start + 20 + size <= length <= MOST_LENGTH:
+            whole, fragment, pair, seq, ack, head = numbers(data, at)
+            head = lengths[head]
+            if fragment & _FRAGMENT or head < 20 or not whole or not plain + head <= length <= MOST_LENGTH:
                 break
-            (take_syn if flags & _SYN_OR_RST == _SYN else take_other)(
-                pair, seq, ack, flags, whole - 20 - size, data[at : at + header + start + 20 + size], interface
-            )
+            take[flags](pair, seq, ack, flags, whole - 20 - head, ports, data, at, at + before + head, interface)
         last = at
         at += length + header
         count += 1
@@ -96,25 +107,23 @@ def pass_over(data: bytes, at: int, end: int, interface: Any, awaited: Container
 def pass_over_blocks(data: bytes, at: int, end: int, interface: Any, awaited: Container[int], take: Take | None) -> Place:
     """The same for blocks of pcapng, as long as they are packets of one interface."""
     scan, own = interface.scan, interface.number
-    unpack, plain, header, numbers, start = scan.fields.unpack_from, scan.kind, scan.header, scan.numbers.unpack_from, scan.start
-    take_syn, take_other = take or (None, None)
-    last, count = at, 0
+    unpack, kind, numbers, captured = scan.fields.unpack_from, scan.kind, scan.numbers.unpack_from, scan.captured.unpack_from
+    begins_or_ends, lengths, plain, before = _BEGINS_OR_ENDS, _LENGTHS, scan.start + 20, scan.header + scan.start + 20
+    ipv4, tcp, last, count = _IPV4, _TCP, at, 0
     while at < end:
-        block, size, number, length, kind, version, protocol, ports, flags = unpack(data, at)
-        if block != ENHANCED_PACKET or number != own or size < BLOCK_LEAST or size % 4:
+        block, size, number, found, version, protocol, ports, flags = unpack(data, at)
+        if block != ENHANCED_PACKET or number != own or size < BLOCK_LEAST or size & 3:
             break
-        if flags & _BEGINS_OR_ENDS or ports in awaited or kind != plain or version != _IPV4 or protocol != _TCP:
-            if take_syn is None or take_other is None or kind != plain or version != _IPV4 or protocol != _TCP:
+        if begins_or_ends[flags] or ports in awaited or found != kind or version != ipv4 or protocol != tcp:
+            if take is None or found != kind or version != ipv4 or protocol != tcp:
                 break
-            whole, fragment, pair, seq, ack, tcp = numbers(data, at)
-            tcp = (tcp >> 4) * 4
-            if fragment & _FRAGMENT or tcp < 20 or not whole or not start + 20 + tcp <= length <= min(MOST_LENGTH, size - BLOCK_LEAST):
+            whole, fragment, pair, seq, ack, head = numbers(data, at)
+            head, (length,) = lengths[head], captured(data, at)
+            if fragment & _FRAGMENT or head < 20 or not whole or not plain + head <= length <= min(MOST_LENGTH, size - BLOCK_LEAST):
                 break
             if at + size > len(data):
                 break  # it may be cut off
-            (take_syn if flags & _SYN_OR_RST == _SYN else take_other)(
-                pair, seq, ack, flags, whole - 20 - tcp, data[at : at + header + start + 20 + tcp], interface
-            )
+            take[flags](pair, seq, ack, flags, whole - 20 - head, ports, data, at, at + before + head, interface)
         last = at
         at += size
         count += 1

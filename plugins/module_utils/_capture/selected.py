@@ -11,7 +11,7 @@ from typing import Iterable, NamedTuple
 from .._errors import DecodeError
 from .._wire.frames import MAX_PACKETS, MAX_WIRE_LENGTH, Frame
 from .._wire.headers import header_length
-from .awaited import Awaited
+from .awaited import Awaited, ports_of
 from .handshake import Handshake
 from .reader import Captured, Reader
 from .segment import ACK, RST, SYN, Error, Segment, endpoints, read, reverse
@@ -77,7 +77,7 @@ class _Selection:
                 known = self.handshakes[pair] = Handshake(pair, isn)
                 self.all.append(known)
                 if not 0 < self._counts.get(pair, 0) < MOST_OF_HANDSHAKE:
-                    self.awaited.add(pair, captured.interface.order)
+                    self.awaited.add(ports_of(pair, captured.interface.order))
                 self._counts[pair] = 0
         else:
             of_client = segment.pair in self.handshakes
@@ -100,7 +100,7 @@ class _Selection:
     def _keep(self, pair: bytes, captured: Captured) -> None:
         self._counts[pair] += 1
         if self._counts[pair] == MOST_OF_HANDSHAKE:
-            self.awaited.remove(pair, captured.interface.order)
+            self.awaited.remove(ports_of(pair, captured.interface.order))
         if self._counts[pair] > MOST_OF_HANDSHAKE:
             return
         if len(self.frames) >= MAX_PACKETS:
@@ -140,7 +140,7 @@ def select(path: str, ports: Iterable[int], networks: Iterable[str]) -> Selected
     """
     selection = _Selection(ports, networks)
     with Source(path) as source:
-        reader = Reader(source, selection.awaited)
+        reader = Reader(source, selection.awaited.ports)
         try:
             for captured in reader:
                 selection.take(captured)

@@ -116,3 +116,22 @@ def pcap(packets: Iterable[Timed], *, link: int = 1, order: str = "<", nano: boo
         ticks = round((BEGIN + time) * unit) if not nano else round(BEGIN) * unit + round(time * unit)
         found.append(struct.pack(order + "IIII", ticks // unit, ticks % unit, len(frame[:snap]), len(frame)) + frame[:snap])
     return b"".join(found)
+
+
+def block(kind: int, body: bytes, order: str = "<") -> bytes:
+    """A block of pcapng."""
+    body += bytes(-len(body) % 4)
+    return struct.pack(order + "II", kind, len(body) + 12) + body + struct.pack(order + "I", len(body) + 12)
+
+
+def pcapng(packets: Iterable[Timed], *, link: int = 1, order: str = "<", nano: bool = False, snap: int = 65535) -> bytes:
+    """A file with one section and two interfaces; packets are of the second one, and of the first one where their number ends in 7."""
+    resolution = struct.pack(order + "HHB3x", 9, 1, 9) if nano else b""
+    interface = block(1, struct.pack(order + "HHI", link, 0, snap) + resolution, order)
+    found = [block(0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1), order), interface, interface]
+    for number, (time, packet) in enumerate(packets):
+        frame = ethernet(packet) if link == 1 and packet[0] >> 4 in (4, 6) else packet
+        ticks = round((BEGIN + time) * 10**6) * (1000 if nano else 1)
+        heading = struct.pack(order + "IIIII", number % 10 != 7, ticks >> 32, ticks & 0xFFFFFFFF, len(frame[:snap]), len(frame))
+        found.append(block(6, heading + frame[:snap], order))
+    return b"".join(found)

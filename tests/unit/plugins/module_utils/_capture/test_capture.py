@@ -15,13 +15,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._capture.handshakes import MOST_OPEN, Handshakes, Wanted, observe
-from ansible_collections.threeway.handshake.plugins.module_utils._capture.reader import Reader
+from ansible_collections.threeway.handshake.plugins.module_utils._capture.handshakes import MOST_OPEN, Wanted, observe
 from ansible_collections.threeway.handshake.plugins.module_utils._capture.selected import select
 from ansible_collections.threeway.handshake.plugins.module_utils._capture.source import CaptureError, Source
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
 from ansible_collections.threeway.handshake.plugins.module_utils._work.captures import observe as work
-from tests.unit.plugins.module_utils._capture import files, tshark
+from tests.unit.plugins.module_utils._capture import files, same, tshark
 
 needs_tshark = pytest.mark.skipif(not (shutil.which("tshark") and shutil.which("editcap")), reason="tshark and editcap are not installed")
 TAGS = bytes.fromhex("88a80064 8100000a".replace(" ", ""))
@@ -194,16 +193,13 @@ def test_what_is_not_a_regular_file_is_not_waited_for(tmp_path: Path) -> None:
         Source(str(tmp_path / "fifo"))
 
 
-def block(kind: int, body: bytes) -> bytes:
-    body += bytes(-len(body) % 4)
-    return struct.pack("<II", kind, len(body) + 12) + body + struct.pack("<I", len(body) + 12)
-
-
 def section(name: bytes, packet: bytes, ticks: int, options: bytes = b"") -> bytes:
     """A section of pcapng with an interface of raw IP and one packet there."""
     interface = struct.pack("<HHI", 101, 0, 0) + struct.pack("<HH", 2, len(name)) + name + bytes(-len(name) % 4) + options
     heading = struct.pack("<IIIII", 0, ticks >> 32, ticks & 0xFFFFFFFF, len(packet), len(packet))
-    return block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)) + block(1, interface) + block(6, heading + packet)
+    return (
+        files.block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)) + files.block(1, interface) + files.block(6, heading + packet)
+    )
 
 
 def test_a_packet_belongs_to_the_interface_of_its_own_section(tmp_path: Path) -> None:
@@ -257,64 +253,6 @@ def test_damaged_files_never_end_in_anything_but_a_sentence(tmp_path: Path, seed
             observe(str(path), Wanted())
         except CaptureError as error:
             assert str(path) in str(error)
-
-
-def decoded(path: Path, end: float | None) -> dict[str, Any]:
-    """What `observe` says where each packet is decoded on its own. `end`: the time of the last packet, as it has it."""
-    handshakes = Handshakes(Wanted(limit=1000))
-    with Source(str(path)) as source:
-        reader = Reader(source, handshakes.awaited)
-        for captured in reader:
-            handshakes.take(captured)
-    return {"packets": reader.packets, **handshakes.result(None if end is None else round(end * 1e9))}
-
-
-def assert_the_same_without_decoding(path: Path) -> None:
-    try:
-        answer = observe(str(path), Wanted(limit=1000))
-    except CaptureError:
-        with pytest.raises(CaptureError):
-            decoded(path, None)
-        return
-    told = decoded(path, answer["ends"])
-    assert {key: answer[key] for key in told} == told
-
-
-def traffic(luck: random.Random, count: int) -> list[files.Timed]:
-    """Segments with any flags, of a few ends and numbers, so that they meet by accident."""
-    packets: list[files.Timed] = []
-    for number in range(count):
-        flags = luck.choice((2, 2, 18, 18, 16, 16, 16, 24, 17, 4, 20, 6, 1, 0, 194, 82))
-        back = luck.random() < (0.9 if flags & 18 == 18 else 0.4)
-        seq, ack = luck.choice(((1000, 0), (1001, 9001), (9000, 1001), (9001, 1001), (1007, 9011), (0, 1001), (77, 78)))
-        payload = bytes(luck.choice((0, 0, 0, 5)))
-        packet = files.segment(flags, seq=seq, ack=ack, back=back, port=40000 + luck.randrange(6), payload=payload, ttl=60 + number % 3)
-        if luck.random() < 0.1:  # fragments, IP options, a false length
-            at = luck.choice((0, 2, 3, 6, 7, 9, 32))
-            packet = packet[:at] + bytes((packet[at] ^ 1 << luck.randrange(8),)) + packet[at + 1 :]
-        packets.append((number * 0.013, packet))
-    return packets
-
-
-@needs_tshark
-@pytest.mark.parametrize("seed", range(4))
-def test_packets_that_are_not_decoded_lead_to_the_same_handshakes(tmp_path: Path, seed: int) -> None:
-    luck = random.Random(seed)
-    path, other = tmp_path / "some.pcap", tmp_path / "some.pcapng"
-    options = {"link": luck.choice((1, 101)), "order": luck.choice("<>"), "nano": luck.random() < 0.5, "snap": luck.choice((65535, 60))}
-    packets = [*traffic(luck, 1500), *files.everything()]
-    content = files.pcap(packets, **options)  # type: ignore[arg-type]
-    path.write_bytes(content)
-    assert observe(str(path), Wanted())["retransmissions"]["syn"] > 3
-    assert_the_same_without_decoding(path)
-    subprocess.run(["editcap", "-F", "pcapng", str(path), str(other)], check=True)
-    assert_the_same_without_decoding(other)
-    for _turn in range(20):
-        damaged = bytearray(luck.choice((content, other.read_bytes())))
-        for _change in range(8):
-            damaged[luck.randrange(40, len(damaged))] = luck.randrange(256)
-        path.write_bytes(damaged)
-        assert_the_same_without_decoding(path)
 
 
 def test_one_handshake_of_very_many_packets(read: Any) -> None:
@@ -388,7 +326,7 @@ def test_captures_of_other_projects() -> None:
             ours = tshark.counted(path)
         except CaptureError:
             continue
-        assert_the_same_without_decoding(path)
+        same.assert_the_same(path)
         theirs = tshark.counted_by_tshark(path)
         if ours != theirs:
             different[path.name] = (ours, theirs)
