@@ -181,7 +181,7 @@ class PlainlyWell:
         host = self._hosts[name]
         if host.snapshot is None:
             return True
-        served = all(listener.recv_q == 0 for listener in host.snapshot.listeners or () if listener.port == port)
+        served = all(listener.recv_q == 0 for listener in host.snapshot.listeners_on.get(port, ()))
         crowded = (each.port for snapshot in (host.before, host.after) if snapshot for each in snapshot.half_open or ())
         return served and port not in crowded and all(relay.port != port for relay in host.snapshot.relays or ())
 
