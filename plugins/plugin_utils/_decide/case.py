@@ -99,6 +99,8 @@ class Case:
         return self.once("befallen", self._those_it_befell)
 
     def _those_it_befell(self) -> Befallen:
+        if not self.outcomes:  # nothing did so far: it is being worked out
+            return Befallen([])
         kind = self.outcome.kind
         return Befallen([attempt for attempt, outcome in zip(self.attempts, self.outcomes, strict=True) if outcome.kind == kind])
 
