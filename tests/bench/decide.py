@@ -4,8 +4,8 @@
 
     python tests/bench/decide.py [--quick]
 
-The fleets are recordings of one flow, multiplied: each of 10 to 100 clients with each of as many servers, on 10 ports. Times are of this
-process's CPU, the best of three.
+The fleets are recordings of one flow, multiplied: each of 10 to 100 clients with each of as many servers, on 10 ports; or two of each, on
+250. Times are of this process's CPU, the best of three.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from tests.unit.plugins.plugin_utils.multiplied import multiplied
 TIMES = ("2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z")
 FLEETS = (  # recording, at most this many times json.loads, (clients, servers, ports) ...
     ("healthy.twin", 3, ((10, 10, 10), (32, 32, 10), (100, 100, 10))),
-    ("no_listener", 15, ((10, 10, 10), (32, 32, 10))),
+    ("no_listener", 15, ((10, 10, 10), (32, 32, 10), (2, 2, 250))),
+    *((broken, 15, ((10, 10, 10), (2, 2, 250))) for broken in ("accept_queue_full", "path_drop.syn", "firewall_drop.server-input")),
 )
 
 
@@ -41,7 +42,7 @@ def least(action: Callable[[], object], runs: int) -> float:
 
 
 def compare(quick: bool) -> Iterator[str]:
-    yield f"{'recording':14}{'flows':>8} {'json.loads':>12} {'decide':>12} {'ratio':>7}"
+    yield f"{'recording':26}{'flows':>8} {'json.loads':>12} {'decide':>12} {'ratio':>7}"
     for recording, target, sizes in FLEETS:
         for size in sizes[:1] if quick else sizes:
             flows = size[0] * size[1] * size[2]
@@ -52,7 +53,7 @@ def compare(quick: bool) -> Iterator[str]:
             decided = least(lambda plan=plan, evidence=evidence: decide(plan, evidence, *TIMES, keep_all=False), runs)  # type: ignore[misc]
             result = f"at most {target}: {'met' if decided <= target * read else 'missed'}"
             reading, deciding = (f"{seconds / flows * 1e6:>6.1f} us/flow" for seconds in (read, decided))
-            yield f"{recording:14}{flows:>8} {reading} {deciding} {decided / read:>7.2f}   {result}"
+            yield f"{recording:26}{flows:>8} {reading} {deciding} {decided / read:>7.2f}   {result}"
 
 
 def main() -> None:

@@ -110,11 +110,11 @@ def decode(data: bytes, ethertype: int) -> Packet:
     where = outline(data, ethertype)
     if ethertype == ETH_P_ARP:
         return _arp(data)
+    if where.protocol == TCP and not where.fragment:
+        return _ip(data, where, tcp=_tcp(data, where.transport, _payload(data, where)))
     packet = _ip(data, where)
     if where.fragment:
         return packet
-    if where.protocol == TCP:
-        return replace(packet, tcp=_tcp(data, where.transport, _payload(packet, where)))
     if len(data) <= where.transport:
         return packet
     if where.protocol == ICMPV6 and where.version == 6 and data[where.transport] in ICMPV6_NEIGHBOUR:
@@ -124,7 +124,7 @@ def decode(data: bytes, ethertype: int) -> Packet:
     return packet
 
 
-def _ip(data: bytes, where: Outline) -> Packet:
+def _ip(data: bytes, where: Outline, tcp: Tcp | None = None) -> Packet:
     if where.version == 4:
         ip4 = _IPV4.read(data, where.start)
         return Packet(
@@ -138,7 +138,8 @@ def _ip(data: bytes, where: Outline) -> Packet:
             more_fragments=bool(ip4.flags_offset & 0x2000),
             fragment_offset=where.fragment,
             protocol=ip4.protocol,
-            length=ip4.total_length or None,
+            length=_length(data, where),
+            tcp=tcp,
         )
     ip6 = _IPV6.read(data, where.start)
     ip_id, more = None, False
@@ -156,13 +157,22 @@ def _ip(data: bytes, where: Outline) -> Packet:
         more_fragments=more,
         fragment_offset=where.fragment,
         protocol=where.protocol,
-        length=ip6.payload_length + 40 if ip6.payload_length else None,
+        length=_length(data, where),
+        tcp=tcp,
     )
 
 
-def _payload(packet: Packet, where: Outline) -> int | None:
+def _length(data: bytes, where: Outline) -> int | None:
+    """Bytes of the packet, by its IP header."""
+    at = where.start + (2 if where.version == 4 else 4)
+    length = int.from_bytes(data[at : at + 2], "big")
+    return length + (0 if where.version == 4 else 40) if length else None
+
+
+def _payload(data: bytes, where: Outline) -> int | None:
     """Bytes behind the IP headers, by the IP header."""
-    return None if packet.length is None else packet.length - (where.transport - where.start)
+    length = _length(data, where)
+    return None if length is None else length - (where.transport - where.start)
 
 
 def _tcp(data: bytes, offset: int, length: int | None) -> Tcp:
@@ -201,7 +211,7 @@ def _quote(data: bytes, where: Outline) -> Quote:
     if where.protocol == TCP and not where.fragment and len(data) >= where.transport + _SPORT_DPORT_SEQ.size:
         sport, dport, seq = _SPORT_DPORT_SEQ.unpack_from(data, where.transport)
         try:
-            whole = _tcp(data, where.transport, _payload(ip, where))
+            whole = _tcp(data, where.transport, _payload(data, where))
         except DecodeError:
             pass  # routers may quote as little as 8 bytes (RFC 792)
         else:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 from typing import Any, Callable, NamedTuple
 
@@ -57,6 +58,7 @@ _KNOWN: dict[int, tuple[str, tuple[int, ...], Callable[[bytes], Any]]] = {
 }
 
 
+@functools.lru_cache(maxsize=1024)  # a packet is decoded as it was seen at each end
 def decode_options(data: bytes, length: int) -> TcpOptions:
     """Decode the options in `data`; `length` is what the header claims for them. Never raises: see `TcpOptions.malformed`."""
     kinds: list[int] = []

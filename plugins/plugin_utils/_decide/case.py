@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
 
@@ -22,6 +22,7 @@ from .._model.recording import Observation
 from .._model.socket_records import Listener
 from .._plan.declared import Declared
 from .._values.words import endpoint, plural
+from .befallen import Befallen
 from .finding import Evidence, Weight
 from .fleet import Fleet
 from .outcome import SEEN, SILENT, Outcome
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .kernel_word import Dropped
 
 INET_DIAG = "inet_diag"
+T = TypeVar("T")
 
 
 @dataclass(kw_only=True)
@@ -59,7 +61,8 @@ class Case:
     normal: frozenset[str] = frozenset()  # what may be altered on the way without being wrong (ALTERATIONS in _plan/options.py)
     declared: Declared = field(default_factory=Declared)  # the addresses that the inventory has for the hosts
     expect: str = "open"  # what the flow demands, one of flows.EXPECTATIONS
-    _subject: tuple[str, int, list[Attempt]] | None = field(default=None, repr=False, compare=False)
+    _known: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
+    _known_of: tuple[str, int] | None = field(default=None, repr=False, compare=False)  # the outcome that `_known` is about
     dropped: Sequence[Dropped] = ()  # what kernels say of its packets that they dropped, when it was tried once more
 
     @property
@@ -88,11 +91,28 @@ class Case:
     @property
     def subject(self) -> list[Attempt]:
         """The attempts that the outcome under examination befell."""
+        return self.befallen.attempts
+
+    @property
+    def befallen(self) -> Befallen:
+        """The same, with what many rules ask of their packets."""
+        return self.once("befallen", self._those_it_befell)
+
+    def _those_it_befell(self) -> Befallen:
+        if not self.outcomes:  # nothing did so far: it is being worked out
+            return Befallen([])
         kind = self.outcome.kind
-        if self._subject is None or self._subject[:2] != (kind, len(self.outcomes)):
-            found = [attempt for attempt, outcome in zip(self.attempts, self.outcomes, strict=True) if outcome.kind == kind]
-            self._subject = kind, len(self.outcomes), found
-        return self._subject[2]
+        return Befallen([attempt for attempt, outcome in zip(self.attempts, self.outcomes, strict=True) if outcome.kind == kind])
+
+    def once(self, question: object, answer: Callable[[], T]) -> T:
+        """What several rules ask of the case, worked out for the first of them."""
+        outcome = self.outcome.kind, len(self.outcomes)
+        if self._known_of != outcome:
+            self._known_of, self._known = outcome, {}
+        if question not in self._known:
+            self._known[question] = answer()
+        found: T = self._known[question]
+        return found
 
     @property
     def errnos(self) -> Counter[str]:
@@ -104,22 +124,20 @@ class Case:
 
     def rows(self, kind: str, sender: str | None = None) -> Iterator[Row]:
         """Packets of the attempts under examination."""
-        for attempt in self.subject:
-            yield from attempt.of(kind, sender)
+        return iter(self.befallen.rows(kind, sender))
 
     def count(self, kind: str, host: Host | None, direction: str, sender: str | None = None) -> int:
         """How many packets of a kind the attempts under examination show at a host."""
-        return 0 if host is None else sum(attempt.count(kind, host.name, direction, sender) for attempt in self.subject)
+        return 0 if host is None else len(self.befallen.seen(kind, host.name, direction, sender))
 
     def counted(self, kind: str, host: Host, direction: str, sender: str | None = None) -> int:
         """How many of them the host's counters may have counted."""
-        return sum(attempt.counted(kind, host, direction, sender) for attempt in self.subject)
+        until = host.counters_until
+        return sum(seen.time <= until for seen in self.befallen.seen(kind, host.name, direction, sender))
 
     def observation(self, kind: str, host: Host | None, direction: str) -> Observation | None:
         """The first observation of a kind at a host."""
-        if host is None:
-            return None
-        return next((seen for row in self.rows(kind) if (seen := row.at(host.name, direction))), None)
+        return next(iter(self.befallen.seen(kind, host.name, direction)), None) if host is not None else None
 
     @property
     def arrived(self) -> int:
@@ -134,7 +152,8 @@ class Case:
 
     @property
     def server_address(self) -> str:
-        return self.syn_at_server.dst if self.syn_at_server else self.address
+        syn = self.syn_at_server
+        return syn.dst if syn else self.address
 
     @property
     def server_port(self) -> int:
@@ -144,8 +163,9 @@ class Case:
     @property
     def client_address(self) -> str | None:
         """The client's address as the server sees it, or, without a recording there, as the client has it."""
-        if self.syn_at_server:
-            return self.syn_at_server.src
+        syn = self.syn_at_server
+        if syn:
+            return syn.src
         return next((probe.local_address for probe in self.probes if probe.local_address), None)
 
     @property
@@ -161,7 +181,7 @@ class Case:
     @property
     def route(self) -> Route | None:
         """The answer of the client's kernel for the way to the address."""
-        return self.client.route(self.address, self.source or self.client_address, self.uid)
+        return self.once("route", lambda: self.client.route(self.address, self.source or self.client_address, self.uid))
 
     @property
     def gateway(self) -> tuple[str, str | None]:
@@ -179,10 +199,13 @@ class Case:
 
     def server_sockets(self, state: str) -> int:
         """The attempts for which the server holds a socket in ``state``."""
+        return self.once(("sockets", state), lambda: self._server_sockets(state))
+
+    def _server_sockets(self, state: str) -> int:
         if self.server is None or self.server.after is None or self.server.after.sockets is None:
             return 0
-        held = {(entry.remote, entry.remote_port) for entry in self.server.after.sockets if entry.state == state}
-        return sum(bool(held & self.client_endpoints(attempt)) for attempt in self.subject)
+        held = self.server.after.peers_in.get(state, frozenset())
+        return sum(not held.isdisjoint(self.client_endpoints(attempt)) for attempt in self.subject) if held else 0
 
     def swallowed_at(self, host: Host) -> int:
         """How many packets a counter must have counted at least, if it is to account for this case and all others at the host."""
@@ -224,12 +247,12 @@ class Case:
         """All listeners on the server's port; ``None`` when listeners are unknown."""
         if self.server is None or self.server.snapshot is None or self.server.snapshot.listeners is None:
             return None
-        return [listener for listener in self.server.snapshot.listeners if listener.port == self.server_port]
+        return [*self.server.snapshot.listeners_on.get(self.server_port, ())]
 
     def listened_before(self) -> bool:
         """Whether a socket listened on the server's port already before the handshakes were tried, as far as that is known."""
-        listeners = self.server.before.listeners if self.server and self.server.before else None
-        return listeners is None or any(listener.port == self.server_port for listener in listeners)
+        before = self.server.before if self.server else None
+        return before is None or before.listeners is None or self.server_port in before.listeners_on
 
     def server_owns(self, address: str) -> bool | None:
         """Whether an address is the server's; every host has loopback addresses, and they are nobody else's."""
@@ -270,9 +293,9 @@ class Case:
         """The routers that answered SYNs with rising TTL on this way."""
         return [hop for hop in self.asked_hops() if hop.offender]
 
-    def asked_hops(self) -> list[Hop]:
+    def asked_hops(self) -> Sequence[Hop]:
         """The SYNs with rising TTL on this way, and what became of each."""
-        return [hop for hop in self.client.hops if (hop.address, hop.port) == (self.address, self.port)]
+        return self.fleet.hops(self.client, self.address, self.port)
 
     def hops_back(self) -> list[Hop]:
         """The server's SYN-ACKs with rising TTL to the client, and what became of each."""
@@ -281,6 +304,9 @@ class Case:
 
     def passage(self) -> tuple[Evidence, ...]:
         """What each recording shows of the handshake's three packets, a line for each host."""
+        return self.once("passage", self._passage)
+
+    def _passage(self) -> tuple[Evidence, ...]:
         unknown = self.hearsay and not any(attempt.rows for attempt in self.attempts)  # which of the packets are those
         hosts = [host for host in self.hosts if host.observations is not None and not unknown]
         return tuple(self.ended(host, "capture", self._passage_at(host)) for host in hosts)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from .._fix.catalogue import fix
@@ -142,8 +141,7 @@ def _evidence(seen: Evidence) -> dict[str, Any]:
 
 def _with_fix(case: Case, cause: Cause, finding: Finding) -> dict[str, Any]:
     """A cause with its fix, if it has one."""
-    found = fix(cause.code, case, finding)
-    return {**_cause(cause, finding), "fix": unwrapped(asdict(found)) if found else None}
+    return {**_cause(cause, finding), "fix": unwrapped(fix(cause.code, case, finding))}
 
 
 def _remarks(explanations: blocked.Answers, more: Sequence[Wording]) -> list[str]:

@@ -60,14 +60,17 @@ def explain(case: Case) -> Explanation:
 
 
 def _ask(case: Case, last_resort: bool) -> list[Found]:
-    asked = [(cause, cause.last_resort if last_resort else cause.rule) for cause in causes.CATALOGUE if case.outcome.kind in cause.outcomes]
+    outcome = case.outcome.kind
+    concerned = case.fleet.once(("causes of", outcome), lambda: [cause for cause in causes.CATALOGUE if outcome in cause.outcomes])
+    asked = ((cause, cause.last_resort if last_resort else cause.rule) for cause in concerned)
     return [(cause, with_lines(case, cause.code, finding)) for cause, rule in asked if rule and (finding := rule(case))]
 
 
 def _further(case: Case, found: Sequence[Found]) -> list[Found]:
     """What would stop the flow as well, once its causes are mended."""
-    by_code = {cause.code: cause for cause in causes.CATALOGUE}
-    return [(by_code[code], finding) for code, finding in further(case, [finding for _cause, finding in found])] if found else []
+    more = further(case, [finding for _cause, finding in found]) if found else []
+    by_code = {cause.code: cause for cause in causes.CATALOGUE} if more else {}
+    return [(by_code[code], finding) for code, finding in more]
 
 
 def _ranked(case: Case, findings: Sequence[Found], seen: Sequence[Anomaly]) -> list[Found]:

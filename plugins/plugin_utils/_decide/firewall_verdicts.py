@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -73,10 +73,14 @@ class Rulings:
         of_nft = rule.handle is not None or (rule.is_policy and not legacy)
         if of_nft:
             return None if self.generations is None else len(self.generations) > 1
+        was, other_texts = self._texts
+        return True if other_texts else False if (rule.family, rule.table, rule.chain, rule.number) in was else None
+
+    @functools.cached_property
+    def _texts(self) -> tuple[dict[Identity, Prose], bool]:
+        """The texts of rules before, by their places, and whether any place has another one afterwards."""
         was, now = (self._places(when) for when in ("before", "after"))
-        if any(was[place] != text for place, text in now.items() if place in was):
-            return True
-        return False if (rule.family, rule.table, rule.chain, rule.number) in was else None
+        return was, any(was[place] != text for place, text in now.items() if place in was)
 
     def _places(self, when: When) -> dict[Identity, Prose]:
         """The text of each rule without a handle, by its place."""
@@ -101,6 +105,18 @@ class Rulings:
             for firewall in firewalls:
                 yield from firewall.verdicts
 
+    def of_syns_to(self, address: str, port: int) -> Sequence[Verdict]:
+        """The verdicts on SYNs for that end, before and after."""
+        return self._of_syns.get((address, port), ())
+
+    @functools.cached_property
+    def _of_syns(self) -> dict[tuple[str, int | None], list[Verdict]]:
+        found: dict[tuple[str, int | None], list[Verdict]] = {}
+        for verdict in self.all():
+            if verdict.packet == "syn":
+                found.setdefault((verdict.destination, verdict.port), []).append(verdict)
+        return found
+
     def hitting(self, rule: Rule) -> list[Verdict]:
         """The verdicts afterwards on packets that match a rule on their way, or end at it."""
         if self._hitting is None:
@@ -112,19 +128,40 @@ class Rulings:
 
     def rejects(self, rule: Rule) -> bool:
         """Whether any packet that a rule matches, or might match, is rejected by it, as far as evaluations show."""
-        steps = (step for verdict in self.all() for step in verdict.path if step.rule and step.rule.identity == rule.identity)
-        return any(step.last_effect.kind == "reject" for step in steps)
+        return rule.identity in self._rejecting
+
+    @functools.cached_property
+    def _rejecting(self) -> set[Identity]:
+        steps = (step for verdict in self.all() for step in verdict.path)
+        return {step.rule.identity for step in steps if step.rule and step.last_effect.kind == "reject"}
+
+    @functools.cached_property
+    def log_prefixes(self) -> dict[Prose, set[Identity]]:
+        """The rules that log with a prefix, on the way of any packet."""
+        found: dict[Prose, set[Identity]] = {}
+        for step in (step for verdict in self.all() for step in verdict.path):
+            if step.rule and step.rule.log_prefix:
+                found.setdefault(step.rule.log_prefix, set()).add(step.rule.identity)
+        return found
 
     def elsewhere(self, address: str, port: int, uid: int | None = None) -> Verdict | None:
         """The verdict on a SYN for that end (of a user), where rules send it to another one: afterwards, or else before."""
-        for by_user in {**self._by_traversal("before", False), **self._by_traversal("after", False)}.values():
+        for by_user in self._rewritten.get((address, port), ()):
             verdict = by_user.get(None) or by_user.get(uid) if uid is not None else next(iter(by_user.values()))
-            if verdict is None:
-                continue
-            target, asked = verdict.rewritten, (verdict.packet, verdict.destination, verdict.port)
-            if target and asked == ("syn", address, port) and (target.destination, target.port) != (address, port):
+            target = verdict.rewritten if verdict else None
+            if target and (target.destination, target.port) != (address, port):
                 return verdict
         return None
+
+    @functools.cached_property
+    def _rewritten(self) -> dict[tuple[str, int | None], list[dict[int | None, Verdict]]]:
+        """The verdicts on SYNs by users, afterwards or else before, of which any is translated, by where they were sent."""
+        found: dict[tuple[str, int | None], list[dict[int | None, Verdict]]] = {}
+        for by_user in {**self._by_traversal("before", False), **self._by_traversal("after", False)}.values():
+            end = next(((each.destination, each.port) for each in by_user.values() if each.packet == "syn" and each.rewritten), None)
+            if end:
+                found.setdefault(end, []).append(by_user)
+        return found
 
     def counter_delta(self, rule: Rule) -> CounterDelta | None:
         """How a rule's counter rose; None where it has none, or was not told both before and after."""

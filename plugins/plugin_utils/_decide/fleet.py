@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 
 from .._model.host import Host
 from .._model.network_records import LOOPBACK, Address
-from .._model.probe_records import Probe
+from .._model.probe_records import Hop, Probe
 
 T = TypeVar("T")
+Dialled = TypeVar("Dialled", Probe, Hop)
 # Where an address may be on several hosts by design (anycast, direct server return): nobody answers ARP for it there.
 _APART = ("dummy",)
 
@@ -54,6 +55,14 @@ class Fleet:
         """A client's attempts for one dial of its order."""
         return self.once(("attempts", client.name), partial(_by_dial, client)).get(dial, ())
 
+    def dialled(self, client: Host, address: str, port: int) -> Sequence[Probe]:
+        """A client's attempts to reach one end."""
+        return self.once(("dialled", client.name), partial(_by_end, client.probes)).get((address, port), ())
+
+    def hops(self, client: Host, address: str, port: int) -> Sequence[Hop]:
+        """A client's SYNs with rising TTL to one end, and what became of each."""
+        return self.once(("hops", client.name), partial(_by_end, client.hops)).get((address, port), ())
+
     def owners(self, address: str, besides: Iterable[Host] = ()) -> list[Owner]:
         """The hosts that have an address on an interface to others. A second name of one of `besides` is no other host."""
         known = list(besides)
@@ -63,6 +72,13 @@ class Fleet:
         """The host that a link address belongs to, where that is one host."""
         found = self._macs.get(mac, [])
         return found[0] if len(found) == 1 else None
+
+
+def _by_end(dialled: Iterable[Dialled]) -> dict[tuple[str, int], list[Dialled]]:
+    found: dict[tuple[str, int], list[Dialled]] = defaultdict(list)
+    for each in dialled:
+        found[each.address, each.port].append(each)
+    return found
 
 
 def _by_dial(client: Host) -> dict[int, list[Probe]]:

@@ -101,8 +101,11 @@ def _matrix(results: Mapping[Cell, bool], common: Mapping[str, Collection[tuple[
         for condition in sorted(members, key=lambda each: (each.kind != HOST, each.kind, str(each.value))):
             if len(members[condition]) < len(present):
                 met.setdefault(frozenset(members[condition]), condition)
-        for value in present:
-            kinds[dimension, value] = tuple(condition for those, condition in met.items() if value in those)
+        of_value: dict[str | int, list[Trait]] = {value: [] for value in present}
+        for those, condition in met.items():
+            for value in those:
+                of_value[value].append(condition)
+        kinds.update({(dimension, value): tuple(conditions) for value, conditions in of_value.items()})
     failed = [cell for cell, passed in results.items() if not passed]
     return _Results(failed, [cell for cell, passed in results.items() if passed], kinds, values)
 

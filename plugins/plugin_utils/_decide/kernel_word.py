@@ -65,9 +65,12 @@ def dropped(case: Case) -> list[Dropped]:
 
 def ended_alike(case: Case) -> bool:
     """Whether the handshake that was tried once more ended as those before did: else something changed, or it takes several to see it."""
-    before = {(attempt.probe.outcome, attempt.probe.errno) for attempt in case.subject or case.attempts}
+    return bool(case.client.traced_probes) and case.once("ended alike", lambda: _ended_alike(case))
+
+
+def _ended_alike(case: Case) -> bool:
     now = {(probe.outcome, probe.errno) for probe in case.client.traced_probes if (probe.address, probe.port) == (case.address, case.port)}
-    return bool(now) and now <= before
+    return bool(now) and now <= {(attempt.probe.outcome, attempt.probe.errno) for attempt in case.subject or case.attempts}
 
 
 def _events(host: Host) -> Iterator[KernelEvent]:

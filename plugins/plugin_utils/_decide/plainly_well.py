@@ -182,7 +182,7 @@ class PlainlyWell:
         host = self._hosts[name]
         if host.snapshot is None:
             return True
-        served = all(listener.recv_q == 0 for listener in host.snapshot.listeners or () if listener.port == port)
+        served = all(listener.recv_q == 0 for listener in host.snapshot.listeners_on.get(port, ()))
         crowded = (each.port for snapshot in (host.before, host.after) if snapshot for each in snapshot.half_open or ())
         stopped = any(unit.port == port and unit.active != "active" for unit in host.snapshot.units or ())
         return served and not stopped and port not in crowded and all(relay.port != port for relay in host.snapshot.relays or ())

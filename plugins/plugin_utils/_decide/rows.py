@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet, TcpFlags
 
@@ -32,18 +33,24 @@ class Row:
     _keywords: KW_ONLY
     transmission: int = 1
     strays: list[Observation] = field(default_factory=list)  # at hosts that have no part in the flow
-    _at: dict[tuple[str, str], tuple[int, Observation | None]] = field(default_factory=dict, repr=False, compare=False)
+    _at: dict[tuple[str, str], Observation | None] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, host: str, direction: str) -> Observation | None:
-        """The observation at a host, off the loopback interface where there is a choice. What a bridge of the host takes in comes in."""
-        everywhere, key = self.everywhere, (host, direction)
-        known = self._at.get(key)
-        if known is None or known[0] != len(everywhere):
-            ways = [seen for seen in everywhere if seen.host == host]
+        """The observation at a host, off the loopback interface where there is a choice. What a bridge of the host takes in comes in.
+
+        Asked when all observations are known.
+        """
+        key = host, direction
+        if key not in self._at:
+            ways = [seen for seen in self.everywhere if seen.host == host]
             found = [seen for seen in ways if seen.direction == direction or (direction == "in" and seen.bridged)]
-            first = next((observation for observation in found if observation.interface != "lo"), found[0] if found else None)
-            known = self._at[key] = len(everywhere), first
-        return known[1]
+            self._at[key] = next((observation for observation in found if observation.interface != "lo"), found[0] if found else None)
+        return self._at[key]
+
+    @cached_property
+    def identity(self) -> tuple[object, ...]:
+        """The numbers by which its observations are known."""
+        return _identity(self.packet)
 
     @property
     def everywhere(self) -> list[Observation]:
@@ -100,9 +107,10 @@ def clocks_of(observations: list[Observation], client: str) -> dict[str, Clock]:
     forward: dict[str, float] = {}
     backward: dict[str, float] = {}
     for observation in observations:
-        if observation.host == client or _matching_key(observation) not in at_client:
+        left = None if observation.host == client else at_client.get(_matching_key(observation))
+        if left is None:
             continue
-        ahead = observation.time - at_client[_matching_key(observation)]
+        ahead = observation.time - left
         if observation.packet.tcp and observation.packet.tcp.is_syn_ack:
             backward[observation.host] = max(backward.get(observation.host, ahead), ahead)
         else:
@@ -160,21 +168,21 @@ def _row_of(observation: Observation, alike: Sequence[Row], clocks: dict[str, Cl
         tolerance = SAME_PACKET_S + sum(clocks[seen.host].error or 0.0 for seen in (observation, row.seen[-1]) if seen.host in clocks)
         return abs(_when(observation, clocks) - _when(row.seen[-1], clocks)) < tolerance
 
-    same = [row for row in alike if _same(row, observation) and (_is_unique(observation.packet) or near(row))]
-    changed = [row for row in alike if near(row) and all(other.host != observation.host for other in row.everywhere)]
-    return next(iter(same or changed), None)
+    identity, unique = _identity(observation.packet), _is_unique(observation.packet)
+    for row in alike:
+        if row.identity == identity and (unique or (near(row) and _at_once(row, observation))):
+            return row
+    return next((row for row in alike if all(other.host != observation.host for other in row.everywhere) and near(row)), None)
 
 
 def _when(observation: Observation, clocks: dict[str, Clock]) -> float:
     return observation.time - (clocks[observation.host].offset if observation.host in clocks else 0.0)
 
 
-def _same(row: Row, observation: Observation) -> bool:
+def _at_once(row: Row, observation: Observation) -> bool:
     """Whether it may be the same packet once more: elsewhere, or doubled on the way."""
-    if _identity(row.packet) != _identity(observation.packet):
-        return False
     again = [other for other in row.everywhere if _same_place(observation, other)]
-    return _is_unique(observation.packet) or all(abs(observation.time - other.time) < DOUBLED_S for other in again)
+    return all(abs(observation.time - other.time) < DOUBLED_S for other in again)
 
 
 def _is_unique(packet: Packet) -> bool:

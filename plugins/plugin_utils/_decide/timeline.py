@@ -115,7 +115,8 @@ class Packets:
         by_isn = self._index.of_isn(isn) if isn is not None else []
         found = {id(observation): observation for observation in (*by_flow, *by_isn)}
         cut = {name for key in (flow, isn) for name in self._index.cut.get(key, ())}
-        translated, more = _translated([seen for seen in by_isn if seen.host in parties])
+        flows, more = _translated([seen for seen in by_isn if seen.host in parties])
+        translated = [other for other in flows if other != flow]
         for other in translated:  # behind the ACK only the 4-tuple tells
             found.update({id(seen): seen for seen in of_probe(self._index.of_flow(other))})
         alike = (seen for each in (flow, *translated) for seen in self._index.of_flow(each))

@@ -27,13 +27,11 @@ def surely_untranslated(case: Case) -> bool:
 
 
 def _leaves_end(case: Case, host: Host, hook: str) -> bool:
-    asked = [
-        verdict
-        for verdict in host.rulings.all()
-        if (verdict.packet, verdict.destination, verdict.port) == ("syn", case.address, case.port) and verdict.of(case.uid)
-    ]
+    if host.translates(hook) is False:
+        return True
+    asked = [verdict for verdict in host.rulings.of_syns_to(case.address, case.port) if verdict.of(case.uid)]
     evaluated = bool(asked) and all(verdict.verdict == "accept" for verdict in asked)
-    return host.translates(hook) is False or (evaluated and sent_elsewhere(case, host) is None)
+    return evaluated and sent_elsewhere(case, host) is None
 
 
 def led_away(case: Case) -> bool:

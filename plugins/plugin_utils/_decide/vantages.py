@@ -68,8 +68,8 @@ def came_to(server: Host, attempt: Attempt) -> bool:
 def half_open(case: Case, attempt: Attempt) -> bool:
     """Whether the server still holds the attempt in SYN-RECV when the recorder is stopped."""
     snapshot = case.server.after if case.server else None
-    held = {(entry.remote, entry.remote_port) for entry in (snapshot.sockets if snapshot else None) or () if entry.state == "SYN_RECV"}
-    return bool(held & case.client_endpoints(attempt))
+    held = snapshot.peers_in.get("SYN_RECV") if snapshot else None
+    return held is not None and not held.isdisjoint(case.client_endpoints(attempt))
 
 
 def first(rows: Sequence[Row]) -> Row | None:

@@ -111,19 +111,11 @@ class Host:
 
     def route(self, remote: str, local: str | None = None, uid: int | None = None) -> Route | None:
         """The kernel's answer for the way to ``remote`` (from ``local``, and for a user, where that was asked)."""
-        asked = [route for route in (self.snapshot.routes if self.snapshot else None) or () if route.remote == remote and not route.iif]
-        candidates = [route for route in asked if route.uid == uid] or [route for route in asked if route.uid is None] or asked
-        exact = [route for route in candidates if route.local == local]
-        usable = [
-            route for route in candidates if route.local is None or self.owns(route.local)
-        ]  # from others' addresses it fails by design
-        return next(iter(exact or usable), None)
+        return self.snapshot.route(remote, local, uid) if self.snapshot else None
 
     def neighbour(self, address: str, interface: str | None) -> Neighbour | None:
-        for entry in (self.snapshot.neighbours if self.snapshot else None) or ():
-            if entry.address == address and interface in (None, entry.interface):
-                return entry
-        return None
+        known = self.snapshot.neighbours_at.get(address, ()) if self.snapshot else ()
+        return next((entry for entry in known if interface in (None, entry.interface)), None)
 
     def neighbour_messages(self, *directions: str) -> list[tuple[Observation, NeighbourMessage]]:
         """What its recording has of ARP and neighbour discovery."""
@@ -157,7 +149,7 @@ class Host:
 
     def interface_of(self, address: str) -> Address | None:
         """The interface address entry that has an address."""
-        return next((entry for entry in (self.snapshot.addresses if self.snapshot else None) or () if entry.address == address), None)
+        return self.snapshot.address_entries.get(address) if self.snapshot else None
 
     def translates(self, *hooks: str) -> bool | None:
         """Whether address translation is set up on one of the hooks; ``None`` when that could not be read."""

@@ -9,6 +9,7 @@ sentence, and compared with another one as a whole, but mypy refuses to search, 
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 
@@ -51,9 +52,11 @@ def worded(record: object, *names: str) -> None:
 
 
 def unwrapped(value: Any) -> Any:
-    """``value`` with the texts in its mappings and lists as plain strings, for those who only show or transmit it."""
+    """``value`` with the texts in its mappings and lists as plain strings, and records as mappings, for those who only show it."""
     if isinstance(value, Prose):
         return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: unwrapped(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, dict):
         return {key: unwrapped(each) for key, each in value.items()}
     return [unwrapped(each) for each in value] if isinstance(value, (list, tuple)) else value

@@ -60,6 +60,9 @@ class _Part(NamedTuple):
     interfaces: Mapping[str, str]
     bridge_ports: frozenset[str]
 
+    def name(self, ifindex: int) -> str:
+        return self.interfaces.get(str(ifindex), f"if{ifindex}")
+
 
 class Recording(Sequence[Observation]):
     """All observations of one host, in the order of its clock; and its TCP packets by their ends, without decoding them."""
@@ -120,7 +123,8 @@ class Recording(Sequence[Observation]):
         if found is None:
             frame = frame_at(self._raw, place.at)
             packet = decode(frame.data, frame.ethertype)
-            part, interface = self._part(place), self.interface(place)
+            part = self._part(place)
+            interface = part.name(place.ifindex)
             directions = ("out", "in") if interface == LOOPBACK else (_DIRECTIONS.get(frame.pkttype, "other"),)
             bridged = directions == ("other",) and interface in part.bridge_ports
             found = self._made[place.at] = [
@@ -139,10 +143,11 @@ class Recording(Sequence[Observation]):
 
     def interface(self, place: Place) -> str:
         """The name of the interface that a packet passed."""
-        return self._part(place).interfaces.get(str(place.ifindex), f"if{place.ifindex}")
+        return self._part(place).name(place.ifindex)
 
     def _part(self, place: Place) -> _Part:
-        return next(part for part in reversed(self._parts) if part.base <= place.at)
+        last = self._parts[-1]
+        return last if last.base <= place.at else next(part for part in reversed(self._parts) if part.base <= place.at)
 
     def flags(self, place: Place) -> int:
         """Of a plain TCP packet: the flags that RFC 9293 has."""

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -54,6 +56,65 @@ class Snapshot:
     @cached_property
     def link_by_name(self) -> dict[str, Link]:
         return {link.name: link for link in reversed(self.links or ())}
+
+    # Asked for each handshake, of hosts that have thousands of them.
+    @cached_property
+    def address_entries(self) -> Mapping[str, Address]:
+        """The interface address entry that has an address, the first one where there are several."""
+        return {entry.address: entry for entry in reversed(self.addresses or ())}
+
+    @cached_property
+    def routes_to(self) -> Mapping[str, Sequence[Route]]:
+        """The kernel's answers for packets of its own, by where they are to go."""
+        found: dict[str, list[Route]] = defaultdict(list)
+        for route in self.routes or ():
+            if not route.iif:
+                found[route.remote].append(route)
+        return dict(found)
+
+    def route(self, remote: str, local: str | None, uid: int | None) -> Route | None:
+        """The kernel's answer for the way to ``remote`` (from ``local``, and for a user, where that was asked)."""
+        asked = remote, local, uid
+        if asked not in self._ways:
+            self._ways[asked] = self._route(*asked)
+        return self._ways[asked]
+
+    @cached_property
+    def _ways(self) -> dict[tuple[str, str | None, int | None], Route | None]:
+        """What was asked so far: there may be an answer for each port of a remote host."""
+        return {}
+
+    def _route(self, remote: str, local: str | None, uid: int | None) -> Route | None:
+        known = self.routes_to.get(remote, ())
+        candidates = [route for route in known if route.uid == uid] or [route for route in known if route.uid is None] or known
+        exact = [route for route in candidates if route.local == local]
+        own: Collection[str] = self.own if self.addresses is not None else ()
+        usable = [route for route in candidates if route.local is None or route.local in own]  # from others' addresses it fails by design
+        return next(iter(exact or usable), None)
+
+    @cached_property
+    def neighbours_at(self) -> Mapping[str, Sequence[Neighbour]]:
+        """The entries of an address, on any interface."""
+        found: dict[str, list[Neighbour]] = defaultdict(list)
+        for entry in self.neighbours or ():
+            found[entry.address].append(entry)
+        return dict(found)
+
+    @cached_property
+    def listeners_on(self) -> Mapping[int, Sequence[Listener]]:
+        """The listeners on a port."""
+        found: dict[int, list[Listener]] = defaultdict(list)
+        for listener in self.listeners or ():
+            found[listener.port].append(listener)
+        return dict(found)
+
+    @cached_property
+    def peers_in(self) -> Mapping[str, frozenset[tuple[str, int]]]:
+        """The remote ends of the sockets in a state."""
+        found: dict[str, set[tuple[str, int]]] = defaultdict(set)
+        for entry in self.sockets or ():
+            found[entry.state].add((entry.remote, entry.remote_port))
+        return {state: frozenset(peers) for state, peers in found.items()}
 
     @cached_property
     def own(self) -> frozenset[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from .flows import PlanError, literal, show
 
@@ -26,11 +27,16 @@ class Declared:
 
     def has(self, host: str, address: str) -> bool:
         """Whether the inventory gives the host this address, alone or by a network that it is in."""
-        try:
-            wanted = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(wanted in ipaddress.ip_network(known) for known in self.of(host))
+        return any(_is_in(address, known) for known in self.of(host))
+
+
+@lru_cache(4096)
+def _is_in(address: str, network: str) -> bool:
+    try:
+        wanted = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return wanted in ipaddress.ip_network(network)
 
 
 def declared(spelled: Mapping[str, Sequence[object]], further: Mapping[str, object], lookup: Lookup) -> dict[str, tuple[str, ...]]:

@@ -14,24 +14,19 @@ from .._decide.case import Case
 from .._decide.rows import Row
 from .._decide.story import LABELS, is_lost
 from .._decide.timeline import Attempt
-from .._model.recording import Observation
 
 
 def captures(cases: Sequence[Case], causes: Sequence[dict[str, Any]]) -> bytes:
     """The file's bytes: one interface per vantage point, packets by the time of the client's clock, as recorded on each host."""
-    rows = [(case, attempt, row) for case in cases for attempt in case.attempts for row in attempt.everything]
-    found = [(case, attempt, row, seen) for case, attempt, row in rows for seen in row.everywhere]
-    found.sort(key=lambda item: item[1].when(item[3]))
-    numbers: dict[str, int] = {}
-    for _case, _attempt, _row, seen in found:
-        numbers.setdefault(_vantage(seen), len(numbers))
-    packets = [CapturedPacket(numbers[_vantage(seen)], seen.frame, _comment(case, attempt, row)) for case, attempt, row, seen in found]
+    rows = [(attempt, row, _comment(case, attempt, row)) for case in cases for attempt in case.attempts for row in attempt.everything]
+    found = [(attempt.when(seen), seen, comment) for attempt, row, comment in rows for seen in row.everywhere]
+    found.sort(key=lambda item: item[0])
+    numbers: dict[tuple[str, str], int] = {}
+    packets = [
+        CapturedPacket(numbers.setdefault((seen.host, seen.interface), len(numbers)), seen.frame, comment) for _when, seen, comment in found
+    ]
     first = f"{causes[0]['code']} at {causes[0]['host']} ({causes[0]['certainty']}): {causes[0]['summary']}" if causes else "no cause found"
-    return write(list(numbers), packets, first)
-
-
-def _vantage(seen: Observation) -> str:
-    return f"{seen.host}:{seen.interface}"
+    return write([f"{host}:{interface}" for host, interface in numbers], packets, first)
 
 
 def _comment(case: Case, attempt: Attempt, row: Row) -> str:

@@ -30,10 +30,10 @@ class _Messages:
 
 def requests_unanswered(case: Case) -> Iterator[Anomaly]:
     """Requests of hosts of the flow for its addresses and next hops that nobody answered, as far as anybody recorded."""
-    wanted, hosts = _addresses(case), each_host(case)
+    hosts = each_host(case)
     for host in hosts:
         for address, count in _messages(case, host).asked["out"].items():
-            if address in wanted and not any(address in _messages(case, other).answered for other in hosts):
+            if not any(address in _messages(case, other).answered for other in hosts) and address in _addresses(case):
                 text = f"{host.name} asks for {address} {plural(count, 'time')}, and nobody answers"
                 detail: dict[str, object] = {"address": address, "owner": owner(case, address)}
                 yield Anomaly("request_unanswered", host.name, text, address, count=count, detail=detail)

@@ -127,7 +127,7 @@ def _lost_to_nobody(case: Case) -> Iterator[Anomaly]:
     client = case.client_address
     if case.outcome.kind != "lost_syn_ack" or not client or not case.declared.of(case.client.name):
         return
-    if not any(case.declared.has(host, client) for host in case.declared.hosts):
+    if not case.fleet.once(("declared", client), lambda: any(case.declared.has(host, client) for host in case.declared.hosts)):
         text = f"the SYN-ACKs go to {client}, an address that the inventory gives no host"
         yield Anomaly("undeclared_source", case.client.name, text, "lost", leg="syn_ack", count=len(case.subject))
 
@@ -136,9 +136,10 @@ def third_hosts(case: Case) -> Iterator[Anomaly]:
     """Hosts without a part in the flow that took packets of it in, and did not pass them on."""
     found: dict[tuple[str, str, str], list[Key]] = defaultdict(list)
     for attempt in case.attempts:
-        for row in (*attempt.rows, *attempt.strays):
+        apart = [*((row, row.strays) for row in attempt.rows), *((row, row.seen) for row in attempt.strays)]
+        for row, observations in apart:
             seen_at: dict[str, list[Observation]] = defaultdict(list)
-            for seen in row.strays if row in attempt.rows else row.seen:
+            for seen in observations:
                 seen_at[seen.host].append(seen)
             for host, several in seen_at.items():
                 if {each.direction for each in several} == {"in"}:

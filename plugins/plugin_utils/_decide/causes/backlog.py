@@ -23,7 +23,10 @@ from .needs import LISTENER, SERVER, FirstOf, needs, risen
 def _listener_then(now: Listener, server: Host) -> list[Listener]:
     """The flow's listener, and those that share its address, as they were after and before the probes."""
     snapshots = (server.after, server.before)
-    return [now, *(each for snapshot in snapshots if snapshot for each in group(now, snapshot.listeners or ()) if each is not now)]
+    return [
+        now,
+        *(each for snapshot in snapshots if snapshot for each in group(now, snapshot.listeners_on.get(now.port, ())) if each is not now),
+    ]
 
 
 @needs(SERVER, LISTENER)
@@ -35,7 +38,7 @@ def _accept_queue_full(case: Case, server: Host, now: Listener) -> Finding | Non
         return None
     listener = full[0]
     who = accepting(listener if listener.processes else now)
-    among = shared(listener, (server.snapshot.listeners if server.snapshot else None) or ())
+    among = shared(listener, server.snapshot.listeners_on.get(listener.port, ()) if server.snapshot else ())
     at_ack = case.outcome.kind in ("ignored_ack", "reset_after")
     missed = case.swallowed_at(server) if case.outcome.kind == "unanswered" else len(case.subject)
     limit, held = _limit(server, listener), connections(server, listener.port)

@@ -66,8 +66,7 @@ def _bad_checksum(case: Case, server: Host, _counters: object) -> Finding | None
     if not arrived:
         return None
     by_tcp, by_ip = server.delta("Tcp", "InCsumErrors") or 0, server.delta("IpExt", "InCsumErrors") or 0
-    segments = {checksum(seen) for seen in arrived}
-    if by_tcp > 0 and segments != {"right"}:
+    if by_tcp > 0 and (segments := {checksum(seen) for seen in arrived}) != {"right"}:
         return _wrong(case, server, "TCP", by_tcp, segments)
     if by_ip > 0 and not any(map(header_is_right, arrived)):
         return _wrong(case, server, "IP", by_ip, {"wrong"})

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..._model.firewall_records import Rule, Verdict
@@ -70,11 +70,8 @@ def _by_counter(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: 
     if rise is None:
         known = "it has no counter" if rule.packets is None else f"its counter stands at {rule.packets}, and was not read before"
         return Proof("likely", (_saw(host, rule, f"evaluated; {known}"),), unsettled=True)
-    own = expected(case, host, [ruling], rise)
-    hitting = (
-        [] if invalid else [other for other in host.rulings.hitting(rule) if (other.traversal, other.uid) != (ruling.traversal, ruling.uid)]
-    )
-    everything = expected(case, host, [ruling, *hitting], rise)
+    own = _expected(case, host, ruling, rise)
+    everything = own if invalid or own is None else _of_all(case, host, rule, rise).with_(ruling, own)
     counter: dict[str, object] = {"before": rise.before, "after": rise.after, "expected": list(everything) if everything else None}
     said = f"counter {rise.before} -> {rise.after}"
     if rise.set_back and (rise.by <= 0 or (everything is not None and rise.by < everything[0])):
@@ -109,15 +106,42 @@ def _saw(host: Host, rule: Rule, observation: str) -> Evidence:
     return Evidence(host.name, source, f"{rule.tag}: {observation}")
 
 
-def expected(case: Case, host: Host, rulings: Sequence[Verdict], rise: CounterDelta) -> Range | None:
-    """How many packets of the run must and may have hit a rule between its counts; None where that was not recorded."""
-    least = most = 0
-    for ruling in rulings:
-        found = _sent(case, host, ruling, rise) if ruling.direction == "out" else _came(case, host, ruling, rise)
-        if found is None:
+@dataclass(frozen=True)
+class _OfAll:
+    """How many packets must and may have hit a rule between its counts, by the verdict on them; None where that was not recorded."""
+
+    by_verdict: Mapping[object, Range | None]
+    least: int
+    most: int
+    unrecorded: int
+
+    def with_(self, ruling: Verdict, own: Range) -> Range | None:
+        """Of all verdicts together, with a ruling that may be one of them."""
+        counted = self.by_verdict.get(_which(ruling), (0, 0))
+        if self.unrecorded > (counted is None):
             return None
-        least, most = least + found[0], most + found[1]
-    return least, most
+        least, most = counted or (0, 0)
+        return self.least - least + own[0], self.most - most + own[1]
+
+
+def _which(ruling: Verdict) -> object:
+    return ruling.traversal, ruling.uid
+
+
+def _of_all(case: Case, host: Host, rule: Rule, rise: CounterDelta) -> _OfAll:
+    """Worked out once: each of thousands of cases may ask for the others."""
+
+    def counted() -> _OfAll:
+        by_verdict = {_which(each): _expected(case, host, each, rise) for each in host.rulings.hitting(rule)}
+        known = [found for found in by_verdict.values() if found is not None]
+        return _OfAll(by_verdict, sum(found[0] for found in known), sum(found[1] for found in known), len(by_verdict) - len(known))
+
+    return case.fleet.once(("hits", host.name, rule.identity), counted)
+
+
+def _expected(case: Case, host: Host, ruling: Verdict, rise: CounterDelta) -> Range | None:
+    """How many packets that a verdict is about must and may have hit a rule between its counts; None where that was not recorded."""
+    return _sent(case, host, ruling, rise) if ruling.direction == "out" else _came(case, host, ruling, rise)
 
 
 def _came(case: Case, host: Host, ruling: Verdict, rise: CounterDelta) -> Range | None:
@@ -143,12 +167,11 @@ def _within(observations: Sequence[Observation], rise: CounterDelta, surely: boo
 def _sent(case: Case, host: Host, ruling: Verdict, rise: CounterDelta) -> Range | None:
     """What the host's own TCP handed down, which no recording shows when the firewall stops it."""
     if ruling.packet == "syn":
+        to_there = case.fleet.dialled(host, ruling.destination, ruling.port or 0)
         dialled = [
             probe
-            for probe in host.probes
-            if (probe.address, probe.port, probe.local_address) == (ruling.destination, ruling.port, ruling.source)
-            and probe.stage not in ("socket", "bind")
-            and ruling.of(probe.uid)
+            for probe in to_there
+            if probe.local_address == ruling.source and probe.stage not in ("socket", "bind") and ruling.of(probe.uid)
         ]
         sent = [probe.syns for probe in dialled if probe.syns is not None]
         return (sum(sent), sum(sent)) if len(sent) == len(dialled) else None
@@ -161,7 +184,9 @@ def _sent(case: Case, host: Host, ruling: Verdict, rise: CounterDelta) -> Range 
         ports = {seen.packet.tcp.sport for seen in _within(answered, rise, surely=True) if seen.packet.tcp}
         most = len(_within(answered, rise, surely=False))
         return len(ports), most + again if most else 0
-    others = {probe.local_port for probe in host.probes if not ruling.of(probe.uid)}
+    others = case.fleet.once(
+        ("ports of others", host.name, ruling.uid), lambda: {probe.local_port for probe in host.probes if not ruling.of(probe.uid)}
+    )
     came = arrivals.of(("syn_ack", ruling.destination, ruling.source, "from", ruling.port or 0))
     answers = [seen for seen in came if seen.packet.tcp and seen.packet.tcp.dport not in others]
     ports = {seen.packet.tcp.dport for seen in _within(answers, rise, surely=True) if seen.packet.tcp}

@@ -91,9 +91,9 @@ def _stopping(case: Case) -> Iterator[tuple[Place, Verdict]]:
 
 def contradictions(case: Case, found: Sequence[Finding]) -> list[str]:
     """Sentences about evaluated rules that stop a packet which got through all the same: something about them was not as we read it."""
-    ended = suspects(case) if case.outcome.kind not in ("completed", "late") else []
     sentences = []
     for place, ruling in _stopping(case):
+        ended = suspects(case) if case.outcome.kind not in ("completed", "late") else []
         if (place in ended or not passed(case, place)) and _beyond(place, found):
             continue
         what = ruling.rule.name if ruling.rule else "the firewall"

@@ -40,6 +40,10 @@ class Other:
 
 def others(case: Case) -> list[Other]:
     """Those that a recording shows to have got or answered a packet of the attempts first, then those that only have the address."""
+    return case.once("others", lambda: _others(case))
+
+
+def _others(case: Case) -> list[Other]:
     if case.outcome.kind not in OUTCOMES or case.client.owns(case.address) is True:
         return []
     owners = {owner.host.name: owner for owner in case.fleet.owners(case.address, besides=case.hosts)}

@@ -50,14 +50,20 @@ class Need(Generic[A]):
         return host if host is not None and self.part and not host.returned(self.part) else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Needing(Generic[R]):
-    """A function of a case, and of what it needs; it finds nothing where any of that is ``None``."""
+    """A function of a case, and of what it needs; it finds nothing where any of that is ``None``.
+
+    Several rules may need the same: of each case it is asked once.
+    """
 
     needs: tuple[Callable[[Case], object], ...]
     find: Callable[..., R | None]
 
     def __call__(self, case: Case) -> R | None:
+        return case.once(self, lambda: self._of(case))
+
+    def _of(self, case: Case) -> R | None:
         taken = []
         for need in self.needs:
             taken.append(need(case))

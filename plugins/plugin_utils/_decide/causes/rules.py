@@ -98,8 +98,7 @@ def _logged_it(case: Case, place: Place, rule: Rule) -> bool:
     """Whether the kernel logged this very packet with the prefix of this rule, which no other rule on its way has."""
     if not rule.log_prefix or place.leg == "ack" or place.host.rules_changed(rule) is not False:
         return False  # one that logged need not have dropped then
-    steps = [step.rule for verdict in place.host.rulings.all() for step in verdict.path if step.rule]
-    if any(other.log_prefix == rule.log_prefix and other.identity != rule.identity for other in steps):
+    if place.host.rulings.log_prefixes.get(rule.log_prefix, set()) - {rule.identity}:
         return False
     flags = {"SYN"} if place.leg == "syn" else {"SYN", "ACK"}
     return any(

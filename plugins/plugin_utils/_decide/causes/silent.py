@@ -44,18 +44,16 @@ def _addresses(case: Case, owner: Host) -> list[str]:
     ends = [end for end in (case.address, case.client_address) if end]
     routes = [route for host in case.hosts if host is not owner for end in ends if (route := host.route(end))]
     wanted = [*ends, *(route.gateway for route in routes if route.gateway)]
-    asked = [message.target for seen in owner.observations or () if (message := seen.packet.neighbour) and message.operation == "request"]
-    on_the_way = asked if owner in case.vias else []  # a neighbour of it that is not managed names it in its requests alone
+    messages = owner.neighbour_messages("in", "out", "other") if owner in case.vias else []
+    # A neighbour of it that is not managed names it in its requests alone.
+    on_the_way = [message.target for _seen, message in messages if message.operation == "request"]
     return [address for address in dict.fromkeys([*wanted, *on_the_way]) if owner.owns(address)]
 
 
 def _asked(owner: Host, address: str) -> Asked | None:
     """The requests for an address that came in at its owner, where the recording has no answer to any."""
     requests = []
-    for seen in owner.observations or ():
-        message = seen.packet.neighbour
-        if message is None:
-            continue
+    for seen, message in owner.neighbour_messages("in", "out", "other"):
         if message.operation == "reply" and seen.direction == "out" and message.sender == address:
             return None
         asks = message.operation == "request" and seen.direction == "in" and message.target == address

@@ -162,7 +162,7 @@ def _refused_in_vain(case: Case, server: Host) -> Finding | None:
     if case.listeners_on_port() != [] or case.listened_before() or not case.arrived or counted < case.arrived:
         return None
     port = case.server_port
-    most = sum(bool(seen.packet.tcp and seen.packet.tcp.is_syn and seen.direction == "in") for seen in server.observations or ())
+    most = case.fleet.once(("syns in", server.name), lambda: _syns_in(server))
     alone, let_in = case.swallowed_at(server) <= counted <= most, lets_in(case, server)  # a host refuses others' connections, too
     if not (alone or let_in):
         return None
@@ -178,6 +178,11 @@ def _refused_in_vain(case: Case, server: Host) -> Finding | None:
         ),
         leg="syn",
     )
+
+
+def _syns_in(server: Host) -> int:
+    """How many SYNs the server's recording has, of this run or not."""
+    return sum(bool(seen.packet.tcp and seen.packet.tcp.is_syn and seen.direction == "in") for seen in server.observations or ())
 
 
 @needs(SERVER)

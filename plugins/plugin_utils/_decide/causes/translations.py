@@ -68,7 +68,7 @@ def _dialled(case: Case, ruling: Verdict | None) -> list[Probe]:
     """Every attempt of the run for which the client's firewall was asked this question."""
     if ruling is None:
         return []
-    return [probe for probe in case.client.probes if (probe.address, probe.port) == (ruling.destination, ruling.port)]
+    return [*case.fleet.dialled(case.client, ruling.destination, ruling.port or 0)]
 
 
 def _translation(ruling: Verdict | None, address: str, port: int) -> tuple[Rewritten | None, Rule | None]:

@@ -38,6 +38,11 @@ class Place:
     def packet(self) -> str:
         return PACKETS[self.leg]
 
+    @property
+    def key(self) -> tuple[str, Leg, Direction]:
+        """What tells it from the other places of a case."""
+        return self.host.name, self.leg, self.direction
+
 
 def way(case: Case) -> list[Place]:
     """All places that the three packets of a handshake pass, in their order."""
@@ -53,7 +58,8 @@ def way(case: Case) -> list[Place]:
 
 def suspects(case: Case, partly: bool = False) -> list[Place]:
     """The places at which the packets of the outcome may have ended, as far as is recorded; ``partly``: also those where others passed."""
-    return [place for place in way(case) if _may_have_ended(case, place) and (partly or not passed(case, place))]
+    ended: list[Place] = case.once("suspects", lambda: [place for place in way(case) if _may_have_ended(case, place)])
+    return [place for place in ended if partly or not passed(case, place)]
 
 
 def _may_have_ended(case: Case, place: Place) -> bool:
@@ -83,6 +89,10 @@ def _took_in(case: Case, place: Place) -> bool:
 
 def passed(case: Case, place: Place) -> bool:
     """Whether a packet of the attempts demonstrably got through the host's firewall there."""
+    return case.once(("passed", *place.key), lambda: _passed(case, place))
+
+
+def _passed(case: Case, place: Place) -> bool:
     if cleared(case, place):
         return True
     host, attempts = place.host, case.subject or case.attempts
@@ -110,11 +120,17 @@ def _refused_by_tcp(case: Case, host: Host) -> bool:
 
 def verdict(case: Case, place: Place, when: When = "after", invalid: bool = False) -> Verdict | None:
     """What the firewall says of the packet; the ends are as the host saw them, or else as the client dialled them."""
-    if not place.host.rulings.known or _past_ip(case, place):
+    if not place.host.rulings.known:
+        return None
+    return case.once(("verdict", *place.key, when, invalid), lambda: _verdict(case, place, when, invalid))
+
+
+def _verdict(case: Case, place: Place, when: When, invalid: bool) -> Verdict | None:
+    if _past_ip(case, place):
         return None
     uid = case.uid if place.host is case.client else None
     directions = ("forward", "in") if place.direction == "forward" else (place.direction,)  # "in": its own address, which it translates
-    for client, server, port in _ends(case, place.host):
+    for client, server, port in case.once(("ends", place.host.name), lambda: list(dict.fromkeys(_ends(case, place.host)))):
         for direction in directions:
             found = place.host.rulings.verdict((place.leg, direction, client, server, port), when, invalid, uid)
             if found is not None:

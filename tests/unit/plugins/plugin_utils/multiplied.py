@@ -56,7 +56,7 @@ def multiplied(recording: str, clients: int, servers: int, ports: int) -> tuple[
     )
     probes = phases[entry.client]["try"]["evidence"]["probes"]
     own = (probes[0]["local_address"], entry.address)
-    local_ports = sorted({probe["local_port"] for probe in probes})
+    local_ports = sorted({probe["local_port"] for probe in probes} | _dialled_from(phases, entry.port))
     whole = _Whole(own, callers, called, ports, local_ports)
     evidence = {client.name: whole.host(phases[entry.client], entry.client, client) for client in callers}
     evidence |= {server.name: whole.host(phases[entry.server], entry.server, server) for server in called}
@@ -130,7 +130,7 @@ class _Whole:
 
     def _frames(self, frames: list[Frame], flows: list[tuple[_End, _End, int]]) -> Iterator[Frame]:
         """The packets of each flow; those of no flow (ARP) once."""
-        tcp = [frame for frame in frames if frame.ethertype == 0x0800 and frame.data[9] == 6]
+        tcp = _tcp(frames)
         made: list[Frame] = []
         for number, (client, server, port) in enumerate(flows):
             ends = {_packed(self.client): _packed(client.address), _packed(self.server): _packed(server.address)}
@@ -148,6 +148,18 @@ class _Whole:
                 data = frame.data[:12] + ends[source] + ends[target] + _TCP.pack(*ports, seq, ack) + frame.data[32:]
                 made.append(frame._replace(data=data, ts_ns=frame.ts_ns + int(number * _APART_S * 1e9)))
         return iter(sorted(made, key=lambda frame: frame.ts_ns))
+
+
+def _dialled_from(phases: Phases, port: int) -> set[int]:
+    """The ports from which packets came to the server's: those of probes, and of SYNs that looked for hops."""
+    observed = [answer["evidence"] or {} for answers in phases.values() for answer in answers.values()]
+    recordings = [each["recording"] for each in observed if each.get("recording")]
+    sent = [_TCP.unpack_from(frame.data, 20)[:2] for recording in recordings for frame in _tcp(unpack(recording["frames"]))]
+    return {sport for sport, dport in sent if dport == port}
+
+
+def _tcp(frames: list[Frame]) -> list[Frame]:
+    return [frame for frame in frames if frame.ethertype == 0x0800 and frame.data[9] == 6]
 
 
 def _raise(snapshots: list[Json], times: int) -> None:
