@@ -699,7 +699,7 @@ SCENES = {
         "nat_wrong_target.client-elsewhere",
         "nat_wrong_target",
         "likely",
-        all_of(a_services, probes(outcome="refused", errno="ECONNREFUSED")),
+        all_of(a_services, probes(outcome="error", errno="ECONNREFUSED")),
     ),
     "a service's address that a router's rule translates to nobody": Scene(
         "nat_wrong_target.router-nobody", "nat_wrong_target", "likely", a_services
