@@ -105,8 +105,8 @@ def add_missed(verdicts: t.Sequence[Record], listened: t.Container[int], run: t.
 
 
 def _is_lost(verdict: Record, listened: t.Container[int]) -> bool:
-    if (verdict["packet"], verdict["state"]) != ("syn", "new"):
-        return False
+    if (verdict["packet"], verdict["state"]) != ("syn", "new") or verdict["direction"] == "forward":
+        return False  # a frame that is bridged is more than a verdict has of it
     unserved = verdict["direction"] == "in" and not verdict["rewritten"] and verdict["port"] not in listened
     return _stops(verdict) or (verdict["verdict"] == "accept" and unserved)
 

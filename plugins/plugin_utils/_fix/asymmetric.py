@@ -14,7 +14,7 @@ from . import fit
 from .make import advice, shell
 
 _OWN_TABLE = 100  # any number that no other table has
-_OWN_BIT = "0x10000000"  # any bit of marks that nothing else uses: others' bits, as of kube-proxy or WireGuard, stay as they are
+_OWN_BIT = "0x1000"  # a bit of marks outside kube-proxy's 0xc000, WireGuard's 0xca6c and the upper half, which Calico and Cilium use
 
 
 def asymmetric_route(case: Case, finding: Finding) -> Fix | None:

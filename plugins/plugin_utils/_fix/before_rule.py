@@ -64,7 +64,7 @@ def before_rule(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix 
         why=f"{rule.name} stops it" + ("" if file else "; no file is known that has this rule, so none gets the new one"),
         undo=[
             accepted.removal(variant, rule.family, rule.table, rule.chain),
-            *([f"sed -i '/{accepted.tag}/d' {file}"] if file else []),
+            *([f"sed -i '/\"{accepted.tag}\"/d' {file}"] if file else []),
         ],
         check=f"{place} has a rule with the comment '{accepted.tag}'" + (f", and so has {file}" if file else ""),
     )

@@ -8,7 +8,8 @@ from __future__ import annotations
 import ipaddress
 import re
 
-_INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,14}")
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.managers.flow import plain_interface
+
 _UNIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@\\-]{0,240}\.(?:service|socket)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./:-]{0,63}")  # of tables and chains; those of iptables are shorter
 _ZONE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,31}(?:/[A-Za-z0-9_][A-Za-z0-9_-]{0,31})?")
@@ -16,7 +17,7 @@ _FILE = re.compile(r"/etc(?:/[A-Za-z0-9_+@][A-Za-z0-9_.+@-]*)+")
 
 
 def interface(name: str | None) -> bool:
-    return bool(name) and _INTERFACE.fullmatch(str(name)) is not None
+    return plain_interface(name) is not None
 
 
 def unit(name: str | None) -> bool:

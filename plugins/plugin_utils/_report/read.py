@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .._values.text import NAME, clean
+from .._values.words import endpoint
 from .values import LIST, boolean, integer, number, record, records, sequence, texts
 from .view import (
     STATUSES,
@@ -71,7 +72,7 @@ def _probed(entry: Mapping[str, object]) -> Probed:
     client, server, address, status, code, host = (
         clean(entry.get(key), NAME) for key in ("client", "server", "address", "status", "code", "host")
     )
-    return Probed(client, f"{server or address}:{integer(entry.get('port'))}", status, code, host)
+    return Probed(client, endpoint(server or address, integer(entry.get("port"))), status, code, host)
 
 
 def _unobserved(entry: Mapping[str, object]) -> Unobserved:

@@ -257,7 +257,7 @@ def ufw_leaves_ipv6_alone(fleet: Machines) -> None:
     leg="syn",
     segment="server.firewall",
     certainties=("proven", "likely"),
-    says=("its permanent configuration has port 5432/tcp already", "firewall-cmd --reload was forgotten"),
+    says=("its permanent configuration has port 5432/tcp already", "does not seem to be loaded: see firewall-cmd --reload"),
     slow=True,
 )
 def permanent_and_not_loaded(fleet: Machines) -> None:

@@ -41,7 +41,8 @@ class Accepted(t.NamedTuple):
         """The comment by which our rule is found again."""
         ends = [self.source, *([f"port {self.source_port}"] if self.source_port else []), "to", self.destination]
         ways = [f"{way} {name}" for way, name in (("in", self.in_interface), ("out", self.out_interface)) if name]
-        return " ".join([f"{OWNER}:", *ends, *([f"port {self.port}"] if self.port else []), *ways])[:MOST_COMMENT]
+        whole = " ".join([f"{OWNER}:", *ends, *([f"port {self.port}"] if self.port else []), *ways])
+        return whole if len(whole) <= MOST_COMMENT else f"{OWNER}: {digest(whole)}"
 
     def nft(self) -> str:
         return f'{self._flow.nft()} counter accept comment "{self.tag}"'

@@ -77,7 +77,7 @@ class Firewalld:
         note = "; the rule that stops it is not permanent, firewall-cmd --reload forgets it" if only_now else ""
         waiting = self._not_loaded(holder, name, flow) if part == "target" else None
         if waiting:
-            note = f"; its permanent configuration has {waiting} already, which is not loaded: firewall-cmd --reload was forgotten"
+            note = f"; its permanent configuration has {waiting} already, which does not seem to be loaded: see firewall-cmd --reload"
         return {
             "summary": f"accept {flow.words()} in {holder} {name}, now and permanently{note}",
             "commands": commands(holder, name, flow.rich_rule(PRIORITIES.get(part, 0))),
@@ -88,7 +88,7 @@ class Firewalld:
         """What of the files lets the port in for everybody: a packet that comes to the zone's target has met no such rule."""
         kept = self._files.holder(holder, name) if self._files else None
         for item in kept.all_items if kept else []:
-            fits = item.verdict == "accept" and item.source is None and item.family in (None, "ipv6" if flow.ipv6 else "ipv4")
+            fits = item.plain and item.family in (None, "ipv6" if flow.ipv6 else "ipv4")
             if fits and any(ports is not None and ports[0] <= flow.port <= ports[1] for ports in item.ports):
                 return item.text
         return None

@@ -28,6 +28,7 @@ class Item(t.NamedTuple):
     source: str | None = None
     family: str | None = None
     priority: int = 0  # of a rich rule
+    plain: bool = False  # it accepts its ports from everybody, for every address, and always
 
     def protocol_fits(self, text: str) -> bool:
         """Whether the rule, as text of nft, may be of the item's IP version."""
@@ -97,9 +98,9 @@ class Files:
         for element in list(root)[:MOST_ITEMS]:
             name = element.get("name") or ""
             if element.tag == "service":
-                items.append(Item(f"service {name}", self._service(name), "accept"))
+                items.append(Item(f"service {name}", self._service(name), "accept", plain=True))
             elif element.tag == "port":
-                items.append(Item(f"port {element.get('port')}/{element.get('protocol')}", _ports(element), "accept"))
+                items.append(Item(f"port {element.get('port')}/{element.get('protocol')}", _ports(element), "accept", plain=True))
             elif element.tag == "rule":
                 items.append(self._rich(element))
             elif element.tag == "interface":
@@ -133,7 +134,9 @@ class Files:
                 ports = self._service(element.get("name") or "")
             elif element.tag in ("accept", "reject", "drop"):
                 verdict = element.tag
-        return Item("rich " + " ".join(words), ports, verdict, source, rule.get("family"), _priority(rule))
+        tags = sorted(element.tag for element in rule.iter())
+        plain = tags in (["accept", "port", "rule"], ["accept", "rule", "service"])
+        return Item("rich " + " ".join(words), ports, verdict, source, rule.get("family"), _priority(rule), plain)
 
 
 def _priority(rule: Xml.Element) -> int:

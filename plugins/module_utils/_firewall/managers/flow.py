@@ -11,7 +11,7 @@ import typing as t
 
 from ..accept.firewalld_words import Rich
 
-_INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,14}")
+_INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,14}")
 
 
 class Flow:

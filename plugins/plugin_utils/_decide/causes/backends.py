@@ -109,8 +109,11 @@ def took_elsewhere(case: Case, front: Host, behind: Host) -> bool | None:
     if any(_taken_by_others(front, behind)) or _balanced_elsewhere(case, front, behind):
         return True
     opened, failed = (front.delta("Tcp", name) for name in ("ActiveOpens", "AttemptFails"))
+    if opened is None or failed is None:
+        return None
+    others = front.delta("TcpExt", "EmbryonicRsts") or 0  # half-open ones of clients, which AttemptFails counts too (tcp_minisocks.c)
     ours = sum(probe.connected for probe in front.probes)  # as a client of the run itself
-    return None if opened is None or failed is None else opened - failed - ours > len(_not_refused(front, behind))
+    return opened - (failed - others) - ours > len(_not_refused(front, behind))
 
 
 def _taken_by_others(front: Host, behind: Host) -> Iterator[bool]:
@@ -175,4 +178,4 @@ def backends(case: Case) -> list[tuple[str, int]]:
         sent = [(each.packet.dst, each.packet.tcp.dport) for each in seen if each.packet.tcp and each.packet.tcp.is_syn]
         return list(dict.fromkeys([*((each.address, each.port) for each in by_its_word if each.address and each.port), *sent]))
 
-    return case.fleet.once(("backends", front.name, behind.name, case.address, case.port), find)
+    return case.fleet.once(("backends", front.name, behind.name, case.address, case.port, case.server_address, case.server_port), find)

@@ -169,7 +169,7 @@ def _rejected_by_reset(case: Case, server: Host) -> Finding | None:
     if server.saw_everything and not made:
         return None
     listening = case.listener() is not None and case.listened_before()
-    uncounted = counted is not None and counted < max(case.resets_by(server), 1)
+    uncounted = counted is not None and counted < (case.resets_by(server) if made else 1)
     if not uncounted and (made or not listening):
         return None
     alone = counted == 0 or listening

@@ -17,14 +17,22 @@ from ..finding import Evidence
 from .rules import kept_by
 from .traversals import Place, judged
 
+_OF_CLUSTERS = ("calico", "cilium", "kube-proxy", "kube-router")
+
 
 def just_missed(case: Case, host: Host) -> MissedTranslation | None:
     """The first such rule, and the network that both who dials and who is translated to are on, whose answers would not come back."""
     ruling = judged(case, Place(host, "syn", "in", "server.firewall"))
-    if ruling is None or not ruling.missed:
-        return None
-    missed = ruling.missed[0]
+    led = [each for each in (ruling.missed if ruling else ()) if not _for_service_addresses(each)]
+    if ruling is None or len({(each.destination, each.port) for each in led}) != 1:
+        return None  # of rules that lead to several ends nobody knows which one is meant
+    missed = led[0]
     return MissedTranslation(missed, ruling.source, ruling.destination, ruling.interface, _shared(host, ruling.source, missed))
+
+
+def _for_service_addresses(missed: MissedRule) -> bool:
+    """Whether what made the rules made them for addresses of services, which are no host's: a host's own port is not meant."""
+    return any(rule is not None and rule.manager in _OF_CLUSTERS for rule in (missed.rule, missed.translating))
 
 
 def _shared(host: Host, source: str, missed: MissedRule) -> str | None:

@@ -83,11 +83,11 @@ def _address_gone(case: Case, server: Host) -> Finding | None:
         "server.ingress",
         f"{case.address} is on no interface of {' or '.join(dict.fromkeys(without))}, and {asking} cannot reach it"
         + why_without(lacking)
-        + (f": {bare} of {server.name} is up, and has no IPv{case.family} address at all" if bare else "")
+        + (f": {bare} of {server.name} is up, and has no IPv{case.family} address but what its link gives" if bare else "")
         + _taken_by(vrrp),
         (
             case.saw(server, "rtnetlink addresses", f"{case.address} is on no interface"),
-            *([case.saw(server, "rtnetlink addresses", f"{bare} has no IPv{case.family} address")] if bare else []),
+            *([case.saw(server, "rtnetlink addresses", f"{bare} has no IPv{case.family} address but of its link")] if bare else []),
             *shown_without(case, server, lacking),
             *_speaks_vrrp(case, vrrp),
             *([case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}")] if answer else []),
@@ -102,9 +102,9 @@ def _address_gone(case: Case, server: Host) -> Finding | None:
 def _bare(case: Case, server: Host) -> str | None:
     """The interface that gets requests for the address and has lost all its addresses of the family, as when a lease has run out.
 
-    Of IPv6 those that the kernel gives to each link do not count.
+    Those that hosts give themselves on each link do not count (RFC 3927, RFC 4291).
     """
-    asked = {seen.interface for seen, message in server.neighbour_messages("in") if message.target == case.address}
+    asked = {seen.interface: None for seen, message in server.neighbour_messages("in") if message.target == case.address}
     taken = {each.interface for each in (server.snapshot.addresses if server.snapshot else None) or () if _counts(case, each.address)}
     links = [server.snapshot.link_by_name.get(name) for name in asked] if server.snapshot else []
     return next((link.name for link in links if link and link.up and link.master is None and link.name not in taken), None)

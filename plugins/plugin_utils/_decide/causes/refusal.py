@@ -36,7 +36,7 @@ def refused(case: Case, server: Host, _listeners: object) -> Refused | None:
     # TCP's counter must account for every RST of the run that left this host: some may be a firewall's. A listener that translation
     # leads the SYN away from says nothing either.
     everything = case.resets_by(server)
-    decisive = bool(made) and counted is not None and counted >= everything and server.translates("prerouting") is False
+    decisive = everything > 0 and counted is not None and counted >= everything and server.translates("prerouting") is False
     others = counted != everything and not lets_in(case, server)  # among those that were counted, and these may be a firewall's
     return server, "proven" if decisive and not others else "likely", tuple(evidence)
 

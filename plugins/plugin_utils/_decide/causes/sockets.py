@@ -72,7 +72,7 @@ def _service_stopped(case: Case, refusal: Refused) -> Finding | None:
 def _another_service(case: Case, server: Host, listener: Listener) -> Finding | None:
     """The handshake completes with another service than the one that is declared for the port, which does not run."""
     unit, process = units.stopped_unit(server, case.server_port), (listener.processes or (None,))[0]
-    if case.outcome.kind != "completed" or unit is None or not units.serves_instead(unit, process):
+    if case.outcome.kind != "completed" or unit is None or not units.serves_instead(unit, process) or not surely_untranslated(case):
         return None
     owner = process_of(listener)
     return Finding(
@@ -109,7 +109,7 @@ def _no_listener(case: Case) -> Finding | None:
     held = [] if late else units.holders_of(server, None, port)
     missed = None if late or instead or off else just_missed(case, server)
     by_udp = None if late or off or missed else units.has_by_udp(server, port)
-    restless = [] if late or instead or held or off or missed or by_udp else units.restless(server, port)
+    restless = [] if late or instead or held or off else units.restless(server, port)
     return Finding(
         "likely" if late else certainty,
         server.name,
@@ -131,7 +131,11 @@ def _no_listener(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={"unit": instead.unit.unit, "listens": list(instead.ports), "socket": instead.socket} if instead else {},
-        subject=instead or off or missed or by_udp or _subject(case, server, next(iter(restless), None)),
+        subject=instead
+        or off
+        or (missed if not restless else None)
+        or (by_udp if not restless else None)
+        or _subject(case, server, next(iter(restless), None)),
     )
 
 
@@ -232,7 +236,7 @@ CAUSES = (
         "way to be active, as one that ends after each start, and no socket unit listens for it elsewhere. A unit found by its command "
         "line or by name makes it likely, and so does a handshake that completes with a process of another service, while the declared one "
         "does not run.",
-        "A socket listens on the port.",
+        "A socket listens on the port, unless it is another service's.",
         rule=FirstOf((_another_service, _service_stopped)),
     ),
     Cause(

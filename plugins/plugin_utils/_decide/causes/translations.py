@@ -203,7 +203,7 @@ def _translated_at_server(case: Case, server: Host) -> Finding | None:
     if within is not None:
         return _translated_inside(case, server, within)
     counted = server.delta("Tcp", "OutRsts") or 0
-    by_tcp = case.outcome.kind == "reset" and counted >= max(1, case.counted("rst", server, "out", "server"))
+    by_tcp = case.outcome.kind == "reset" and counted >= max(1, case.resets_by(server))
     dead = (
         target is not None
         and (target.destination in _ANYWHERE or server.owns(target.destination) is True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Literal
 
 from ..._model.host import Host
@@ -21,6 +22,10 @@ _PRIVILEGED = "net.ipv4.ip_unprivileged_port_start"
 _SUREST = ("declared", "socket", "text", "wellknown")
 _AT_START_S = 10.0  # what ended so soon has not served
 _RESTLESS, _AGAIN = "restless", "auto-restart"
+_SUPERVISORS = (
+    "circusd", "corosync", "inetd", "monit", "nomad", "openbsd-inetd", "pacemaker", "patroni", "pm2", "runit", "s6", "supervisor",
+    "supervisord", "xinetd",
+)  # fmt: skip  # services that start programs, for which other units may be installed and stopped on purpose
 _CONTAINERS = ("containerd", "crio", "docker", "podman")  # services whose processes publish ports of containers
 _MISSING = ("inactive", "failed", "activating", "deactivating", "maintenance")
 
@@ -51,13 +56,14 @@ def stopped_unit(server: Host, port: int) -> Unit | None:
 def serves_instead(unit: Unit, process: Process | None) -> bool:
     """Whether a process of another service has the port of a declared one that does not run.
 
-    What publishes ports of containers stands for other units, as a unit does that starts its instances, and has no process of its own.
+    What publishes ports of containers or starts programs by itself stands for other units, as a unit does that starts its instances, and
+    has no process of its own.
     """
     other = process.unit if process else None
     if unit.how != "declared" or unit.load != "loaded" or unit.once or not (other or "").endswith(".service"):
         return False
     names = [name.partition(".")[0].partition("@")[0] for name in (unit.unit, other or "")]
-    return names[0] != names[1] and names[1] not in _CONTAINERS
+    return names[0] != names[1] and names[1] not in (*_CONTAINERS, *_SUPERVISORS)
 
 
 def _between_ends(server: Host, unit: Unit) -> Unit | None:
@@ -149,7 +155,8 @@ def described(holder: PortHolder) -> str:
 
 def has_by_udp(server: Host, port: int) -> UdpSocket | None:
     """Who has a port by UDP, on which nobody listens by TCP."""
-    return next((each for each in (server.snapshot.udp_sockets if server.snapshot else None) or () if each.port == port), None)
+    there = [each for each in (server.snapshot.udp_sockets if server.snapshot else None) or () if each.port == port]
+    return min(there, key=lambda each: ip_address(each.address).is_loopback, default=None)
 
 
 def taking_datagrams(taker: UdpSocket) -> str:

@@ -40,3 +40,12 @@ def test_they_do_not_speak_against_what_it_counted(
     assert causes(plan, found)[0] == (code, host, "proven")
     answer["after"]["counters_at"] = late + 1e-4
     assert causes(plan, found)[0] != (code, host, "proven")
+
+
+def test_one_that_was_counted_speaks_for_none_that_came_later() -> None:
+    """Of the RSTs none can have been counted: the one that was is of another connection."""
+    plan, found = recorded("no_listener")
+    answer = evidence(found, "db1", "close")
+    first = all_but_the_last(found, "db1", "close", RST | 16, 1, 1, "Tcp", "OutRsts")
+    answer["after"]["counters_at"] = first - 1e-4
+    assert all(each[2] != "proven" for each in causes(plan, found))

@@ -91,6 +91,13 @@ def connects_elsewhere(found: Phases) -> None:
     found["db2"]["close"]["evidence"]["after"]["counters"]["Tcp"]["ActiveOpens"] += 3
 
 
+def connects_elsewhere_beside_half_open_clients(found: Phases) -> None:
+    """AttemptFails counts clients' half-open connections that an RST ends as well, and must not hide what the balancer opened."""
+    counters = found["db2"]["close"]["evidence"]["after"]["counters"]
+    for group, name, by in (("Tcp", "ActiveOpens", 2), ("Tcp", "AttemptFails", 2), ("TcpExt", "EmbryonicRsts", 2)):
+        counters[group][name] = counters[group].get(name, 0) + by
+
+
 def counts_nothing(found: Phases) -> None:
     del found["db2"]["close"]["evidence"]["after"]["counters"]["Tcp"]["AttemptFails"]
 
@@ -102,6 +109,7 @@ def counts_nothing(found: Phases) -> None:
         (CHECKED, another_server_is_up),
         (CHECKED, connects_elsewhere),
         (NGINX, connects_elsewhere),
+        (NGINX, connects_elsewhere_beside_half_open_clients),
         (NGINX, counts_nothing),
     ],
 )

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_lies import flows
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_reported import snapshots
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_services import EXITED, cause
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import recorded
+from tests.unit.plugins.plugin_utils._decide.test_lies import flows
+from tests.unit.plugins.plugin_utils._decide.test_reported import snapshots
+from tests.unit.plugins.plugin_utils._decide.test_services import EXITED, cause
+from tests.unit.plugins.plugin_utils.recordings import recorded
 
 # -- translations that miss the SYN
 
@@ -39,6 +39,23 @@ def test_both_directions_are_translated_where_answers_would_go_past() -> None:
 def test_what_no_iptables_made_is_changed_by_no_iptables() -> None:
     assert not missing_at(MISSED, "r1", manager="nftables")["fix"]["commands"]
     assert "docker" in missing_at(MISSED, "r1", manager="docker")["fix"]["summary"]
+
+
+@pytest.mark.parametrize("manager", ["kube-proxy", "calico"])
+def test_rules_for_the_addresses_of_services_are_not_meant_for_a_host(manager: str) -> None:
+    assert "misses" in missing_at(MISSED, "r1")["summary"]
+    first = missing_at(MISSED, "r1", manager=manager)
+    assert (first["code"], "misses" in first["summary"]) == ("no_listener", False)
+
+
+def test_of_rules_that_lead_to_several_ends_none_is_told() -> None:
+    plan, found = recorded(MISSED)
+    for snapshot in snapshots(found, "r1"):
+        for verdict in snapshot["firewall"]["verdicts"]:
+            verdict["missed"] = (
+                [*verdict["missed"], *({**each, "port": 8080} for each in verdict["missed"])] if verdict.get("missed") else []
+            )
+    assert "misses" not in flows(plan, found)[0]["causes"][0]["summary"]
 
 
 def test_a_rule_that_misses_nothing_is_not_told() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.loaded import Place
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.words import Accepted
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.words import MOST_COMMENT, Accepted
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.written import has_rule, with_rule, without_rule
 
 FLOW = Accepted("192.0.2.11", "192.0.2.21", 5432, None, False)
@@ -18,6 +18,13 @@ NFT = Place("nft", "inet", "filter", "input")
 XTABLES = Place("iptables-nft", "ip", "filter", "INPUT")
 STOPPING: dict[str, t.Any] = {}  # which rule it is was decided before: only whether there is one counts here
 OURS = FLOW.nft()
+
+
+def test_flows_that_differ_have_marks_that_differ_and_fit() -> None:
+    long = [f"2001:db8:1111:2222:3333:4444:5555:{last}" for last in ("6666", "7777")]
+    several = [Accepted(*long, 15432, None, False, *ways) for ways in ((), ("enp129s0f0np1",), ("enp129s0f0np2",), (None, "enp129s0f0np1"))]
+    assert len({each.tag for each in several}) == len(several)
+    assert max(len(each.tag) for each in several) <= MOST_COMMENT
 
 
 def inserted(text: str, line: int, before: dict[str, t.Any] | None, place: Place = NFT) -> list[str]:
