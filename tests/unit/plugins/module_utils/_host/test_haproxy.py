@@ -64,10 +64,12 @@ def haproxy_at(directory: Path, statistics: Path, name: str = "orders") -> Itera
     with subprocess.Popen(
         ["haproxy", "-db", "-f", "haproxy.cfg"], cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as one:
-        while not (statistics.exists() and (directory / "front").exists()) and one.poll() is None:
-            time.sleep(0.05)
-        yield one.pid
-        one.kill()
+        try:
+            while not (statistics.exists() and (directory / "front").exists()) and one.poll() is None:
+                time.sleep(0.05)
+            yield one.pid
+        finally:
+            one.kill()
 
 
 @pytest.fixture
