@@ -50,6 +50,6 @@ def missed(packet: Packet, first: Explored, explore: Explore) -> list[Missed]:
 def _otherwise(packet: Packet, explored: Explored, stopped: bool) -> bool:
     if stopped:
         return explored.outcome is not None and explored.outcome.verdict == "accept"
-    left = explored.packet
-    sure = explored.outcome is not None or not explored.first.choices
-    return sure and (left.destination, left.destination_port) != (packet.destination, packet.destination_port)
+    left, outcome = explored.packet, explored.outcome
+    passes = outcome.verdict == "accept" if outcome is not None else not explored.first.choices
+    return passes and (left.destination, left.destination_port) != (packet.destination, packet.destination_port)

@@ -78,7 +78,7 @@ def take(
     """
     snapshot = Parts()
     uname = os.uname()
-    snapshot.parts.update(time=time.time(), kernel=uname.release, root=os.geteuid() == 0)
+    snapshot.parts.update(time=time.time(), uptime=time.monotonic(), kernel=uname.release, root=os.geteuid() == 0)
     snapshot.add("netns", lambda: os.stat("/proc/self/ns/net").st_ino)
     snapshot.add("boot", _boot)
     if not closing:

@@ -131,9 +131,9 @@ class Case:
         return 0 if host is None else len(self.befallen.seen(kind, host.name, direction, sender))
 
     def counted(self, kind: str, host: Host, direction: str, sender: str | None = None) -> int:
-        """How many of them the host's counters may have counted."""
-        until = host.counters_until
-        return sum(seen.time <= until for seen in self.befallen.seen(kind, host.name, direction, sender))
+        """How many of them the host's counters may have counted; all, if all came later: then nothing that was counted is theirs."""
+        seen, until = self.befallen.seen(kind, host.name, direction, sender), host.counters_until
+        return sum(each.time <= until for each in seen) or len(seen)
 
     def observation(self, kind: str, host: Host | None, direction: str) -> Observation | None:
         """The first observation of a kind at a host."""

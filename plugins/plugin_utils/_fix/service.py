@@ -117,11 +117,10 @@ def displaced(host: Host, unit: str, owner: str, port: int) -> Fix:
 def _handed_back(host: Host, unit: str, other: str, port: int) -> Fix:
     """Two services for one port: whose it is to be is for people to say."""
     apart = "have one of them listen on another port or address"
-    commands = [shell("systemctl", "disable", "--now", other), shell("systemctl", "enable", "--now", unit)]
     summary = (
         f"if port {port} of {host.name} is to be {unit}'s, stop and disable {other}, then start {unit}; or {apart}, or declare {other}"
     )
-    return advice("service", host.name, summary, commands if fit.unit(unit) and fit.unit(other) else [])
+    return advice("service", host.name, summary)
 
 
 def started(host: Host, unit: Unit, ended: Wording = NOTHING, held: Wording = NOTHING, holder: PortHolder | None = None) -> Fix:

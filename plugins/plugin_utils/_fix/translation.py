@@ -77,12 +77,12 @@ def covered(host: str, port: int, found: MissedTranslation) -> Fix:
     manager = (missed.translating or missed.rule).manager
     if manager in ("docker", "podman"):
         summary = (
-            f"have {manager} on {host} publish the container's port on {found.address}, too (--publish {own}:{inner}), or on all addresses "
-            f"(--publish {port}:{inner}), and make the container again; or dial the address that its rule is for"
+            f"if others than now are to reach it, have {manager} on {host} publish the container's port on {found.address}, too "
+            f"(--publish {own}:{inner}), and make the container again; or dial the address that its rule is for"
         )
         return advice("firewall", host, summary)
     by = f" that comes by {found.interface}" if found.interface else ""
-    summary = f"have {host} translate TCP to {own}{by} to {end} as well, or have clients dial {end}"
+    summary = f"have {host} translate TCP from {found.network or found.source} to {own}{by} to {end} as well, or have clients dial {end}"
     if found.network:
         summary += f"; for those of {found.network}, which is the network of {end}, translate the source as well (masquerade)"
     return advice("firewall", host, summary, _translating(found, port) if manager in ("iptables", None) else [])
@@ -91,13 +91,15 @@ def covered(host: str, port: int, found: MissedTranslation) -> Fix:
 def _translating(found: MissedTranslation, port: int) -> list[str]:
     """Rules of iptables for the flow's own clients: others may be left out on purpose."""
     end, inner = found.missed.destination, found.missed.port or port
-    add = ("ip6tables" if ":" in end else "iptables", "-t", "nat", "-A")
+    tool = ("ip6tables" if ":" in end else "iptables", "-t", "nat")
+    rule = found.missed.rule
+    place = ("-I", "PREROUTING", rule.number) if rule.chain == "PREROUTING" and rule.number else ("-A", "PREROUTING")
     clients = ("-s", found.network or found.source)
     by = ("-i", found.interface) if found.interface else ()
     to = ("-d", found.address, "-p", "tcp", "--dport", port, "-j", "DNAT", "--to-destination", endpoint(end, inner))
-    commands = [shell(*add, "PREROUTING", *clients, *by, *to)]
+    commands = [shell(*tool, *place, *clients, *by, *to)]
     if found.network:
-        commands.append(shell(*add, "POSTROUTING", *clients, "-d", end, "-p", "tcp", "--dport", inner, "-j", "MASQUERADE"))
+        commands.append(shell(*tool, "-A", "POSTROUTING", *clients, "-d", end, "-p", "tcp", "--dport", inner, "-j", "MASQUERADE"))
     return commands
 
 

@@ -24,6 +24,8 @@ from .snapshot import Snapshot
 from .socket_records import TemporaryListeners
 from .trace_records import Tracing
 
+_MOST_DRIFT = 0.05  # seconds between the two clocks during a run, as where one is slewed
+
 
 @dataclass(frozen=True)
 class Absence:
@@ -90,9 +92,16 @@ class Host:
     @property
     def counters_until(self) -> float:
         """By the host's clock: what packets came later its counters had not counted when they were read."""
-        if self.after is None:
-            return math.inf
-        return self.after.time if self.after.counters_at is None else self.after.counters_at
+        after = self.after
+        return math.inf if after is None or after.counters_at is None or not self._clock_went_on() else after.counters_at
+
+    def _clock_went_on(self) -> bool:
+        """Whether nobody set the host's clock between the snapshots: else times of packets say nothing of when counters were read."""
+        before, after = self.before, self.after
+        if before is None or after is None or before.uptime is None or after.uptime is None or after.counters_at is None:
+            return False
+        as_long = abs((after.time - before.time) - (after.uptime - before.uptime)) < _MOST_DRIFT
+        return as_long and before.time <= after.time <= after.counters_at
 
     def stands_in(self, address: str, port: int) -> bool:
         """Whether a temporary listener listened there."""

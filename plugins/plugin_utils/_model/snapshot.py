@@ -21,6 +21,7 @@ from .unit_records import BalancedServer, Unit, XinetdService
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
     time: Time
+    uptime: Time | None = None  # by CLOCK_MONOTONIC, which nobody sets
     root: bool | None = None
     boot: str | None = None
     netns: Count | None = None

@@ -293,7 +293,12 @@ def a_socket_for_ipv6_alone(fleet: Machines) -> None:
     host="db1",
     segment="server.socket",
     certainties=("likely",),
-    says=("of other.service has port 5432", "orders.service is failed", "Address already in use", "systemctl disable --now other.service"),
+    says=(
+        "of other.service has port 5432",
+        "orders.service is failed",
+        "Address already in use",
+        "stop and disable other.service",
+    ),
     flow=ORDERS,
 )
 def another_service_was_there_first(fleet: Machines) -> None:

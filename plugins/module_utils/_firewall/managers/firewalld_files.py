@@ -136,7 +136,8 @@ class Files:
                 verdict = element.tag
         tags = sorted(element.tag for element in rule.iter())
         plain = tags in (["accept", "port", "rule"], ["accept", "rule", "service"])
-        return Item("rich " + " ".join(words), ports, verdict, source, rule.get("family"), _priority(rule), plain)
+        text = "rich " + " ".join(words)
+        return Item(text, ports, verdict, source=source, family=rule.get("family"), priority=_priority(rule), plain=plain)
 
 
 def _priority(rule: Xml.Element) -> int:

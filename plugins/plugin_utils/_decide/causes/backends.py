@@ -111,9 +111,10 @@ def took_elsewhere(case: Case, front: Host, behind: Host) -> bool | None:
     opened, failed = (front.delta("Tcp", name) for name in ("ActiveOpens", "AttemptFails"))
     if opened is None or failed is None:
         return None
-    others = front.delta("TcpExt", "EmbryonicRsts") or 0  # half-open ones of clients, which AttemptFails counts too (tcp_minisocks.c)
+    failed -= front.delta("TcpExt", "EmbryonicRsts") or 0  # clients' half-open ones, which AttemptFails counts too (tcp_minisocks.c)
+    taken, waiting = _with_server(front, behind)
     ours = sum(probe.connected for probe in front.probes)  # as a client of the run itself
-    return opened - (failed - others) - ours > len(_not_refused(front, behind))
+    return opened - failed - ours - taken - max(0, waiting - failed) > 0  # what waits for an answer may be what failed
 
 
 def _taken_by_others(front: Host, behind: Host) -> Iterator[bool]:
@@ -144,17 +145,23 @@ def _balanced_elsewhere(case: Case, front: Host, behind: Host) -> bool:
     )
 
 
-def _not_refused(front: Host, behind: Host) -> set[tuple[str, int, int]]:
-    """The connections with the server, each once, that its TCP took or left unanswered while the counters of the host in front rose."""
+def _with_server(front: Host, behind: Host) -> tuple[int, int]:
+    """How many connections, others than the run's own, the host in front began with the server while its counters rose: those that the
+    server took, and those that it did not answer."""
     since = front.before.time if front.before else 0.0
-    found: set[tuple[str, int, int]] = set()
+    taken: dict[tuple[str, int, int], bool] = {}
+    ours = {(probe.local_port, probe.port) for probe in front.probes}
     for seen in front.observations or ():
         packet, tcp = seen.packet, seen.packet.tcp
         if tcp and tcp.is_syn and since < seen.time <= front.counters_until and _between(seen, front, behind):
-            found.add((packet.src, tcp.sport, tcp.dport))
-        elif tcp and tcp.is_rst and _between(seen, behind, front):
-            found.discard((packet.dst, tcp.dport, tcp.sport))
-    return found
+            if (tcp.sport, tcp.dport) not in ours:
+                taken.setdefault((packet.src, tcp.sport, tcp.dport), False)
+        elif tcp and _between(seen, behind, front) and (end := (packet.dst, tcp.dport, tcp.sport)) in taken:
+            if tcp.is_syn_ack:
+                taken[end] = True
+            elif tcp.is_rst and not taken[end]:
+                del taken[end]
+    return sum(taken.values()), len(taken) - sum(taken.values())
 
 
 def counted(front: Host, tried: Mapping[int, Tried]) -> str:
@@ -178,4 +185,5 @@ def backends(case: Case) -> list[tuple[str, int]]:
         sent = [(each.packet.dst, each.packet.tcp.dport) for each in seen if each.packet.tcp and each.packet.tcp.is_syn]
         return list(dict.fromkeys([*((each.address, each.port) for each in by_its_word if each.address and each.port), *sent]))
 
-    return case.fleet.once(("backends", front.name, behind.name, case.address, case.port, case.server_address, case.server_port), find)
+    ends = case.address, case.port, case.server_address, case.server_port
+    return case.fleet.once(("backends", front.name, behind.name, case.client.name, *ends), find)

@@ -104,8 +104,11 @@ def _bare(case: Case, server: Host) -> str | None:
 
     Those that hosts give themselves on each link do not count (RFC 3927, RFC 4291).
     """
+    addresses = (server.snapshot.addresses if server.snapshot else None) or ()
+    if any(ip_address(case.address) in each.network for each in addresses):
+        return None  # the interface of its network has addresses: what another one hears is not for it
     asked = {seen.interface: None for seen, message in server.neighbour_messages("in") if message.target == case.address}
-    taken = {each.interface for each in (server.snapshot.addresses if server.snapshot else None) or () if _counts(case, each.address)}
+    taken = {each.interface for each in addresses if _counts(case, each.address)}
     links = [server.snapshot.link_by_name.get(name) for name in asked] if server.snapshot else []
     return next((link.name for link in links if link and link.up and link.master is None and link.name not in taken), None)
 

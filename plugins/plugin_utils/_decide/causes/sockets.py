@@ -14,7 +14,7 @@ from ..._model.unit_records import Unit
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
-from ..translation import surely_untranslated
+from ..translation import sent_elsewhere, surely_untranslated
 from . import units
 from .catalogue import Accounts, Cause
 from .just_missed import in_words, just_missed, shown
@@ -72,8 +72,10 @@ def _service_stopped(case: Case, refusal: Refused) -> Finding | None:
 def _another_service(case: Case, server: Host, listener: Listener) -> Finding | None:
     """The handshake completes with another service than the one that is declared for the port, which does not run."""
     unit, process = units.stopped_unit(server, case.server_port), (listener.processes or (None,))[0]
-    if case.outcome.kind != "completed" or unit is None or not units.serves_instead(unit, process) or not surely_untranslated(case):
+    if case.outcome.kind != "completed" or unit is None or not units.serve_instead(unit, listener.processes or ()):
         return None
+    if sent_elsewhere(case, server) or not surely_untranslated(case):
+        return None  # another listener took it
     owner = process_of(listener)
     return Finding(
         "likely",

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Literal
@@ -22,11 +22,11 @@ _PRIVILEGED = "net.ipv4.ip_unprivileged_port_start"
 _SUREST = ("declared", "socket", "text", "wellknown")
 _AT_START_S = 10.0  # what ended so soon has not served
 _RESTLESS, _AGAIN = "restless", "auto-restart"
-_SUPERVISORS = (
-    "circusd", "corosync", "inetd", "monit", "nomad", "openbsd-inetd", "pacemaker", "patroni", "pm2", "runit", "s6", "supervisor",
-    "supervisord", "xinetd",
-)  # fmt: skip  # services that start programs, for which other units may be installed and stopped on purpose
-_CONTAINERS = ("containerd", "crio", "docker", "podman")  # services whose processes publish ports of containers
+_STARTERS = (
+    "atd", "circusd", "containerd", "corosync", "cron", "crond", "crio", "docker", "inetd", "k3s",
+    "kubelet", "monit", "nomad", "openbsd-inetd", "pacemaker", "patroni", "podman", "runit", "s6", "snap",
+    "ssh", "sshd", "supervisor", "supervisord", "systemd-nspawn", "user", "xinetd",
+)  # fmt: skip  # services whose processes are programs that others know by other names
 _MISSING = ("inactive", "failed", "activating", "deactivating", "maintenance")
 
 
@@ -53,17 +53,24 @@ def stopped_unit(server: Host, port: int) -> Unit | None:
     return next((unit for unit in units if unit and not _listening_sockets(unit)), None)
 
 
-def serves_instead(unit: Unit, process: Process | None) -> bool:
-    """Whether a process of another service has the port of a declared one that does not run.
+def serve_instead(unit: Unit, processes: Sequence[Process]) -> bool:
+    """Whether processes of other services have the port of a declared one that should run and cannot. One that is stopped is so on purpose.
 
-    What publishes ports of containers or starts programs by itself stands for other units, as a unit does that starts its instances, and
-    has no process of its own.
+    Services that start programs by themselves, such as those of containers, stand for others; so does a unit that starts its instances,
+    and has no process of its own.
     """
-    other = process.unit if process else None
-    if unit.how != "declared" or unit.load != "loaded" or unit.once or not (other or "").endswith(".service"):
+    wanted = unit.active in ("failed", "activating") and unit.how == "declared" and unit.load == "loaded" and not unit.once
+    if not wanted or not processes or not unit.unit.endswith(".service"):
         return False
-    names = [name.partition(".")[0].partition("@")[0] for name in (unit.unit, other or "")]
-    return names[0] != names[1] and names[1] not in (*_CONTAINERS, *_SUPERVISORS)
+    stem = _stem(unit.unit)
+    others = {(process.unit or "", _stem(process.unit or "")) for process in processes}
+    return all(name.endswith(".service") and other not in (stem, *_STARTERS) for name, other in others) and all(
+        not process.name.startswith(stem) for process in processes
+    )
+
+
+def _stem(unit: str) -> str:
+    return unit.partition(".")[0].partition("@")[0]
 
 
 def _between_ends(server: Host, unit: Unit) -> Unit | None:

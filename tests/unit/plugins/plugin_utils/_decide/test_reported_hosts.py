@@ -32,7 +32,7 @@ def missing_at(name: str, host: str, **rule: Any) -> dict[str, Any]:
 
 def test_both_directions_are_translated_where_answers_would_go_past() -> None:
     commands = missing_at(MISSED, "r1")["fix"]["commands"]
-    assert [command.partition(" -A ")[2].partition(" ")[0] for command in commands] == ["PREROUTING", "POSTROUTING"]
+    assert [command.split()[3:5] for command in commands] == [["-I", "PREROUTING"], ["-A", "POSTROUTING"]]
     assert all("-s 10.0.1.0/24" in command for command in commands)
 
 
@@ -157,11 +157,11 @@ def instead(unit: dict[str, Any], other: str | None) -> dict[str, Any]:
     return flow
 
 
-@pytest.mark.parametrize("state", [{}, {"active": "inactive", "sub": "dead", "result": "success", "status": 0}])
+@pytest.mark.parametrize("state", [{}, {"active": "activating", "sub": "auto-restart"}])
 def test_a_handshake_with_another_service_is_not_well(state: dict[str, Any]) -> None:
     flow = instead({**EXITED, **state}, "other.service")
     assert (flow["status"], flow["causes"][0]["code"], flow["causes"][0]["certainty"]) == ("degraded", "service_stopped", "likely")
-    assert flow["causes"][0]["fix"]["commands"] == ["systemctl disable --now other.service", "systemctl enable --now orders.service"]
+    assert flow["causes"][0]["fix"]["commands"] == [], "whose the port is to be is for people to say"
 
 
 @pytest.mark.parametrize(
@@ -171,6 +171,9 @@ def test_a_handshake_with_another_service_is_not_well(state: dict[str, Any]) -> 
         ({**EXITED, "load": "not-found", "active": "inactive"}, "other.service"),
         ({**EXITED, "active": "active", "sub": "running"}, "other.service"),
         ({**EXITED, "once": True}, "other.service"),  # it started what serves
+        ({**EXITED, "active": "inactive", "sub": "dead", "result": "success", "status": 0}, "other.service"),  # on purpose
+        (EXITED, "pacemaker.service"),
+        (EXITED, "snap.orders.daemon.service"),
         (EXITED, "orders@1.service"),
         (EXITED, "docker.service"),
         (EXITED, "init.scope"),  # systemd itself
