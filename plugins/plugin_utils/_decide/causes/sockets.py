@@ -237,7 +237,7 @@ CAUSES = (
         "As no_listener, and a systemd unit that is declared for the port, or whose socket unit names it, is inactive or failed, or on its "
         "way to be active, as one that ends after each start, and no socket unit listens for it elsewhere. A unit found by its command "
         "line or by name makes it likely, and so does a handshake that completes with a process of another service, while the declared one "
-        "does not run.",
+        "has failed, or starts again and again.",
         "A socket listens on the port, unless it is another service's.",
         rule=FirstOf((_another_service, _service_stopped)),
     ),
