@@ -288,7 +288,15 @@ def run_lab(action: str, directory: Path, topology: topologies.Topology, *option
 
 def gone(*pids: object) -> bool:
     """Whether all those processes end within some seconds."""
-    return soon(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_text() for pid in pids))
+    return soon(lambda: not any(map(runs, pids)))
+
+
+def runs(pid: object) -> bool:
+    """Whether a process is there and no zombie, of which only the name is left. It may go at any moment."""
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def soon(come_true: Callable[[], bool]) -> bool:
