@@ -193,7 +193,7 @@ def the_service_speaks_udp(fleet: Machines) -> None:
     leg="syn",
     segment="server.ingress",
     certainties=("likely",),
-    says=("eth0 of db1 is up, and has no IPv4 address at all", "a lease that ran out"),
+    says=("eth0 of db1 is up, and has no IPv4 address but what its link gives", "a lease that ran out"),
     flow=GONE,
 )
 def the_lease_ran_out(fleet: Machines) -> None:
