@@ -179,7 +179,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     """Do what is asked for. Raises ObserveError."""
     wanted = module.params
     place = Place(wanted["variant"], wanted["family"], checked(wanted["table"]), checked(wanted["chain"]))
-    accepted = Accepted(*_flow(wanted))
+    accepted = _accepted(wanted)
     present, file = wanted["state"] == "present", wanted["file"]
     if place.variant != VARIANTS[0] and place.family != ("ip6" if ":" in accepted.source else "ip"):
         raise ObserveError(f"family is {place.family}, and {accepted.source} is not of it: {place.variant} keeps ip and ip6 apart")
@@ -216,7 +216,7 @@ def make(module: AnsibleModule, run: t.Callable[..., tuple[int, str, str]], plac
         module.atomic_move(draft, os.path.realpath(file))
 
 
-def _flow(wanted: t.Mapping[str, t.Any]) -> tuple[str, str, int | None, int | None, bool, str | None, str | None]:
+def _accepted(wanted: t.Mapping[str, t.Any]) -> Accepted:
     ends = []
     for option in ("source", "destination"):
         try:
@@ -227,7 +227,7 @@ def _flow(wanted: t.Mapping[str, t.Any]) -> tuple[str, str, int | None, int | No
         if wanted[option] is not None and not 0 < wanted[option] < 65536:
             raise ObserveError(f"{option} is {wanted[option]}: give a number from 1 to 65535")
     ways = [checked_interface(wanted[option]) for option in ("in_interface", "out_interface")]
-    return ends[0], ends[1], wanted["port"], wanted["source_port"], wanted["established"], ways[0], ways[1]
+    return Accepted(ends[0], ends[1], wanted["port"], wanted["source_port"], wanted["established"], *ways)
 
 
 if __name__ == "__main__":

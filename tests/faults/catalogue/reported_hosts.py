@@ -30,22 +30,8 @@ PUBLIC = Flow("10.0.2.1", server="web2", via=("r1",))
 def forwarded(fleet: Machines, *by: str) -> None:
     """r1 leads a port of its address at the back to web2, which is next to the client."""
     fleet.listen("web2", "::", 5432)
-    rule = [
-        "-A",
-        "PREROUTING",
-        *by,
-        "-p",
-        "tcp",
-        "-d",
-        "10.0.2.1",
-        "--dport",
-        str(fleet.port),
-        "-j",
-        "DNAT",
-        "--to-destination",
-        "10.0.1.12:5432",
-    ]
-    fleet.run("r1", ["iptables-nft", "-t", "nat", *rule])
+    rule = f"-p tcp -d 10.0.2.1 --dport {fleet.port} -j DNAT --to-destination 10.0.1.12:5432"
+    fleet.run("r1", ["iptables-nft", "-t", "nat", "-A", "PREROUTING", *by, *rule.split()])
 
 
 @fault(

@@ -86,4 +86,4 @@ def stray_resets(case: Case) -> Iterator[Anomaly]:
 
 
 def _between_snapshots(host: Host, time: float) -> bool:
-    return host.before is not None and host.after is not None and host.before.time < time <= host.counters_until
+    return host.before is not None and host.after is not None and host.before.time < time < host.after.time

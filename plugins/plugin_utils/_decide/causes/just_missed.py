@@ -14,7 +14,7 @@ from ..._model.host import Host
 from ..._values.words import endpoint
 from ..case import Case
 from ..finding import Evidence
-from .rules import kept_by
+from .rules import by_what, kept_by
 from .traversals import Place, judged
 
 _OF_CLUSTERS = ("calico", "cilium", "kube-proxy", "kube-router")
@@ -47,8 +47,7 @@ def in_words(found: MissedTranslation, host: Host) -> str:
     missed, end = found.missed, _end(found)
     leads = missed.translating is not None and missed.translating.identity != missed.rule.identity
     does = f"leads to a translation to {end}" if leads else f"translates to {end}"
-    seen = f" (the SYN: {missed.condition.seen})" if missed.condition.seen else ""
-    return f", and {missed.rule.name} on {host.name}, which {does}, misses the SYN by '{missed.condition.text}'{seen}"
+    return f", and {missed.rule.name} on {host.name}, which {does}, misses the SYN by {by_what(missed)}"
 
 
 def shown(case: Case, found: MissedTranslation, host: Host) -> Iterator[Evidence]:

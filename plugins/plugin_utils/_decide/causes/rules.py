@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 
-from ..._model.firewall_records import Rule, RuleStep, Verdict
+from ..._model.firewall_records import MissedRule, Rule, RuleStep, Verdict
 from ..._model.firewall_subjects import Stop
 from ..._model.host import Host
 from ..._model.log_records import LogRecord
@@ -121,8 +121,12 @@ def _missed(ruling: Verdict) -> str:
     if not ruling.missed or ruling.way_back or ruling.marked_by or ruling.shadowed:
         return ""
     missed = ruling.missed[0]
-    seen = f" (the SYN: {missed.condition.seen})" if missed.condition.seen else ""
-    return f"; {missed.rule.name} would let it through, and misses it by '{missed.condition.text}'{seen}"
+    return f"; {missed.rule.name} would let it through, and misses it by {by_what(missed)}"
+
+
+def by_what(missed: MissedRule) -> str:
+    """``'-i eth1' (the SYN: interface eth0)``"""
+    return f"'{missed.condition.text}'" + (f" (the SYN: {missed.condition.seen})" if missed.condition.seen else "")
 
 
 def for_the_way_back(ruling: Verdict) -> str:

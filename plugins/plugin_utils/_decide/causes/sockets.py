@@ -133,11 +133,7 @@ def _no_listener(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={"unit": instead.unit.unit, "listens": list(instead.ports), "socket": instead.socket} if instead else {},
-        subject=instead
-        or off
-        or (missed if not restless else None)
-        or (by_udp if not restless else None)
-        or _subject(case, server, next(iter(restless), None)),
+        subject=instead or off or (None if restless else missed or by_udp) or _subject(case, server, next(iter(restless), None)),
     )
 
 
