@@ -20,6 +20,8 @@ AGAIN := --rerun-show-tracebacks -rR
 NOT_HERE := bench$(if $(ROOT),, or root)
 UNSUITED := slow or $(NOT_HERE)
 
+# Where the user has set them, they are paid for by each worker, play and managed host: sources compiled again, programs read byte by byte.
+unexport PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE
 export PATH := $(BIN):$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
@@ -80,7 +82,7 @@ sanity: setup  ## ansible-test sanity, for the oldest and the newest Python of m
 
 # More workers than cores, here and below: many tests wait for timers and timeouts.
 unit: setup  ## unit tests, and who may import whom
-	$(PYTEST) $(AGAIN) tests/architecture tests/unit -m 'not ($(UNSUITED))' -n 3
+	$(PYTEST) $(AGAIN) tests/architecture tests/unit -m 'not ($(UNSUITED))' -n 3 --dist worksteal
 
 integration: setup  ## the modules on this machine's kernel
 	$(PYTEST) $(AGAIN) tests/integration -m 'not (systemd or matrix or $(UNSUITED))' -n 3 --dist worksteal

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,13 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._act.merging im
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.play import left_out
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.screen import present, without_lists
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.unstarted import keep_unstarted
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import Conclusion, decide, decide_views
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import Conclusion, conclude, decide, decide_views
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.captures import read as captures_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.flows import PlanError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import terminal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms import forms
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms import Forms
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.messages import MESSAGES, STANDING
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.render import rendered
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles, controller_faults
@@ -80,12 +81,15 @@ class ActionModule(HandshakeAction):
             keep_all = arguments["keep"] == "all"
             probed = _probed(arguments["isolate_dir"], arguments["run"])
             now = iso(time.time())
-            conclusion = decide_views(evidence.plan, evidence.views, evidence.started, now, keep_all=keep_all, probed=probed)
+            if evidence.decided:
+                conclusion = conclude(evidence.plan, evidence.decided, evidence.started, now, probed)
+            else:
+                conclusion = decide_views(evidence.plan, evidence.views, evidence.started, now, keep_all=keep_all, probed=probed)
             report = {**conclusion.report, "changes": arguments["changes"]}
             if arguments["interrupted"]:
                 report["changes"] = interrupted(Path(report_dir), report)
-            formats = forms(report, conclusion.captures)
-            written = [str(path) for path in write(report_dir, formats.files, conclusion.captures)]
+            formats = Forms(report, conclusion.captures)
+            written = [str(path) for path in write(report_dir, formats, conclusion.captures)]
             rest(Path(report_dir))
         except (PlanError, CaptureError) as error:
             return {**result, "failed": True, "msg": str(error)}
@@ -102,14 +106,13 @@ class ActionModule(HandshakeAction):
         summary = report["summary"]
         result.update(changed=False, summary=summary, report=written[0], files=written, unshown=unshown)
         if not self._task.check_mode:
-            result.update(_keep(report, arguments), **_published(arguments["metrics_file"], formats.files["metrics.prom"]))
-        faults = controller_faults(evidence.answers())
-        ours = _ours(report, evidence.plan)
-        counts = Counter(flow["status"] for flow in ours)
+            result.update(_keep(report, arguments), **_published(arguments["metrics_file"], written))
+        faults = controller_faults(conclusion.unasked)
+        counts = Counter(flow["status"] for flow in _ours(report, evidence.plan))
         counted = ", ".join(f"{counts[status]} {status}" for status in FAILING[arguments["fail_on"]] if counts[status])
         if faults:
             result.update(failed=True, msg=faults)
-        elif arguments["fail_on"] != "never" and ours and not any(map(_was_tried, ours)):
+        elif arguments["fail_on"] != "never" and counts and not any(map(_was_tried, _ours(report, evidence.plan))):
             result.update(failed=True, msg=f"No handshake could be tried. {_unobserved(report)}See {written[0]}.")
         elif counted:
             result.update(failed=True, msg=f"Of {summary['flows']} handshakes, {counted}: see {written[0]}.")
@@ -133,7 +136,7 @@ def _evidence(arguments: dict[str, Any], task_vars: dict[str, Any]) -> RunEviden
     if arguments["captures"]:
         plan, started = files.plan()
         keep_captures(files, plan, started, captures_of(arguments["captures"], set(plan.parties())), arguments["captures_only"])
-    return own(files)
+    return own(files, arguments["keep"])
 
 
 def _probed(directory: str, run: str) -> Conclusion | None:
@@ -174,10 +177,10 @@ def _is_amiss(report: dict[str, Any]) -> bool:
     return report["summary"]["ok"] < report["summary"]["flows"] or bool(report["unobserved"] or report["changes"])
 
 
-def _ours(report: dict[str, Any], plan: Plan) -> list[dict[str, Any]]:
+def _ours(report: dict[str, Any], plan: Plan) -> Iterator[dict[str, Any]]:
     """The flows that this run answers for: those of a slice are tried by its own clients."""
     absent = set(plan.not_in_play) if plan.overlap else set()
-    return [flow for flow in report["flows"] if flow["client"] not in absent]
+    return (flow for flow in report["flows"] if flow["client"] not in absent)
 
 
 def _was_tried(flow: dict[str, Any]) -> bool:
@@ -195,7 +198,7 @@ def _unobserved(report: dict[str, Any]) -> str:
 
 
 def _keep(report: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
-    """Record and tell, as far as that is wanted. Whatever goes wrong with it, the diagnosis stands."""
+    """Record in the history and notify the webhook, as far as wanted. Whatever goes wrong with it, the diagnosis stands."""
     wanted = Keeping(
         history=arguments["history"],
         days=arguments["history_days"],
@@ -217,12 +220,13 @@ def _keep(report: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
     return {"history_failure": why}
 
 
-def _published(file: str, metrics: bytes | None) -> dict[str, Any]:
+def _published(file: str, written: Sequence[str]) -> dict[str, Any]:
     """Put the metrics where node_exporter reads them, if that is wanted. Where it cannot be done, the diagnosis stands."""
+    metrics = next((path for path in written if path.endswith("metrics.prom")), None)
     if not file or metrics is None:
         return {}
     try:
-        publish(file, metrics)
+        publish(file, Path(metrics).read_bytes())
     except OSError as error:
         why = unusable(f"The metrics file {file}", error)
         display.warning(clean(why))

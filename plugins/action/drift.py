@@ -29,7 +29,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan impo
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import mendings
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import drift_report
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store import drift_files
-from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles, controller_faults
+from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles, controller_faults, unasked
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import EvidenceError, host_file
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs import check, rest
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
@@ -199,7 +199,7 @@ class ActionModule(HandshakeAction):
             "report": str(report_dir / "drift.json"),
             "fixes": sum(bool(each.steps) for each in mendings({"drift": report})),
         }
-        if faults := controller_faults(filter(None, answers.values())):
+        if faults := controller_faults(unasked(filter(None, answers.values()))):
             return {**result, "failed": True, "msg": faults}
         if arguments["fail_on"] != "never" and not summary["compared"]:
             problems = {host["host"]: host["problem"] for host in report["hosts"] if host["problem"]}
@@ -217,7 +217,7 @@ def _answers(files: EvidenceFiles, plan: Plan) -> dict[str, dict[str, Any] | Non
 
 
 def _observed(answers: dict[str, dict[str, Any] | None]) -> dict[str, Observed]:
-    """What the hosts told; whatever does not fit costs that host."""
+    """What the hosts returned; whatever does not fit costs that host."""
     found = {}
     for host, answer in answers.items():
         failure = (answer or {}).get("failure")

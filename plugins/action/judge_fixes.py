@@ -58,7 +58,7 @@ def _described(host: str, judgement: Any) -> str:
 
 
 def _outcome(files: RemediationFiles, remediation: Remediation) -> Json:
-    """Take down what became of the changes."""
+    """Record the outcome of the changes."""
     before, turn = files.report(remediation.report), f"turn-{remediation.turn}"
     settled = {host: _settled(files, remediation, host) for host in remediation.batch}
     helped = {host: verdict["helped"] for host, verdict in files.verdicts(remediation.turn).items()}
@@ -71,6 +71,6 @@ def _outcome(files: RemediationFiles, remediation: Remediation) -> Json:
 
 
 def _settled(files: RemediationFiles, remediation: Remediation, host: str) -> Json:
-    """What became of a host's changes, also where the task that was to find out has ended."""
+    """The outcome of a host's changes, also where the task that was to find out has ended."""
     unknown = {"outcome": "failed", "why": f"{host} did not answer any more; it restores itself unless the change was confirmed"}
     return files.of_host(host, "settled", remediation.turn) or unknown

@@ -22,12 +22,13 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action imp
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.addresses import Addresses
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.depth import depth
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import Found, HostVariables, VariableError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.play import at_a_time
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.worth_trying import flows_of, worth_trying
 from ansible_collections.threeway.handshake.plugins.plugin_utils._libraries import lacking
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.captures import read as captures_of
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.flows import Held, PlanError, read_ad_hoc, read_all, show
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.flows import Held, PlanError, read_ad_hoc, read_all
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.options import ALTERATIONS, NORMAL, OPTIONS, Options
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.orders import build
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
@@ -36,6 +37,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_fil
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs import Controller
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times import iso
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.words import quoted
 
 _PASSWORDS = frozenset({"ansible_password", "ansible_ssh_pass", "ansible_ssh_password"})
 HOW = (
@@ -111,7 +113,7 @@ class ActionModule(HandshakeAction):
         # Only an extra variable means the ad hoc flow: as a host variable, handshake_address is that host's own address.
         dialled = plain(load_extra_vars(self._loader)).get("handshake_address")
         started = time.time()
-        common = {"forks": int(task_vars.get("ansible_forks", 5)), "within": arguments["within"], "sparing": arguments["sparing"]}
+        common = {"forks": at_a_time(self._task, task_vars), "within": arguments["within"], "sparing": arguments["sparing"]}
         asked = _by_variables(self, arguments["roles"], task_vars, common) if arguments["roles"] else _by_arguments(arguments, common)
         flows = read_all([Held(probes)], _service_port) if probes else []
         flows = flows or read_ad_hoc(asked.client, asked.server, dialled, asked.port, _service_port)
@@ -271,11 +273,11 @@ class _Inventory:
         for part in split_host_pattern(pattern):
             name = part.lstrip("!&")
             if name not in self.names and not any(special in name for special in "*?[~"):
-                raise LookupError(f"the inventory has no host or group {show(name)}")
+                raise LookupError(f"the inventory has no host or group {quoted(name)}")
         try:
             return [str(host.name) for host in self.manager.get_hosts(pattern)]
         except AnsibleError as error:
-            raise LookupError(f"{show(pattern)} is not a pattern of hosts ({error.message})") from error
+            raise LookupError(f"{quoted(pattern)} is not a pattern of hosts ({error.message})") from error
 
     def groups(self, hosts: set[str]) -> dict[str, tuple[str, ...]]:
         """The groups that some of these hosts are in, and not all of them."""

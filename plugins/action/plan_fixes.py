@@ -15,6 +15,7 @@ from ansible.utils.display import Display
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.concluded import concluded, reported
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import HostVariables, VariableError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.play import at_a_time
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.screen import present
 from ansible_collections.threeway.handshake.plugins.plugin_utils._history.errors import HistoryError
@@ -96,15 +97,14 @@ class ActionModule(HandshakeAction):
             "msg": f"{len(allowed)} fixes on {len(chosen)} hosts",
         }
 
-    @staticmethod
-    def _lost_to_failures(files: RemediationFiles, run: str, task_vars: dict[str, Any]) -> float:
+    def _lost_to_failures(self, files: RemediationFiles, run: str, task_vars: dict[str, Any]) -> float:
         """The seconds that hosts cost the diagnosis that returned nothing; the next one waits for them no longer than there is time."""
         evidence = EvidenceFiles(str(files.report_dir), run)
         try:
             plan, _started = evidence.plan()
         except (EvidenceError, OSError):  # whoever keeps a report need not keep its evidence
             return 0.0
-        return lost_to_failures(evidence.answers(plan).values(), int(task_vars.get("ansible_forks", 5)))
+        return lost_to_failures(evidence.answers(plan).values(), at_a_time(self._task, task_vars))
 
     @staticmethod
     def _reported(files: RemediationFiles, arguments: Json) -> Json:

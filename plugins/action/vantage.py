@@ -12,13 +12,16 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, TooMuch, unusable
-from ansible_collections.threeway.handshake.plugins.plugin_utils._act.interpreter import runs_nothing, too_old, unparsed
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.interpreter import becomes_nobody, runs_nothing, too_old, unparsed
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.play import apart
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.temporary_files import NoFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.time_limit import TimeIsUp, time_limit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.without_python import PHASES, SSH_ALONE, answer, no_python
 from ansible_collections.threeway.handshake.plugins.plugin_utils._faults import fault
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.rehearsals import NOT_REHEARSED
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.answers import complete, dialled
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.path_sizes import with_ports
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import REHEARSE
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.evidence_files import EvidenceFiles
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_files import EvidenceError
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.bounds import bounds_of
@@ -29,9 +32,10 @@ PARTS = {
     "open": ("snapshot", "recorder", "temporary_listeners", "absent"),
     "try": ("before", "resolutions", "probes", "hops", "recording", "after", "absent"),
     "close": ("recording", "temporary_listeners", "after", "hops_back", "absent"),
-    "trace_open": ("tracer", "absent"),
-    "trace_try": ("probes", "bypass", "trace", "drops", "absent"),
+    "trace_open": ("tracer", "path_listeners", "absent"),
+    "trace_try": ("probes", "bypass", "path_sizes", "paces", "trace", "drops", "absent"),
     "trace_close": ("trace", "drops", "absent"),
+    REHEARSE: ("fixes",),
     "state": ("state", "absent"),
 }
 OPENED_BY = {"try": "open", "close": "open", "trace_try": "trace_open", "trace_close": "trace_open"}
@@ -109,7 +113,7 @@ class ActionModule(HandshakeAction):
         return _summary(phase, evidence)
 
     def _without_python(self, files: EvidenceFiles, order: dict[str, Any], phase: str, why: str, begun: float, seconds: float) -> str:
-        """What a host can tell without Python, which is kept beside the failure."""
+        """What can be observed of a host without Python, which is kept beside the failure."""
         host = order["host"]
         if phase == "close":
             plan, _started = files.plan()
@@ -142,8 +146,10 @@ class ActionModule(HandshakeAction):
                     handle=_handle(opened.get("recorder")),
                     listeners=_handle(opened.get("temporary_listeners")),
                 )
+            elif phase == "trace_try":
+                arguments["order"] = with_ports(order, lambda server: files.answer(server, "trace_open"))
             elif phase == "trace_close":
-                arguments["handle"] = _handle(opened.get("tracer"))
+                arguments.update(handle=_handle(opened.get("tracer")), listeners=_handle(opened.get("path_listeners")))
         if why := apart(self._task, order["host"]):
             raise _Failure("play", why)
         if why := no_python(self._connection):
@@ -151,11 +157,11 @@ class ActionModule(HandshakeAction):
         self.bounds = bounds_of(order)
         try:
             with time_limit(seconds):
-                returned = self._execute_module("threeway.handshake.vantage", arguments, task_vars=task_vars)
+                returned = self._execute_module(*_module(phase, order, arguments), task_vars=task_vars)
         except TimeIsUp as error:
             raise _Failure("timeout", f"it did not answer within {seconds:.0f} s") from error
         except AnsibleConnectionFailure as error:
-            raise _Failure("become" if _is_about_become(self, error.message) else "unreachable", error.message) from error
+            raise _not_reached(self, error, order["host"]) from error
         except _Failure:
             raise
         except NoFiles as error:
@@ -167,15 +173,15 @@ class ActionModule(HandshakeAction):
         answered: dict[str, Any] = plain(returned)
         if (answered.get("failed") or unparsed(answered)) and (why := too_old(self, order["host"])):
             raise _Failure("python", why)
-        return self._evidence(phase, answered)
+        evidence = self._evidence(phase, answered)
+        return {"rehearsals": _rehearsals(order, evidence["fixes"])} if phase == REHEARSE else evidence
 
     def _evidence(self, phase: str, returned: dict[str, Any]) -> dict[str, Any]:
         if returned.get("failed") or unparsed(returned):
-            said = "\n".join(str(returned.get(key) or "") for key in ("msg", "module_stderr", "module_stdout"))
-            message = (said.strip() or "the module failed without a message")[-600:]
+            message = _said(returned)
             if not unparsed(returned):
                 raise _Failure("module", message)
-            if _is_about_become(self, message):
+            if _is_about_become(self, message) or becomes_nobody(self):
                 raise _Failure("become", message)
             raise _Failure("python" if returned.get("rc") in _NOT_RUN or runs_nothing(self) else "malformed", message)
         missing = [part for part in PARTS[phase] if part not in returned]
@@ -190,6 +196,22 @@ class ActionModule(HandshakeAction):
             raise _Failure("malformed", error.message) from error
         except (LookupError, RecursionError, TypeError, ValueError) as error:
             raise _Failure("malformed", f"the answer cannot be parsed ({type(error).__name__})") from error
+
+
+def _not_reached(action: HandshakeAction, error: AnsibleConnectionFailure, host: str) -> _Failure:
+    """What is wrong with a host that Ansible calls not reached: it may be, but not let Ansible become root, or stop reading its module."""
+    if isinstance(error.__context__, BrokenPipeError) and (why := too_old(action, host)):
+        return _Failure("python", why)
+    return _Failure("become" if _is_about_become(action, error.message) else "unreachable", error.message)
+
+
+def _said(returned: dict[str, Any]) -> str:
+    """What a failed module said: the last words of its errors, and the first of its output, where others may have written before it."""
+    message, errors, output = (str(returned.get(key) or "").strip() for key in ("msg", "module_stderr", "module_stdout"))
+    parts = [errors[-400:], output[:200]]
+    parts.insert(2 if unparsed(returned) else 0, message[-600:])  # that it cannot be parsed says least
+    said = "\n".join(filter(None, parts))
+    return said or "the module failed without a message"
 
 
 def _is_about_become(action: HandshakeAction, message: str) -> bool:
@@ -209,7 +231,7 @@ def _is_about_become(action: HandshakeAction, message: str) -> bool:
 
 
 def _handle(opened: object) -> str | None:
-    """Of a recorder, a tracer or temporary listeners, as the host told it."""
+    """Of a recorder, a tracer or temporary listeners, as the host returned it."""
     handle = opened.get("handle") if isinstance(opened, dict) else None
     return handle if isinstance(handle, str) else None
 
@@ -220,7 +242,29 @@ def _looked_at(snapshot: object) -> float | None:
     return float(moment) if isinstance(moment, (int, float)) and not isinstance(moment, bool) and 0 < moment < 1 << 34 else None
 
 
+def _module(phase: str, order: dict[str, Any], arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The module that does a host's part in a phase, and its arguments."""
+    if phase != REHEARSE:
+        return "threeway.handshake.vantage", arguments
+    fixes = [{name: fix[name] for name in ("steps", "packets")} for fix in order["rehearsal"]]
+    return "threeway.handshake.firewall_rehearsal", {"fixes": fixes, "alone": True, "seconds": order["seconds"]}
+
+
+def _rehearsals(order: dict[str, Any], fixes: object) -> list[dict[str, Any]]:
+    """What a host says of each fix, with what that is for; and of those that it was not asked about, why not."""
+    asked = order["rehearsal"]
+    if not isinstance(fixes, list) or len(fixes) != len(asked) or not all(isinstance(each, dict) for each in fixes):
+        raise _Failure("malformed", "the answer does not have what came of each change")
+    pairs = zip(asked, fixes, strict=True)
+    answered = [
+        {**{name: fix[name] for name in ("digest", "uses")}, "result": each.get("result"), "why": each.get("why")} for fix, each in pairs
+    ]
+    return answered + [{**fix, "result": NOT_REHEARSED} for fix in order["not_rehearsed"]]
+
+
 def _summary(phase: str, evidence: dict[str, Any]) -> str:
+    if phase == REHEARSE:
+        return f"{sum(each['result'] != NOT_REHEARSED for each in evidence['rehearsals'])} changes rehearsed"
     absent = evidence["absent"] if isinstance(evidence["absent"], list) else []
     lacking = f", {len(absent)} parts not observed" if absent else ""
     probes = evidence.get("probes")

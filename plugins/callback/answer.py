@@ -163,7 +163,7 @@ class CallbackModule(Default):
             self._live.speak()
         if not self._is_shown_in_short(result._task):
             super().v2_runner_on_failed(result, ignore_errors)
-        elif not result._result.get("results"):  # of a loop each item has been told
+        elif not result._result.get("results"):  # of a loop each item has been shown
             self._handle_warnings(result._result)
             self._show(result, "failed, and ignored" if ignore_errors else "failed")
 

@@ -63,7 +63,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See what became of the handshakes in a capture
+- name: See the outcomes of the handshakes in a capture
   threeway.handshake.capture_info:
     path: /var/tmp/incident.pcap
   register: capture

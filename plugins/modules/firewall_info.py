@@ -174,6 +174,7 @@ verdicts:
           description:
             - V(limit) for a rate, a quota, a count or a random number; V(unknown) for anything else that cannot be known.
             - V(unsupported) for what is not modelled or could not be read; V(too_many) for more unknowns than can be tried.
+            - V(unroutable) where rules send the packet to where the kernel has no way for it, or give it a mark with which it has none.
           type: str
           returned: always
         what:
@@ -333,6 +334,7 @@ absent:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.threeway.handshake.plugins.module_utils._commands import runner
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.questions import DIRECTIONS, KINDS, STATES
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.verdicts import observe
@@ -359,15 +361,7 @@ def main() -> None:
         argument_spec={"packets": {"type": "list", "elements": "dict", "required": True, "options": PACKET}, "ruleset": {"type": "str"}},
         supports_check_mode=True,
     )
-    module.run_command_environ_update = {"LANGUAGE": "C", "LC_ALL": "C"}
-
-    def run(command: list[str], data: str | None = None) -> tuple[int, str, str]:
-        try:
-            code, output, error = module.run_command(command, data=data, handle_exceptions=False)
-        except OSError as missing:
-            return 127, "", f"{command[0]}: {missing.strerror}"
-        return code, output, error
-
+    run = runner(module)
     try:
         answer = observe(module.params["packets"], run, module.params["ruleset"])
     except ObserveError as error:

@@ -31,7 +31,7 @@ attributes:
 options:
   fixes:
     description:
-      - Fixes in the order in which they would be made. Each is rehearsed with those before it that succeeded.
+      - Fixes in the order in which they would be made. Each is rehearsed with those before it that succeeded, unless O(alone).
     type: list
     elements: dict
     required: true
@@ -46,10 +46,21 @@ options:
         required: true
       packets:
         description:
-          - The packets that the fix is to let through, like O(threeway.handshake.firewall_info#module:packets).
+          - The packets that the fix is to let through, like O(threeway.handshake.firewall_info#module:packets), the one that it is made
+            for first.
         type: list
         elements: dict
         required: true
+  alone:
+    description:
+      - Whether each fix is rehearsed as if none of the others were made.
+    type: bool
+    default: false
+  seconds:
+    description:
+      - The seconds after which no further fix is rehearsed. What has not ended after twice as many is given up. V(0) for any time.
+    type: float
+    default: 0.0
 seealso:
   - module: threeway.handshake.firewall_rule
   - module: threeway.handshake.firewall_info
@@ -89,9 +100,10 @@ fixes:
   contains:
     result:
       description:
-        - V(opens) if its packets pass and their neighbours fare as before. V(further) if its packets pass the rule that stops them now, and
-          another rule stops them. V(fails) if the fix does not help, cannot be made, or changes something else. V(unknown) if the
-          evaluation depends on something that is not known. V(not_rehearsed) if it cannot be told what the steps would do.
+        - V(opens) if its packets pass and their neighbours fare as before. V(further) if its first packet passes the rule that stops it
+          now, and another rule stops it, or any rule another of its packets. V(fails) if the fix does not help, cannot be made, or changes
+          something else. V(unknown) if the evaluation depends on something that is not known. V(not_rehearsed) if it cannot be told what
+          the steps would do.
       type: str
       returned: always
     why:
@@ -116,6 +128,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.threeway.handshake.plugins.module_utils._commands import runner
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.questions import DIRECTIONS, KINDS, STATES
 from ansible_collections.threeway.handshake.plugins.module_utils._work.rehearsal import Fix, rehearse
@@ -134,20 +147,15 @@ def main() -> None:
                     "packets": {"type": "list", "elements": "dict", "required": True},
                 },
             },
+            "alone": {"type": "bool", "default": False},
+            "seconds": {"type": "float", "default": 0.0},
         },
         supports_check_mode=True,
     )
-    module.run_command_environ_update = {"LANGUAGE": "C", "LC_ALL": "C"}
-
-    def run(command: list[str], data: str | None = None) -> tuple[int, str, str]:
-        try:
-            code, output, error = module.run_command(command, data=data, handle_exceptions=False)
-        except OSError as missing:
-            return 127, "", f"{command[0]}: {missing.strerror}"
-        return code, output, error
-
+    run = runner(module)
     try:
-        results = rehearse(run, [_fix(number, fix) for number, fix in enumerate(module.params["fixes"])])
+        fixes = [_fix(number, fix) for number, fix in enumerate(module.params["fixes"])]
+        results = rehearse(run, fixes, alone=module.params["alone"], seconds=module.params["seconds"])
     except ObserveError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, fixes=results)
@@ -157,7 +165,7 @@ def _fix(number: int, fix: t.Mapping[str, t.Any]) -> Fix:
     try:
         steps = [read(str(step["module"]), step["arguments"]) for step in fix["steps"]]
         packets = [_packet(packet) for packet in fix["packets"]]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, ObserveError) as error:
         said = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise ObserveError(f"fixes[{number}] cannot be rehearsed: {said}") from error
     return steps, packets

@@ -127,21 +127,17 @@ rule:
   sample: ip saddr 192.0.2.11 ip daddr 192.0.2.21 tcp dport 5432 counter accept comment "threeway.handshake ..."
 """
 
-import ipaddress
 import os
 import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.threeway.handshake.plugins.module_utils._commands import Run, runner
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.arguments import FAMILY, TABLE, VARIANT, read
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.change import Change, carry_out, check_draft, plan
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.loaded import (
-    FAMILIES,
-    Place,
-    checked,
-    checked_interface,
-)
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.loaded import FAMILIES, Place
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.words import VARIANTS, Accepted
 
 
@@ -149,9 +145,9 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "variant": {"type": "str", "choices": list(VARIANTS), "default": "nft"},
-            "family": {"type": "str", "choices": list(FAMILIES), "default": "inet"},
-            "table": {"type": "str", "default": "filter"},
+            "variant": {"type": "str", "choices": list(VARIANTS), "default": VARIANT},
+            "family": {"type": "str", "choices": list(FAMILIES), "default": FAMILY},
+            "table": {"type": "str", "default": TABLE},
             "chain": {"type": "str", "required": True},
             "source": {"type": "str", "required": True},
             "destination": {"type": "str", "required": True},
@@ -167,7 +163,6 @@ def main() -> None:
         mutually_exclusive=[("port", "source_port")],
         supports_check_mode=True,
     )
-    module.run_command_environ_update = {"LANGUAGE": "C", "LC_ALL": "C"}
     try:
         answer = work(module)
     except ObserveError as error:
@@ -178,19 +173,9 @@ def main() -> None:
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     """Do what is asked for. Raises ObserveError."""
     wanted = module.params
-    place = Place(wanted["variant"], wanted["family"], checked(wanted["table"]), checked(wanted["chain"]))
-    accepted = _accepted(wanted)
+    place, accepted = read(wanted)
     present, file = wanted["state"] == "present", wanted["file"]
-    if place.variant != VARIANTS[0] and place.family != ("ip6" if ":" in accepted.source else "ip"):
-        raise ObserveError(f"family is {place.family}, and {accepted.source} is not of it: {place.variant} keeps ip and ip6 apart")
-
-    def run(command: list[str], data: str | None = None) -> tuple[int, str, str]:
-        try:
-            code, output, error = module.run_command(command, data=data, handle_exceptions=False)
-        except OSError as missing:
-            return 127, "", f"{command[0]}: {missing.strerror}"
-        return code, output, error
-
+    run = runner(module)
     change = plan(run, place, accepted, wanted["before"], file, present)
     changed = change.missing or bool(change.surplus) or change.text is not None
     if changed and not module.check_mode:
@@ -199,7 +184,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     return {**answer, "diff": change.diff} if module._diff else answer
 
 
-def make(module: AnsibleModule, run: t.Callable[..., tuple[int, str, str]], place: Place, accepted: Accepted, change: Change) -> None:
+def make(module: AnsibleModule, run: Run, place: Place, accepted: Accepted, change: Change) -> None:
     """The file's draft first: what is refused then has changed nothing."""
     file, draft = module.params["file"], None
     if change.text is not None:
@@ -214,20 +199,6 @@ def make(module: AnsibleModule, run: t.Callable[..., tuple[int, str, str]], plac
     carry_out(run, place, accepted, change)
     if draft is not None:
         module.atomic_move(draft, os.path.realpath(file))
-
-
-def _accepted(wanted: t.Mapping[str, t.Any]) -> Accepted:
-    ends = []
-    for option in ("source", "destination"):
-        try:
-            ends.append(str(ipaddress.ip_address(wanted[option])))
-        except ValueError as error:
-            raise ObserveError(f"{option} is {wanted[option]!r}, which is no IP address") from error
-    for option in ("port", "source_port"):
-        if wanted[option] is not None and not 0 < wanted[option] < 65536:
-            raise ObserveError(f"{option} is {wanted[option]}: give a number from 1 to 65535")
-    ways = [checked_interface(wanted[option]) for option in ("in_interface", "out_interface")]
-    return Accepted(ends[0], ends[1], wanted["port"], wanted["source_port"], wanted["established"], *ways)
 
 
 if __name__ == "__main__":

@@ -294,6 +294,7 @@ transactions:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.threeway.handshake.plugins.module_utils._commands import runner
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
 from ansible_collections.threeway.handshake.plugins.module_utils._guard.firewall import MARKED
 from ansible_collections.threeway.handshake.plugins.module_utils._guard.programs import search_path
@@ -327,15 +328,7 @@ def main() -> None:
         required_if=REQUIRED,
         supports_check_mode=True,
     )
-    module.run_command_environ_update = {"LANGUAGE": "C", "LC_ALL": "C", "PATH": search_path()}
-
-    def run(command: list[str], data: str | None = None) -> tuple[int, str, str]:
-        try:
-            code, output, error = module.run_command(command, data=data, binary_data=True, handle_exceptions=False)
-        except OSError as missing:
-            return 127, "", f"{command[0]}: {missing.strerror}"
-        return code, output, error
-
+    run = runner(module, path=search_path(), exact_input=True)
     try:
         answer = work(module, Guard(run))
     except ObserveError as error:

@@ -171,7 +171,7 @@ records:
       type: int
       sample: 4026531840
     state:
-      description: What became of it, such as V(down), V(master), V(dropping), V(max_startups), V(name_bind) or V(oom-kill).
+      description: Its outcome, such as V(down), V(master), V(dropping), V(max_startups), V(name_bind) or V(oom-kill).
       type: str
       sample: dropping
     error:

@@ -121,6 +121,7 @@ found:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.threeway.handshake.plugins.module_utils._commands import runner
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
 from ansible_collections.threeway.handshake.plugins.module_utils._work.network_entry import Entry, entry_of
 
@@ -156,15 +157,7 @@ def main() -> None:
         required_if=REQUIRED,
         supports_check_mode=True,
     )
-    module.run_command_environ_update = {"LANGUAGE": "C", "LC_ALL": "C"}
-
-    def run(command: list[str]) -> tuple[int, str, str]:
-        try:
-            code, output, error = module.run_command(command, handle_exceptions=False)
-        except OSError as missing:
-            return 127, "", f"{command[0]}: {missing.strerror}"
-        return code, output, error
-
+    run = runner(module)
     try:
         answer = work(module, entry_of(module.params, run))
     except ObserveError as error:

@@ -159,8 +159,20 @@ paths:
       description: The gateway that the routing table has, where an ICMP redirect led to another one, else null.
       type: str
       sample: null
+    sourceless:
+      description:
+        - The C(interface), C(gateway), C(table) and C(prefix) of the route that would be taken if no policy rule asked for the source, if
+          that leads to another next hop, else null.
+        - As with C(connect()), the route is looked up once more when the kernel has chosen the source address (IPv4).
+      type: dict
+      sample: null
     others:
       description: The gateways of other routes to the same prefix, of a route that a router advertisement brought.
+      type: list
+      elements: str
+      sample: []
+    only_from:
+      description: The networks for whose addresses as a source there is a route, where there is none otherwise (IPv6).
       type: list
       elements: str
       sample: []

@@ -10,10 +10,12 @@ short_description: Plan which broken handshakes the hosts' kernels trace (inner 
 version_added: 0.1.0
 description:
   - Reads the plan and the evidence that M(threeway.handshake.plan) and M(threeway.handshake.vantage) wrote to the report directory. Finds
-    the handshakes that did not complete. For each of their hosts, writes a work order for the tracing phases into the report directory.
-    The role P(threeway.handshake.diagnose#role) calls it when its option
-    O(threeway.handshake.diagnose#role:main:diagnose_trace) asks for it.
-  - Hosts whose variable C(diagnose_trace) is false are not asked to trace anything.
+    the handshakes that did not complete, and those whose ways are to be measured. For each of their hosts, writes a work order for the
+    tracing phases into the report directory. The role P(threeway.handshake.diagnose#role) calls it.
+  - What a host is asked for is as its variable C(diagnose_depth) says, see
+    O(threeway.handshake.diagnose#role:main:diagnose_depth).
+  - Where nothing is to be traced, or O(traced), writes the orders for the rehearsal of the changes of firewalls that the report will offer,
+    at most 20 on a host.
   - At most 32 pairs of addresses are traced on a host.
   - Runs on the controller, once for a play.
 author:
@@ -24,6 +26,21 @@ extends_documentation_fragment:
   - threeway.handshake.attributes.planning
   - threeway.handshake.report
   - threeway.handshake.report.run
+options:
+  keep:
+    description:
+      - Whose packets the report will have, as in M(threeway.handshake.conclude). Where hosts are asked nothing more, the verdicts are kept
+        for it.
+    type: str
+    choices: [failing, all]
+    default: failing
+    version_added: 0.2.0
+  traced:
+    description:
+      - Whether the tracing phases are over.
+    type: bool
+    default: false
+    version_added: 0.2.0
 seealso:
   - module: threeway.handshake.vantage
   - module: threeway.handshake.conclude
@@ -50,8 +67,19 @@ dials:
   returned: success
   type: int
   sample: 2
+ways:
+  description: Of how many ways the sizes of packets that pass, or the rates of SYNs, will be measured.
+  returned: success
+  type: int
+  sample: 0
+  version_added: 0.2.0
+rehearsals:
+  description: How many changes of firewalls will be rehearsed.
+  returned: success
+  type: int
+  sample: 1
 phases:
-  description: The phases in which each host takes part. Empty if there is nothing to trace.
+  description: The phases in which each host takes part. Empty if there is nothing to examine further.
   returned: success
   type: dict
   sample: {"web1": ["trace_try"], "db1": ["trace_open", "trace_close"]}

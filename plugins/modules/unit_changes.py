@@ -96,6 +96,7 @@ units:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.threeway.handshake.plugins.module_utils._commands import runner
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
 from ansible_collections.threeway.handshake.plugins.module_utils._host.restarts import ACTIONS, also
 
@@ -115,15 +116,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    module.run_command_environ_update = {"LANGUAGE": "C", "LC_ALL": "C"}
-
-    def run(command: list[str]) -> tuple[int, str, str]:
-        try:
-            code, output, error = module.run_command(command, handle_exceptions=False)
-        except OSError as missing:
-            return 127, "", f"{command[0]}: {missing.strerror}"
-        return code, output, error
-
+    run = runner(module)
     try:
         units = [{**unit, "also": also(unit["name"], unit["action"], run)} for unit in module.params["units"]]
     except ObserveError as error:

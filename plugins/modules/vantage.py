@@ -42,13 +42,15 @@ options:
       - V(open) starts a recorder and takes a snapshot, on servers and via hosts.
       - V(try) tries the handshakes and records them, on clients.
       - V(close) fetches the recording and takes another snapshot, on servers and via hosts.
-      - V(trace_open) starts tracing, on servers and via hosts.
-      - V(trace_try) tries each broken handshake once more and traces it, on clients. On clients and balancers, it dials servers behind
-        balancers directly.
-      - V(trace_close) fetches the trace and stops tracing, on servers and via hosts.
+      - V(trace_open) starts tracing, on servers and via hosts, and listeners for full segments, on servers.
+      - V(trace_try) tries each broken handshake once more and traces it, and measures which sizes of packets and which rates of SYNs
+        pass, on clients. On clients and balancers, it dials servers behind balancers directly.
+      - V(trace_close) fetches the trace and stops tracing and listening, on servers and via hosts.
+      - V(rehearse) tries the changes of firewalls that the report will offer in a copy of the host's rules, on the hosts that they are for.
+        The controller has M(threeway.handshake.firewall_rehearsal) do it.
       - V(state) reads what the handshakes depend on and what a reboot would change, on all hosts, and tries no handshake.
     type: str
-    choices: [open, try, close, trace_open, trace_try, trace_close, state]
+    choices: [open, try, close, trace_open, trace_try, trace_close, rehearse, state]
     required: true
   report_dir:
     description:
@@ -75,7 +77,7 @@ options:
     type: str
   listeners:
     description:
-      - The temporary listeners to end, as the phase V(open) returned them. The controller fills it in.
+      - The listeners to end, as the phase V(open) or V(trace_open) returned them. The controller fills it in.
     type: str
     version_added: 0.2.0
 seealso:
@@ -105,6 +107,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.threeway.handshake.plugins.module_utils._commands import Run, runner
 from ansible_collections.threeway.handshake.plugins.module_utils._work import vantage
 
 
@@ -113,7 +116,7 @@ def main() -> None:
         argument_spec={
             "phase": {
                 "type": "str",
-                "choices": ["open", "try", "close", "trace_open", "trace_try", "trace_close", "state"],
+                "choices": ["open", "try", "close", "trace_open", "trace_try", "trace_close", "rehearse", "state"],
                 "required": True,
             },
             "report_dir": {"type": "path"},
@@ -125,18 +128,11 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    module.run_command_environ_update = {"LANGUAGE": "C", "LC_ALL": "C"}
     order = module.params["order"]
     if order is None:
         module.fail_json(msg="there is no work order: run the role threeway.handshake.diagnose, which makes one")
 
-    def run(command: list[str], data: str | None = None) -> tuple[int, str, str]:
-        try:
-            code, output, error = module.run_command(command, data=data, handle_exceptions=False)
-        except OSError as missing:
-            return 127, "", f"{command[0]}: {missing.strerror}"
-        return code, output, error
-
+    run = runner(module)
     phase = module.params["phase"]
     if phase == "open":
         answer = _open(order, run, module.check_mode)
@@ -149,11 +145,11 @@ def main() -> None:
 
         answer = observe(order, run)
     else:
-        answer = _trace(phase, order, module.params["handle"], module.check_mode)
+        answer = _trace(phase, order, module.params["handle"], module.params["listeners"], module.check_mode)
     module.exit_json(changed=False, **answer)
 
 
-def _open(order: dict[str, Any], run: vantage.Run, check_mode: bool) -> dict[str, Any]:
+def _open(order: dict[str, Any], run: Run, check_mode: bool) -> dict[str, Any]:
     if not (check_mode and order.get("temporary_listeners")):
         return vantage.open_(order, run)
     answer = vantage.open_({**order, "temporary_listeners": []}, run)
@@ -161,15 +157,16 @@ def _open(order: dict[str, Any], run: vantage.Run, check_mode: bool) -> dict[str
     return answer
 
 
-def _trace(phase: str, order: dict[str, Any], handle: str | None, check_mode: bool) -> dict[str, Any]:
+def _trace(phase: str, order: dict[str, Any], handle: str | None, listeners: str | None, check_mode: bool) -> dict[str, Any]:
     if check_mode:
         absent = [{"what": "trace", "why": "tracing adds a table to the host, which check mode forbids"}]
-        return {"tracer": None, "probes": [], "trace": None, "drops": None, "absent": absent}
+        nothing: dict[str, Any] = {"tracer": None, "path_listeners": None, "probes": [], "bypass": [], "path_sizes": [], "paces": []}
+        return {**nothing, "trace": None, "drops": None, "absent": absent}
     from ansible_collections.threeway.handshake.plugins.module_utils._work import vantage_trace
 
     if phase == "trace_open":
         return vantage_trace.trace_open(order)
-    return vantage_trace.trace_try(order) if phase == "trace_try" else vantage_trace.trace_close(handle)
+    return vantage_trace.trace_try(order) if phase == "trace_try" else vantage_trace.trace_close(handle, listeners)
 
 
 if __name__ == "__main__":

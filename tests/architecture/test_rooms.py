@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,12 @@ def room(module: str) -> str:
     return ROOMS.get(module.removeprefix(PLUGIN_UTILS).partition("/")[0], "compute")
 
 
-def imports(module: str) -> Iterator[tuple[str, bool]]:
+@cache
+def imports(module: str) -> tuple[tuple[str, bool], ...]:
+    return tuple(_imports(module))
+
+
+def _imports(module: str) -> Iterator[tuple[str, bool]]:
     """What a file imports, wherever it does: a module of ours, or the first name of another one; and whether it is ours."""
     for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -60,42 +66,46 @@ def imports(module: str) -> Iterator[tuple[str, bool]]:
                 yield next((each for each in (f"{path}/{alias.name}", f"{path}/{alias.name}/__init__", path) if each in FILES), path), True
 
 
-@pytest.mark.parametrize("module", FILES)
-def test_every_arrow_is_one_of_the_table(module: str) -> None:
-    own = room(module)
-    wrong = {name for name, ours in imports(module) if (room(name) not in MAY_IMPORT[own] if ours else name in MAY_NOT_USE.get(own, ()))}
-    assert wrong == set()
+def test_every_arrow_is_one_of_the_table() -> None:
+    def is_wrong(own: str, name: str, ours: bool) -> bool:
+        return room(name) not in MAY_IMPORT[own] if ours else name in MAY_NOT_USE.get(own, ())
+
+    assert [(module, name) for module in FILES for name, ours in imports(module) if is_wrong(room(module), name, ours)] == []
 
 
 def within(module: str, *packages: str) -> bool:
     return module.startswith(tuple(f"{PLUGIN_UTILS}{package}/" for package in packages))
 
 
-@pytest.mark.parametrize("module", [name for name in FILES if within(name, "_decide", "_fix", "_model")])
-def test_rules_find_causes_and_the_engine_attaches_fixes(module: str) -> None:
+def test_rules_find_causes_and_the_engine_attaches_fixes() -> None:
     """A fix may look at a case, a finding, the last hop of packets and their translation, but not at the rules; of what decides, only
     the engine knows of fixes, by the table of them.
     """
-    ours = {name for name, is_ours in imports(module) if is_ours}
-    if within(module, "_fix"):
-        assert {name for name in ours if within(name, "_decide")} <= {
-            f"{PLUGIN_UTILS}_decide/{name}" for name in ("case", "finding", "last_hop", "translation")
-        }
-    else:
-        engine = within(module, "_decide") and not within(module, "_decide/causes", "_decide/anomalies")
-        assert {name for name in ours if within(name, "_fix")} <= ({f"{PLUGIN_UTILS}_fix/catalogue"} if engine else set())
+    wrong = {}
+    for module in (name for name in FILES if within(name, "_decide", "_fix", "_model")):
+        ours = {name for name, is_ours in imports(module) if is_ours}
+        if within(module, "_fix"):
+            wrong[module] = {name for name in ours if within(name, "_decide")} - {
+                f"{PLUGIN_UTILS}_decide/{name}" for name in ("case", "finding", "last_hop", "translation")
+            }
+        else:
+            engine = within(module, "_decide") and not within(module, "_decide/causes", "_decide/anomalies")
+            wrong[module] = {name for name in ours if within(name, "_fix")} - ({f"{PLUGIN_UTILS}_fix/catalogue"} if engine else set())
+    assert {module: names for module, names in wrong.items() if names} == {}
 
 
-@pytest.mark.parametrize("module", [name for name in FILES if room(name) in MAY_NOT_USE])
-def test_what_computes_or_shows_opens_no_file(module: str) -> None:
-    tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
-    assert not any(isinstance(node, ast.Name) and node.id == "open" for node in ast.walk(tree))
+def test_what_computes_or_shows_opens_no_file() -> None:
+    def opens(module: str) -> bool:
+        tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
+        return any(isinstance(node, ast.Name) and node.id == "open" for node in ast.walk(tree))
+
+    assert [name for name in FILES if room(name) in MAY_NOT_USE and opens(name)] == []
 
 
-@pytest.mark.parametrize("module", [name for name in FILES if name.startswith("plugins/module_utils/")])
-def test_managed_hosts_need_nothing_but_python(module: str) -> None:
-    others = {name for name, ours in imports(module) if not ours}
-    assert others - sys.stdlib_module_names - {"__future__"} == set()
+def test_managed_hosts_need_nothing_but_python() -> None:
+    own = {*sys.stdlib_module_names, "__future__"}
+    theirs = [module for module in FILES if module.startswith("plugins/module_utils/")]
+    assert [(module, name) for module in theirs for name, ours in imports(module) if not ours and name not in own] == []
 
 
 def test_what_tests_module_utils_runs_where_the_controllers_code_does_not() -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -15,8 +16,17 @@ VIEW = PLUGIN_UTILS / "_report/view.py"
 """Its classes are called as the things of the report that they show, see there."""
 
 
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "plugins").rglob("*.py"))}
-CLASSES = [(path, node) for path, tree in TREES.items() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+@cache
+def found() -> tuple[list[tuple[Path, ast.ClassDef]], list[tuple[Path, ast.Call]]]:
+    """All classes, and all calls."""
+    nodes = [
+        (path, node)
+        for path in sorted((ROOT / "plugins").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef | ast.Call)
+    ]
+    classes = [(path, node) for path, node in nodes if isinstance(node, ast.ClassDef)]
+    return classes, [(path, node) for path, node in nodes if isinstance(node, ast.Call)]
 
 
 def is_record(node: ast.ClassDef) -> bool:
@@ -33,25 +43,25 @@ def by_order(node: ast.ClassDef) -> int:
 
 
 def test_no_two_classes_of_the_controller_share_a_name() -> None:
-    found: dict[str, list[str]] = {}
-    for path, node in CLASSES:
+    named: dict[str, list[str]] = {}
+    for path, node in found()[0]:
         if path.is_relative_to(PLUGIN_UTILS) and path != VIEW and not node.name.startswith("_"):
-            found.setdefault(node.name, []).append(str(path.relative_to(PLUGIN_UTILS)))
-    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
+            named.setdefault(node.name, []).append(str(path.relative_to(PLUGIN_UTILS)))
+    assert {name: paths for name, paths in named.items() if len(paths) > 1} == {}
 
 
 def test_records_of_many_fields_are_built_by_keywords() -> None:
-    records = [(path, node) for path, node in CLASSES if path.is_relative_to(PLUGIN_UTILS) and is_record(node)]
+    records = [(path, node) for path, node in found()[0] if path.is_relative_to(PLUGIN_UTILS) and is_record(node)]
     assert [f"{path}: {node.name}" for path, node in records if by_order(node) > MOST] == []
 
 
 def test_calls_name_the_fields_of_large_records() -> None:
     """Hosts have a Python without keyword-only fields: there it is the calls that keep to it."""
-    records = {node.name for _path, node in CLASSES if is_record(node)}
-    found = [
+    classes, calls = found()
+    records = {node.name for _path, node in classes if is_record(node)}
+    by_order_alone = [
         f"{path}:{node.lineno}: {node.func.id}"
-        for path, tree in TREES.items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in records and len(node.args) > MOST
+        for path, node in calls
+        if isinstance(node.func, ast.Name) and node.func.id in records and len(node.args) > MOST
     ]
-    assert found == []
+    assert by_order_alone == []

@@ -29,7 +29,8 @@ COLLECTIONS = Path(__file__).parents[2] / "build" / "collections"
 QUESTION = "tcp[tcpflags] & (tcp-syn|tcp-rst) != 0"
 READ = """
 import sys
-from ansible_collections.threeway.handshake.plugins.module_utils._capture.handshakes import Wanted, observe
+from ansible_collections.threeway.handshake.plugins.module_utils._capture.handshakes import observe
+from ansible_collections.threeway.handshake.plugins.module_utils._capture.wanted import Wanted
 observe(sys.argv[1], Wanted())
 """
 OPTIONS = bytes.fromhex("020405b40402080a00000001000000000103" + "0307")

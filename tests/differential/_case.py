@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A ruleset, packets, and what became of them: plain data that goes through JSON and back."""
+"""A ruleset, packets, and their outcomes: plain data that goes through JSON and back."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ Key = tuple[str, str, str, str, int]
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a packet. `left_by`: the interface it left by, None when it was delivered locally or lost."""
+    """The outcome of a packet. `left_by`: the interface it left by, None when it was delivered locally or lost."""
 
     verdict: Literal["accept", "reject", "lost"]
     reject_with: str | None = None

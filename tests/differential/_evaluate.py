@@ -9,10 +9,11 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.describer import Answer
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.evaluation import Reference, Rule
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.facts import LiveFacts
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.loaded import load, sets
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall.verdicts import Answer, judge
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.verdicts import judge
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.netlink import NETLINK_ROUTE, Netlink
 
 from ._case import Sent

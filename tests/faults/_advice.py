@@ -24,8 +24,11 @@ TYPED = {
     "firewall_reject",
     "learned_gateway",
     "loopback_kept",
+    "nat_hidden",
+    "neighbour_ignored",
     "neighbour_unresolved",
     "neighbour_wrong",
+    "next_hop_silent",
     "no_return_route",
     "not_answered_for",
     "return_neighbour_unresolved",
@@ -33,6 +36,8 @@ TYPED = {
     "route_prohibit",
     "route_unreachable",
     "router_not_forwarding",
+    "proxy_answers",
+    "queueing_drop",
     "rp_filter_drop",
     "stale_connection",
     "stale_translation",
@@ -53,6 +58,7 @@ _CONNECTS = "the handshake completes before as after: connect() does not tell wh
 _TO_CLOSE = "it is to be closed, not opened"
 _NAMES = "what names resolve to is decided in the DNS, or in lines that people keep"
 _CHOICE = "which of several changes is meant people must decide"
+_OF_A_CLUSTER = "kubectl "  # asks the cluster of a lab that has none
 _SYSTEMD = "it takes hosts that run systemd: tests/faults/test_services.py and tests/integration/test_remediate.py have these"
 _LAB = "the lab's kernel lacks the option that brings it about"
 NOT_TYPED = {
@@ -74,6 +80,7 @@ NOT_TYPED = {
     "descriptor_limit": _APPLICATION,
     "ecmp_member_bad": _ELSEWHERE,
     "ecn_blackhole": _CONNECTS,
+    "firewall_queue_drops": _APPLICATION,
     "firewall_queue_unread": _APPLICATION,
     "firewall_rate_limited": _CHOICE,
     "first_syn_dropped": _ELSEWHERE,
@@ -107,7 +114,9 @@ NOT_TYPED = {
     "path_icmp_rejected": _ELSEWHERE,
     "path_icmp_unreachable": _ELSEWHERE,
     "path_loss": _ELSEWHERE,
+    "path_mtu_blackhole": _CONNECTS,
     "path_no_route": _ELSEWHERE,
+    "path_rate_limited": _ELSEWHERE,
     "path_reset": _ELSEWHERE,
     "port_range_dropped": _ELSEWHERE,
     "proxy_no_backend": _CONNECTS,
@@ -122,7 +131,9 @@ NOT_TYPED = {
     "shadowing_route": _CHOICE,
     "softirq_drop": _CONNECTS,
     "source_address_unavailable": _CHOICE,
+    "stale_nat_idle": _CONNECTS,
     "synproxy_unserved": _LOOK,
+    "taken_for_own": _CHOICE,
     "tcp_ao_mismatch": _LAB,
     "tcp_md5_mismatch": _APPLICATION,
     "tunnel_drop": _LOOK,
@@ -135,11 +146,13 @@ NOT_TYPED = {
 """Causes whose advice the lab cannot carry out, each with the reason."""
 
 OTHERWISE = {
+    "firewall_drop/reloaded": ("timeout", "what loads the rules again and again loads them without the new one"),
     "firewall_drop/tproxy": ("timeout", "what would be started, the proxy, is not there"),
     "firewall_drop/translated": ("timeout", "the answer does not come back by the host that translates: a fault behind this one"),
     "firewall_reject/no-listener-either": ("ECONNREFUSED", "nothing listens behind the rule: a fault behind this one"),
     "neighbour_wrong/proxy": ("timeout", "another machine answers for the address once more, as the advice says"),
     "not_answered_for/guest": ("EHOSTUNREACH", "nobody has the address behind the host either"),
+    "router_not_forwarding/translated": ("timeout", "the answer does not come back by the host that translates: a fault behind this one"),
     "rp_filter_drop/server": ("timeout", "the way back leads nowhere: a fault behind this one"),
     "temporary_listener/dropped": ("ECONNREFUSED", "nothing listens behind the rule: a fault behind this one"),
 }
@@ -152,7 +165,7 @@ def follow(fleet: Machines, fault: Fault, flow: dict[str, Any]) -> None:
     fix = cause.get("fix") or {}
     if fault.status != "broken" or not fault.kernel or cause.get("code") not in TYPED or ":" in fault.flow.client:
         return
-    if not fix.get("commands") or fix["host"] == "path":
+    if not fix.get("commands") or fix["host"] == "path" or any(command.startswith(_OF_A_CLUSTER) for command in fix["commands"]):
         return
     for command in fix["commands"]:
         done = fleet.run(fix["host"], ["sh", "-ec", command], check=False)

@@ -43,7 +43,10 @@ OF_THE_SOURCE = (
     "stale_connection",
     "martian_source",
     "ip_conflict",
+    "rp_filter_drop",
 )  # act only on the source that the handshakes have otherwise
+OF_ROUTES = ("asymmetric_route",)  # made by a host's routes, and bite on the way
+PROXIES = ("synproxy_loose", "synproxy_unserved")  # what is amiss with the listener is what they say, whatever that is
 OTHER_SOURCE = ("path_no_route/back", "path_no_route/back-via", "nat_wrong_source", "wrong_source_address")
 
 Pair = tuple[Fault, Fault]  # in the order in which they would bite
@@ -96,14 +99,14 @@ def compatible(first: Fault, second: Fault) -> bool:
     network = [
         "web1" if fault.name in OTHER_SOURCE else fault.host
         for fault in (first, second)
-        if fault.name in OTHER_SOURCE or str(fault.segment).partition(".")[2] in NETWORK
+        if fault.name in OTHER_SOURCE or fault.code in OF_ROUTES or str(fault.segment).partition(".")[2] in NETWORK
     ]
     managed = {bool(fault.flow.via) for fault in (first, second) if fault.flow.via or fault.host == "path"}
     needing = [fault for fault in (first, second) if fault.code in NEEDS_HANDSHAKES]
     if any(one.code in OF_THE_SOURCE and {other.name, other.code} & {*OTHER_SOURCE} for one, other in ((first, second), (second, first))):
         return False
-    if "synproxy_unserved" in (first.code, second.code) and {first.segment, second.segment} & set(ANSWERING):
-        return False  # what is amiss with the listener is what it says, whatever that is
+    if {first.code, second.code} & set(PROXIES) and {first.segment, second.segment} & set(ANSWERING):
+        return False
     on_the_way = [fault for fault in (first, second) if str(fault.segment).startswith("path.")]
     return len(set(network)) == len(network) and len(managed) < 2 and len(needing) < 2 and len(on_the_way) < 2
 

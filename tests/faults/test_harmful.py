@@ -83,6 +83,13 @@ def the_address_is_on_another_host(fleet: Machines) -> None:
     fleet.run("r1", ["ip", "neighbour", "replace", "10.0.2.50", "lladdr", link["address"], "dev", "eth1", "nud", "permanent"])
 
 
+def a_name_of_a_managed_host(fleet: Machines) -> None:
+    """The kernel tells of the address by which the server is managed first."""
+    fleet.listen("db1", "::", 5432)
+    fleet.run("db1", ["ip", "address", "add", "192.0.2.21/32", "dev", "lo"])
+    fleet.write("web1", "/etc/hosts", "127.0.0.1 localhost\n")
+
+
 DOCKER = ("-N DOCKER", "-A FORWARD -j DOCKER", f"-A DOCKER -d {DB1} ! -i docker0 -p tcp -j DROP")
 UFW_DOCKER = (
     "-N ufw-user-forward",
@@ -107,6 +114,8 @@ HARMFUL = {
     "ufw-docker": Harmful(iptables("r1", *UFW_DOCKER), "ufw (insert|prepend|allow)", flow=R1),
     "tailscale": Harmful(iptables("db1", *TAILSCALE), "shields"),
     "legacy-policy": Harmful(iptables("db1", *POLICY, tool="iptables-legacy"), "iptables-nft", kept=rf"^-A INPUT .*{OURS}.* -j ACCEPT$"),
+    "hosts": Harmful(a_name_of_a_managed_host, r"192\.0\.2\.21", flow=Flow(dial="db.example.org", timeout=1.0)),
+    "queue": known("accept_queue_full/stopped", "somaxconn"),
     "inline": Harmful(inline, kept=rf"^\s*ip saddr 10\.0\.1\.11 .* accept comment .{OURS}"),
 }
 ANOTHER = {"vip": [{"name": "beside", "clients": "web1", "servers": "db2", "address": "10.0.2.22", "port": 5432, "timeout": 1.0}]}
@@ -116,7 +125,7 @@ def as_fault(name: str) -> Fault:
     return Fault(name, HARMFUL[name].make, "", "broken", flow=HARMFUL[name].flow, topology=default)
 
 
-@pytest.mark.parametrize("names", [list(HARMFUL)[:5], list(HARMFUL)[5:]], ids=["first", "second"])
+@pytest.mark.parametrize("names", [list(HARMFUL)[:6], list(HARMFUL)[6:]], ids=["first", "second"])
 def test_nothing_is_done_that_harms(names: list[str]) -> None:
     pack = Pack("harmful", tuple(map(as_fault, names)))
     with Fleet(pack.topology()) as fleet:
@@ -146,7 +155,7 @@ def states(fleet: Fleet) -> dict[str, Counter[str]]:
 
 
 def judged(name: str, view: Any, report: Any, before: Any, after: Any) -> list[str]:
-    """What is wrong with what became of one of them."""
+    """What is wrong with the outcome of one of them."""
     harmful, flow = HARMFUL[name], next(each for each in report["flows"] if each["name"] == name)
     fixes = [cause["fix"] for cause in flow["causes"] if cause["fix"]]
     changes = [change for change in report["changes"] if flow["id"] in change["flows"]]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +39,15 @@ class Reason:
     """What stands in the fix or the evidence: systemd's result, or the line that the program has logged."""
 
 
+# Without cgroup v2, systemd of a container has no say in how much memory a unit may take: the unit sees to that by itself.
+LIMITED = """
+if [ -d /sys/fs/cgroup/memory ]; then
+    mkdir -p /run/memory; mountpoint -q /run/memory || mount -t cgroup -o memory none /run/memory
+    mkdir -p /run/memory/handshake; echo 64M > /run/memory/handshake/memory.limit_in_bytes; echo $$ > /run/memory/handshake/tasks
+fi
+exec "$@"
+"""
+KILLED = "ended by signal 9" if Path("/sys/fs/cgroup/memory").is_dir() else "killed for lack of memory"
 TAKEN = "systemd-run --unit=squatter {serve_on_loopback}; until ss -Hltn 'sport = :{port}' | grep -q .; do sleep 0.1; done"
 FULL = "mkdir /srv/full; mount -t tmpfs -o size=64k none /srv/full; cat /dev/zero > /srv/full/old 2> /dev/null || true"
 REASONS = {
@@ -76,6 +86,13 @@ REASONS = {
         "ExecStart={serve}\nRestrictAddressFamilies=~AF_INET6 AF_NETLINK",
         says=("lets it have no socket of AF_INET6", "RestrictAddressFamilies=~AF_NETLINK"),
     ),
+    "outgrown": Reason("ExecStart={python} -c 'bytearray(1 << 30)'\nLimitAS=256M", says=("MemoryError",)),
+    "memory": Reason(
+        "ExecStart=/bin/sh -e /srv/limited {python} -c 'bytearray(1 << 30)'\nMemoryMax=64M\nMemorySwapMax=0\n"
+        "ExecStopPost=/bin/sh -c 'rmdir /run/memory/handshake || true'",
+        before=f"cat > /srv/limited <<'END'\n{LIMITED}\nEND",
+        says=(KILLED,),
+    ),
     "missing": Reason("ExecStart=/srv/missing/serve {port}", says=("cannot be executed",)),
 }
 PORTS = {name: 6001 + number for number, name in enumerate(REASONS)} | {"forbidden": 81}
@@ -103,7 +120,7 @@ def flows(fleet: SystemdFleet) -> dict[str, dict[str, Any]]:
 def broken(fleet: SystemdFleet, name: str, reason: Reason) -> None:
     port = PORTS[name]
     serve = f"{fleet.python} -B {TOOLS}/serve.py"
-    words = {"serve": f"{serve} :: {port}", "serve_on_loopback": f"{serve} 127.0.0.1 {port}", "port": port}
+    words = {"python": fleet.python, "serve": f"{serve} :: {port}", "serve_on_loopback": f"{serve} 127.0.0.1 {port}", "port": port}
     fleet.run("db1", ["sh", "-ec", reason.before.format(**words)])
     unit = f"{name}@" if reason.socket else name
     if "mask " not in reason.before:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""diagnose_trace: rules without counters are proven by the kernel's own trace, and nothing of the trace stays on any host."""
+"""diagnose_depth: full: rules without counters are proven by the kernel's own trace, and nothing of the trace stays on any host."""
 
 from __future__ import annotations
 
@@ -108,6 +108,7 @@ def test_rules_without_counters_are_proven() -> None:
         assert first["detail"]["rule"]["handle"] == 3
         seen = [seen["observation"] for seen in first["evidence"] if seen["source"] == "kernel trace (nf_tables)"]
         assert len(seen) == 1 and seen[0].startswith(f"rule 3 of inet test{port} c stopped ")
+        assert first["fix"]["rehearsed"] == {"result": "opens", "why": ""}, first["fix"]
 
 
 def test_iptables_a_policy_and_a_host_on_the_way() -> None:

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from tests import schemas
+from tests.lab import postgresql
 from tests.lab.fleet import Fleet
-from tests.lab.postgresql import PASSWORD, Server
+from tests.lab.postgresql import PASSWORD
 
 pytestmark = [
     pytest.mark.skipif(Fleet.missing() is not None, reason=str(Fleet.missing())),
@@ -61,10 +62,7 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield str(tmp_path / "history.db")
         return
-    pytest.importorskip("psycopg", reason="psycopg is not installed: PostgreSQL is an option")
-    if reason := Server.missing():
-        pytest.skip(reason)
-    with Server() as server:
+    with postgresql.optional() as server:
         yield server.url("history")
 
 

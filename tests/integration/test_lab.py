@@ -31,6 +31,15 @@ def fleet() -> Iterator[Fleet]:
         yield running
 
 
+def test_playbooks_have_no_settings_of_the_users(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With PYTHONUNBUFFERED, hosts would read what Ansible sends them byte by byte."""
+    for name in ("PYTHONUNBUFFERED", "PYTHONSTARTUP", "ANSIBLE_TIMEOUT"):
+        monkeypatch.setenv(name, "1")
+    assert {name for name in fleet.environment() if name.startswith(("PYTHON", "ANSIBLE_"))} == {
+        *("ANSIBLE_CONFIG", "ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_NOCOLOR", "PYTHONPATH")
+    }
+
+
 @pytest.mark.parametrize("address", ["10.0.2.21", "2001:db8:2::21"])
 def test_handshakes_pass_the_router(fleet: Fleet, address: str) -> None:
     assert fleet.connect("web1", address, 5432) == "ECONNREFUSED"

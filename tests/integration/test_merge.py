@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +17,6 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.tests.lab import topologies
-from ansible_collections.threeway.handshake.tests.lab.controller import Controller
 from ansible_collections.threeway.handshake.tests.lab.fleet import Fleet
 
 pytestmark = pytest.mark.skipif(Fleet.missing() is not None, reason=str(Fleet.missing()))
@@ -57,15 +59,26 @@ def flat(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def slices(fleet: Fleet) -> tuple[Path, Path]:
-    clients, servers = fleet.directory / "clients", fleet.directory / "servers"
-    with (
-        Controller(fleet, clients, "threeway.handshake.diagnose", options(clients), "--limit=web1") as one,
-        Controller(fleet, servers, "threeway.handshake.diagnose", options(servers), "--limit=db1") as other,
-    ):
-        assert (one.wait(), other.wait()) == (0, 0), one.said + other.said
-        sentence = "Of 3 handshakes, 1 have a client and 2 a server that this play does not reach"
-        assert sentence in flat(one.said), one.said
+    """By ansible-runner, as AWX runs it: each slice has a private data directory, and the report is where docs/awx.md says."""
+    runs = {limit: _runner(fleet, limit) for limit in ("web1", "db1")}
+    said = {limit: run.communicate(timeout=300)[0] for limit, run in runs.items()}
+    assert {run.returncode for run in runs.values()} == {0}, said
+    sentence = "Of 3 handshakes, 1 have a client and 2 a server that this play does not reach"
+    assert sentence in flat(said["web1"]), said["web1"]
+    clients, servers = (fleet.directory / f"runner-{limit}/project/slice" for limit in runs)
     return clients, servers
+
+
+def _runner(fleet: Fleet, limit: str) -> subprocess.Popen[str]:
+    private = fleet.directory / f"runner-{limit}"
+    for name in ("env", "project"):
+        (private / name).mkdir(parents=True)
+    extra = {"handshake_flows": FLOWS, "diagnose_report_dir": "slice", **QUICK}
+    (private / "env/extravars").write_text(json.dumps(extra))
+    argv = ["run", str(private), "--playbook=threeway.handshake.diagnose", f"--inventory={fleet.inventory}", f"--limit={limit}"]
+    environment = {**fleet.environment(), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "ansible_runner", *argv]
+    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def test_slices_are_decided_with_the_evidence_of_both_ends(fleet: Fleet, slices: tuple[Path, Path]) -> None:

@@ -126,8 +126,17 @@ def test_plays_that_take_hosts_apart_are_refused(fleet: Fleet, arguments: list[s
     assert sentence in flat(done.stdout), done.stdout
 
 
-@pytest.mark.parametrize("book", ["diagnose", "remediate", "baseline", "drift"])
-@pytest.mark.parametrize("arguments", [["--tags=none"], ["--start-at-task=Find out where they break"], ["--inventory=/dev/null"]])
+BOOKS = ("diagnose", "remediate", "baseline", "drift")
+IN_VAIN = ("--tags=none", "--start-at-task=Find out where they break", "--inventory=/dev/null")
+# Each playbook, and each way to plan nothing, in `make test`; all pairs in `make test-all`.
+PAIRS = [
+    pytest.param(book, [argument], marks=() if number % len(IN_VAIN) == turn else pytest.mark.slow, id=f"{book}-{turn}")
+    for number, book in enumerate(BOOKS)
+    for turn, argument in enumerate(IN_VAIN)
+]
+
+
+@pytest.mark.parametrize(("book", "arguments"), PAIRS)
 def test_playbooks_that_plan_nothing_do_not_end_well(fleet: Fleet, book: str, arguments: list[str]) -> None:
     if "--inventory=/dev/null" in arguments:
         (fleet.directory / "nobody.yml").write_text("all: {}\n")

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -59,6 +59,38 @@ def test_a_client_without_python(fleet: Fleet) -> None:
     answer = json.loads((fleet.directory / "report" / "evidence" / "client1.try.json").read_text())
     assert {probe["via"] for probe in answer["evidence"]["probes"]} == {"sshd"}
     assert "tcp_syn_retries" in " ".join(answer["evidence"]["after"]["sysctls"])
+
+
+LINGERING = """#!/bin/sh
+[ ! -t 0 ] || exec ssh "$@"
+head -n 1 | ssh "$@"  # which would take all of a module, and then its command's end may come too late
+status=$?
+exec <&- >&- 2>&-
+sleep 0.3
+exit $status
+"""
+OLD = """#!/bin/sh
+[ "$1" != -c ] || exec echo handshake-python 2.7
+read line && [ -z "$line" ]  # all that it can read is an empty program
+"""
+
+
+@pytest.mark.parametrize("python", [None, pytest.param(OLD, marks=pytest.mark.slow)], ids=["none", "old"])
+def test_a_command_that_ends_before_its_input_was_sent(fleet: Fleet, python: str | None) -> None:
+    """A shell that finds no Python reads no module: Ansible calls it a host that is not reached unless ssh ends within a millisecond."""
+    lingering, interpreter = fleet.directory / "lingering-ssh", fleet.directory / "python"
+    lingering.write_text(LINGERING)
+    lingering.chmod(0o755)
+    variables: dict[str, Any] = {"ansible_ssh_executable": str(lingering), "ansible_pipelining": True}
+    if python:
+        interpreter.write_text(python)
+        interpreter.chmod(0o755)
+        variables["ansible_python_interpreter"] = str(interpreter)
+    ssh_host.without_python(fleet, "client1", **variables)
+    report = diagnose(fleet, [CLOSED])
+    assert [(each["host"], each["kind"]) for each in report["unobserved"]] == [("client1", "python")], report["unobserved"]
+    assert ("client1 has Python 2.7" in report["unobserved"][0]["why"]) == bool(python)
+    assert by_port(report)[CLOSED]["status"] == "broken"
 
 
 def test_never(fleet: Fleet) -> None:
@@ -134,6 +166,43 @@ def test_hosts_that_cannot_do_their_part_are_named(fleet: Fleet, variables: dict
     (flow,) = report["flows"]
     assert why in "\n".join([*flow["not_observed"], *(each["why"] for each in report["unobserved"])]), flow["not_observed"]
     assert flow["status"] in ("ok", "undetermined")
+
+
+@pytest.mark.parametrize("server", [ssh_host.SERVER, pytest.param(ssh_host.DROPBEAR, marks=pytest.mark.slow)])
+def test_a_client_with_a_password(fleet: Fleet, server: str) -> None:
+    pytest.importorskip("paramiko")
+    if why := ssh_host.missing(server):
+        pytest.skip(why)
+    with ssh_host.with_a_password(fleet, "client1", server, handshake_address="10.0.1.11"):
+        report = diagnose(fleet, [OPEN, CLOSED, DROPPED])
+    flows = by_port(report)
+    assert {port: flow["status"] for port, flow in flows.items()} == {OPEN: "ok", CLOSED: "broken", DROPPED: "broken"}, json.dumps(
+        report["unobserved"]
+    )
+    assert (flows[CLOSED]["probes"]["errors"], flows[DROPPED]["probes"]["errors"]) == ({"ECONNREFUSED": 2}, {"ETIMEDOUT": 2})
+    assert [flows[port]["causes"][0]["code"] for port in (CLOSED, DROPPED)] == ["no_listener", "firewall_drop"]
+    assert ssh_host.PASSWORD not in "".join(path.read_text() for path in (fleet.directory / "report").rglob("*.json"))
+
+
+def test_a_password_is_another_one_in_each_run() -> None:
+    """Its server is reached by everybody on this machine."""
+    spec = importlib.util.find_spec(ssh_host.__name__)
+    assert spec and spec.loader
+    again = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(again)
+    assert again.PASSWORD != ssh_host.PASSWORD and len(again.PASSWORD) > 32
+
+
+@pytest.mark.slow
+def test_a_password_goes_to_no_host_whose_key_is_unknown(fleet: Fleet) -> None:
+    pytest.importorskip("paramiko")
+    strict = "-F none -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o PubkeyAuthentication=no"
+    with ssh_host.with_a_password(
+        fleet, "client1", handshake_address="10.0.1.11", ansible_host_key_checking=True, ansible_ssh_common_args=strict
+    ):
+        (flow,) = diagnose(fleet, [OPEN], diagnose_fail_on="never")["flows"]
+    assert (flow["status"], flow["probes"]["attempts"]) == ("undetermined", 0)
+    assert any("paramiko could not log in: Server '[127.0.0.1]:" in each for each in flow["not_observed"]), flow["not_observed"]
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +83,28 @@ def test_a_guest_is_no_root(fleet: SystemdFleet) -> None:
     assert done.returncode != 0
     assert done.stdout.count("ok=1 ") == 3
     assert "Missing sudo password" in done.stdout + done.stderr
+
+
+def test_what_sudo_wants_or_refuses_is_no_lack_of_python(fleet: SystemdFleet) -> None:
+    """On r1 it wants a terminal, which Ansible's pipelining has not; on web1 it knows no such user."""
+    fleet.write("r1", "/etc/sudoers.d/terminal", "Defaults:ops requiretty\n")
+    variables = fleet.directory / "host_vars" / "web1.json"
+    variables.parent.mkdir()
+    variables.write_text('{"ansible_become_user": "ghost"}')
+    flow = {"clients": "web1:r1", "servers": "db1", "address": "10.0.2.21", "port": 22}
+    try:
+        fleet.playbook("threeway.handshake.diagnose", "--become", f"--extra-vars={json.dumps({'handshake_flows': [flow]})}")
+    finally:
+        fleet.run("r1", ["rm", "/etc/sudoers.d/terminal"])
+        variables.unlink()
+    report = json.loads((fleet.directory / "handshake-report" / "report.json").read_text())
+    assert [(each["host"], each["kind"], each["why"].startswith("sudo: unknown user ghost")) for each in report["unobserved"]] == [
+        ("web1", "become", True)
+    ]
+    flows = {each["client"]: each for each in report["flows"]}
+    assert (flows["web1"]["status"], flows["r1"]["status"]) == ("undetermined", "ok"), report
+    (undecided,) = flows["web1"]["undecided"]
+    assert "correct its become method, user and password" in undecided
 
 
 def test_nothing_is_left() -> None:

@@ -144,8 +144,11 @@ class Machines(ABC):
         return []
 
     def environment(self) -> dict[str, str]:
-        """The environment for Ansible: this checkout's collection, and no configuration of the user's."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        """The environment for Ansible: this checkout's collection, and no configuration of the user's.
+
+        With PYTHONUNBUFFERED, Python would read its program from Ansible byte by byte: a third of what a diagnosis costs.
+        """
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
         return {
             **kept,
             "ANSIBLE_CONFIG": str(HERE / "ansible.cfg"),
@@ -191,6 +194,10 @@ class Machines(ABC):
         order = {"address": address, "port": port, "count": count, "timeout": timeout, **DIAL_DEFAULTS, **options}
         return self._tool(client, "dial.py", json.dumps(order), patience=timeout + PATIENCE)
 
+    def await_listener(self, host: str, port: int) -> None:
+        """Wait until a program that was started there listens on a TCP port, which takes as long as `run` waits at most."""
+        self.run(host, ["sh", "-c", f"until ss -Hltn sport = :{port} | grep -q .; do sleep 0.05; done"])
+
     def listen(
         self,
         host: str,
@@ -223,6 +230,10 @@ class Machines(ABC):
     def prefork(self, host: str, address: str, port: int, backlog: int = 128, shared: bool = False) -> Handle:
         """A server with two workers, each with a listening socket of its own, or a shared one; `answer` has their process ids there."""
         return self._tool(host, "prefork.py", address, str(port), f"--backlog={backlog}", *["--shared"] * shared)
+
+    def reader(self, host: str, queue: int, verdict: str) -> Handle:
+        """A program that reads an NFQUEUE and says `drop` or `accept` on each packet."""
+        return self._tool(host, "queue_reader.py", str(queue), verdict)
 
     def flood(
         self,

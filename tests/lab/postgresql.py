@@ -13,10 +13,14 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+import pytest
 
 if TYPE_CHECKING:  # of Python 3.11
     from typing import Self
@@ -84,6 +88,17 @@ class Server:
     def _run(self, argv: list[str], **environment: str) -> None:
         command = [*self._become, _program(argv[0]), *argv[1:]]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", env={**os.environ, **environment})
+
+
+@contextmanager
+def optional() -> Iterator[Server]:
+    """A server for a test, which is skipped where there cannot be one: PostgreSQL is an option."""
+    for library in ("sqlalchemy", "psycopg"):
+        pytest.importorskip(library, reason=f"{library} is not installed: PostgreSQL is an option")
+    if reason := Server.missing():
+        pytest.skip(reason)
+    with Server() as server:
+        yield server
 
 
 def _program(name: str) -> str:

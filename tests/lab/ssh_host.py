@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shlex
+import socketserver
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,7 @@ USER = "operator"
 UID = 1000
 SERVER = "/usr/sbin/sshd"
 DROPBEAR = "/usr/sbin/dropbear"
+PASSWORD = f"correct {secrets.token_hex(16)}"  # another one for each run: whoever is on this machine reaches the port of loopback
 
 
 def without_python(fleet: Fleet, host: str, *options: str, server: str = SERVER, **variables: Any) -> None:
@@ -45,6 +50,43 @@ def without_python(fleet: Fleet, host: str, *options: str, server: str = SERVER,
         "ansible_python_interpreter": "/nonexistent/python3",
         **variables,
     }
+    _settings(fleet, host, settings)
+
+
+@contextmanager
+def with_a_password(fleet: Fleet, host: str, server: str = SERVER, **variables: Any) -> Iterator[None]:
+    """The same, by a port of loopback and with a password, because paramiko takes no proxy."""
+    home = fleet.directory / f"ssh-{host}"
+    if not home.exists():
+        _keys(home)
+    command = [*fleet.enter(host), "unshare", "--mount", "sh", "-c", _start(home, server, ())]
+
+    class Door(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            subprocess.run(command, stdin=self.request, stdout=self.request, check=False)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Door) as doors:
+        threading.Thread(target=doors.serve_forever).start()
+        settings = {
+            "ansible_connection": "ansible.builtin.ssh",
+            "ansible_host": "127.0.0.1",
+            "ansible_port": doors.server_address[1],
+            "ansible_user": USER,
+            "ansible_password": PASSWORD,
+            "ansible_host_key_checking": False,
+            "ansible_ssh_args": "",
+            "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={home}/known_to_ssh -o PubkeyAuthentication=no",
+            "ansible_python_interpreter": "/nonexistent/python3",
+            **variables,
+        }
+        _settings(fleet, host, settings)
+        try:
+            yield
+        finally:
+            doors.shutdown()
+
+
+def _settings(fleet: Fleet, host: str, settings: dict[str, Any]) -> None:
     file = fleet.inventory.parent / "host_vars" / f"{host}.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(settings))
@@ -59,7 +101,10 @@ def _keys(home: Any) -> None:
         made = ["dropbearkey", "-t", "ed25519", "-f", str(home / "dropbear_key")]
         told = subprocess.run(made, check=True, capture_output=True, text=True).stdout
         (home / "dropbear_key.pub").write_text(next(line for line in told.splitlines() if line.startswith("ssh-")) + "\n")
-    (home / "passwd").write_text(f"root:x:0:0::/root:/bin/sh\n{USER}:x:{UID}:{UID}::{home}:/bin/sh\n")
+    hashed = subprocess.run(
+        ["openssl", "passwd", "-6", "-stdin"], input=PASSWORD, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    (home / "passwd").write_text(f"root:x:0:0::/root:/bin/sh\n{USER}:{hashed}:{UID}:{UID}::{home}:/bin/sh\n")
     (home / "group").write_text(f"root:x:0:\n{USER}:x:{UID}:\n")
 
 

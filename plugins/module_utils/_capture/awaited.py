@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import struct
+import typing as t
 
 _PORTS = {order: struct.Struct(order + "8xI").unpack for order in "<>"}
 _PORTS_IPV6 = {order: struct.Struct(order + "32xI").unpack for order in "<>"}
@@ -22,19 +23,33 @@ class Awaited:
 
     def __init__(self) -> None:
         self.ports: dict[int, int] = {}
-        """By both ports as one number as the file has it in place, the number of connections that have them. A dictionary, and not one of
-        a class of ours: whether a number is in it is asked for each packet of a capture."""
+        """By both ports as one number as the file has it in place, those of the other direction. A dictionary, and not one of a class of
+        ours: whether a number is in it is asked for each packet of a capture."""
+        self._more: dict[int, int] = {}
+        """How many connections more than one have them: seldom any."""
 
     def add(self, there: int) -> None:
         """Await a connection's packets of both directions."""
-        ports, back = self.ports, there >> 16 | (there & 0xFFFF) << 16
-        ports[there] = ports.get(there, 0) + 1
-        ports[back] = ports.get(back, 0) + 1
+        ports = self.ports
+        if there in ports:
+            for each in self._both(there):
+                self._more[each] = self._more.get(each, 0) + 1
+            return
+        back = there >> 16 | (there & 0xFFFF) << 16
+        ports[there], ports[back] = back, there
+
+    def _both(self, there: int) -> t.Sequence[int]:
+        """Of both directions: one where the ports are the same."""
+        back = self.ports[there]
+        return (there,) if back == there else (there, back)
 
     def remove(self, there: int) -> None:
         """Take back what `add` did."""
-        ports = self.ports
-        for each in (there, there >> 16 | (there & 0xFFFF) << 16):
-            count = ports.pop(each, 0)
-            if count > 1:
-                ports[each] = count - 1
+        ports, more = self.ports, self._more
+        if more and there in more:
+            for each in self._both(there):
+                more[each] -= 1
+                if not more[each]:
+                    del more[each]
+            return
+        ports.pop(ports.pop(there), None)

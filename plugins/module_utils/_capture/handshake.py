@@ -8,6 +8,7 @@ The states are those of Zeek's conn.log, the completeness that of Wireshark's `t
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from .._wire.tcp_options import decode_options
@@ -120,6 +121,11 @@ class Handshake:
             if count:
                 self.bits |= _DATA
 
+    def course(self) -> tuple[Any, ...]:
+        """All that decides what is counted of it, and what is counted when more packets come: of two with the same, times aside."""
+        sender = self.reset and self.reset[0]
+        return self.history, self.bits, len(self.syns), len(self.syn_acks), self.acked is None, sender, bool(self.errors)
+
     def outcome(self, end: int) -> str:
         """How it ended; `end`: the time of the last packet of the capture."""
         if not self.syns:
@@ -210,17 +216,26 @@ class Handshake:
 
 
 def options_of(data: bytes) -> dict[str, Any]:
-    """The options of a SYN or SYN-ACK."""
+    """The options of a SYN or SYN-ACK. Of all that have the same ones it is the same object: few differ, and thousands may be listed."""
     found = decode_options(data, len(data))
+    signed = found.md5 is not None or found.ao is not None
+    agreed = (found.mss, found.wscale, found.sack_permitted, found.timestamps is not None, found.fast_open is not None)
+    return _options(*agreed, bool(found.mptcp), signed, found.kinds)
+
+
+@lru_cache(maxsize=1024)
+def _options(
+    mss: int | None, scale: int | None, sack: bool, timestamps: bool, fast_open: bool, mptcp: bool, signed: bool, kinds: tuple[int, ...]
+) -> dict[str, Any]:
     return {
-        "mss": found.mss,
-        "window_scale": found.wscale,
-        "sack": found.sack_permitted,
-        "timestamps": found.timestamps is not None,
-        "fast_open": found.fast_open is not None,
-        "mptcp": bool(found.mptcp),
-        "signed": found.md5 is not None or found.ao is not None,
-        "kinds": list(found.kinds),
+        "mss": mss,
+        "window_scale": scale,
+        "sack": sack,
+        "timestamps": timestamps,
+        "fast_open": fast_open,
+        "mptcp": mptcp,
+        "signed": signed,
+        "kinds": list(kinds),
     }
 
 

@@ -5,94 +5,26 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections import Counter, deque
-from typing import Any, NamedTuple
+import gc
+from itertools import islice
+from typing import Any
 
 from .awaited import Awaited, ports_of
-from .flow import (
-    ANSWERED,
-    ANSWERS,
-    ASKED,
-    AWAITED,
-    CLIENT_ACKED,
-    COURSE,
-    ERROR,
-    EVENT_BITS,
-    FLAGS,
-    HAS_PAYLOAD,
-    INTERFACE,
-    ISN,
-    KEPT,
-    LEFT_OUT,
-    LONGEST,
-    MOVED,
-    OF_CLIENT,
-    PACKETS,
-    PAIR,
-    SEEN,
-    SERVER_ACKED,
-    SERVER_ISN,
-    TOO_LONG,
-    Flow,
-    Packet,
-    add,
-    handshake,
-    last,
-    time_of,
-)
-from .handshake import ABORTED, COMPLETED, OUTCOMES, REFUSED, RETRANSMISSION_NS, UNACKNOWLEDGED, UNANSWERED, Handshake
-from .reader import Captured, Interface, Reader
-from .segment import ACK, FIN, RST, SYN, Segment, endpoints, read, reverse
+from .course import ANSWERS, ERROR, FLAGS, HAS_PAYLOAD, MOVED, OF_CLIENT, Course, Courses
+from .flow import COURSE, INTERFACE, ISN, KEPT, LAST, SERVER_ISN, Flow, Kept, Packet, time_of
+from .handshake import COMPLETED, RETRANSMISSION_NS, Handshake
+from .interface import Captured, Interface
+from .reader import Reader
+from .segment import ACK, FIN, RST, SYN, Segment, read, reverse
 from .source import CaptureError, Source
+from .tally import Tally
+from .wanted import Wanted
 
 MOST_OPEN = 8192  # handshakes that are followed at a time
 MOST_LISTED = 10_000
-_MOST_ENDINGS = 1000
-_FOREVER = 2**80
-_OVER = (COMPLETED, REFUSED, ABORTED)
+_AT_A_TIME = 1024  # handshakes beyond these that are finished together
+_LONGEST_WAIT_NS = 130 * 10**9  # as long as Linux may retransmit a SYN
 _NUMBERS = 2**32 - 1
-_ACKED = frozenset(
-    event for event in range(1 << EVENT_BITS) if event & OF_CLIENT and event & (SYN | RST | ACK) == ACK and not event & ERROR
-)
-_ENDS = {0: frozenset(RST | ACK | ANSWERS | event for event in (0, MOVED)), ANSWERED: _ACKED}
-"""What surely leads to one of _OVER: without a SYN-ACK, and after it."""
-
-
-class Wanted(NamedTuple):
-    """Which handshakes are of interest, and how many of them are listed."""
-
-    client: Any = None
-    """An ipaddress network."""
-    server: Any = None
-    port: int | None = None
-    since: float | None = None
-    until: float | None = None
-    failed: bool = False
-    """Whether only those are listed that did not complete."""
-    limit: int = 100
-
-    def has(self, pair: bytes, time_ns: int) -> bool:
-        """The choice for a handshake that begins at that time."""
-        if not (self.since or float("-inf")) * 1e9 <= time_ns <= (float("inf") if self.until is None else self.until) * 1e9:
-            return False
-        if self.port is not None and int.from_bytes(pair[-2:], "big") != self.port:
-            return False
-        if self.client is None and self.server is None:
-            return True
-        client, _port, server, _port = endpoints(pair)
-        ends = ((self.client, client), (self.server, server))
-        return all(network is None or ipaddress.ip_address(address) in network for network, address in ends)
-
-
-class _Ending:
-    """What a course leads to, and how many handshakes took it."""
-
-    def __init__(self, handshake: Handshake) -> None:
-        self.outcome, self.state, self.bits = handshake.outcome(_FOREVER), handshake.state(), handshake.bits
-        self.again = max(0, len(handshake.syns) - 1), max(0, len(handshake.syn_acks) - 1)
-        self.is_over = self.outcome in _OVER
-        self.count = 0
 
 
 class Handshakes:
@@ -104,21 +36,21 @@ class Handshakes:
         self.takes = [self._take_for(flags) for flags in range(256)]
         """See `Take`."""
         self.forgotten = 0
-        self._counts: Counter[str] = Counter()
-        self._states: Counter[str] = Counter()
-        self._completeness: Counter[int] = Counter()
-        self._again = [0, 0]
-        self._stray_resets = 0
+        self._tally = Tally()
         self._wanted = wanted
         self._all = wanted == Wanted(failed=wanted.failed, limit=wanted.limit)
+        self._to_keep = wanted.limit
+        """Of how many more handshakes the packets are kept: at most as many can be listed."""
+        self._plain = self._all and not self._to_keep
+        """Whether handshakes that begin are only counted."""
         self._open: dict[bytes, Flow] = {}
-        self._queue: deque[Flow] = deque()
-        self._endings: dict[int, _Ending] = {}
-        self._listed: list[Flow] = []
-        self._asked = ASKED | KEPT if wanted.limit else ASKED
-        """What is known of a flow with its SYN."""
-        self._most = MOST_OPEN if wanted.failed else min(MOST_OPEN, wanted.limit)
-        """Of the queue: at first as many as will be listed for certain, because the first ones are."""
+        """By addresses and ports of the client, the handshakes that are followed, in the order in which they began."""
+        self._replaced: list[Flow] = []
+        """Those whose addresses and ports were used again."""
+        self._courses = Courses()
+        self._begun = [self._after(self._courses.none, flags & FLAGS) for flags in range(256)]
+        """By the flags of a handshake's first packet, how far it came."""
+        self._listed: list[Handshake] = []
         self._end = 0
 
     def _take_for(self, flags: int) -> Any:
@@ -138,44 +70,47 @@ class Handshakes:
             return
         flow = self._open.get(found.pair)
         if flow is not None and flow[ISN] == found.seq:
-            add(flow, packet, interface, ERROR)
+            flow[COURSE] = self._after(flow[COURSE], ERROR)
+            self._keep(flow, packet, interface)
 
     # The inner loop calls the next three, see `Take`. The packet is data[at:end], which takes time and is seldom needed.
 
     def _take_syn(
         self, pair: bytes, seq: int, ack: int, flags: int, payload: int, ports: int, data: Any, at: int, end: int, interface: Interface
     ) -> None:
-        if self._all and pair not in self._open:
-            self._open[pair] = new = [pair, seq, interface, None, self._asked, flags & FLAGS, None, data[at:end]]
-            self._queue.append(new)
-            if len(self._queue) > self._most:
+        if self._plain and pair not in self._open:
+            self._open[pair] = [self._begun[flags], seq, None, data[at:end], interface, None]
+            if len(self._open) == MOST_OPEN + _AT_A_TIME:
                 self._make_room(data, at, interface)
             return
         flow = self._open.get(pair)
         if flow is None or flow[ISN] != seq:
-            self._begin(pair, seq, flags, data[at:end], interface, self._asked)
-        else:
-            add(flow, data[at:end], interface, flags & FLAGS)
-            flow[SEEN] |= ASKED
+            self._begin(pair, seq, flags, data[at:end], interface)
+            return
+        flow[COURSE] = self._after(flow[COURSE], flags & FLAGS)
+        if flow[SERVER_ISN] is None:
+            flow[LAST], flow[INTERFACE] = data[at:end], interface
+        if flow[KEPT]:
+            self._keep(flow, data[at:end], interface)
 
     def _take_syn_ack(
         self, pair: bytes, seq: int, ack: int, flags: int, payload: int, ports: int, data: Any, at: int, end: int, interface: Interface
     ) -> None:
-        pair, isn = reverse(pair), (ack - 1) & _NUMBERS
+        pair, packet = reverse(pair), data[at:end]
         flow = self._open.get(pair)
-        if flow is None or flow[ISN] != isn:
-            if flow is not None and flow[SEEN] & ASKED:
-                return  # of another connection, or the answer of one that knows nothing of this SYN
-            flow = self._begin(pair, isn, flags, data[at:end], interface, self._asked & ~ASKED)
+        if flow is not None and (ack - flow[ISN]) & _NUMBERS == 1:
+            course = flow[COURSE]
+            flow[COURSE] = course.next.get(flags & FLAGS) or self._courses.after(course, flags & FLAGS)
+            flow[LAST], flow[INTERFACE] = packet, interface
+            if flow[KEPT]:
+                self._keep(flow, packet, interface)
+        elif flow is not None and flow[COURSE].is_asked:
+            return  # of another connection, or the answer of one that knows nothing of this SYN
+        else:
+            flow = self._begin(pair, (ack - 1) & _NUMBERS, flags, packet, interface)
             if flow is None:
                 return
-        elif flow[SEEN] & ~KEPT == ASKED and flow[INTERFACE] is interface and flow[COURSE] < LONGEST:
-            flow.append(data[at:end])
-            flow[COURSE] = flow[COURSE] << EVENT_BITS | flags & FLAGS
-        else:
-            add(flow, data[at:end], interface, flags & FLAGS)
-        if not flow[SEEN] & ANSWERED:
-            flow[SEEN] |= ANSWERED | AWAITED
+        if flow[SERVER_ISN] is None:
             flow[SERVER_ISN] = seq
             self.awaited.add(ports)
 
@@ -189,7 +124,6 @@ class Handshakes:
                 if event & RST:
                     self._take_stray(pair, data[at:end], interface)
                 return
-        seen = flow[SEEN]
         if payload > 0:
             event |= HAS_PAYLOAD
         if event & (FIN | RST):
@@ -198,131 +132,119 @@ class Handshakes:
                 event |= MOVED
             if (ack - flow[ISN]) & _NUMBERS == 1:
                 event |= ANSWERS
-        elif payload <= 0:
-            known = CLIENT_ACKED if event & OF_CLIENT else SERVER_ACKED
-            if seen & known:
-                return
-            if seen & ANSWERED:
-                flow[SEEN] = seen = seen | known
-        if seen & AWAITED and event & (RST | HAS_PAYLOAD):
-            flow[SEEN] = seen = seen & ~AWAITED
+        before = flow[COURSE]
+        flow[COURSE] = course = before.next.get(event) or self._courses.after(before, event)
+        if before.is_awaited and not course.is_awaited:
             self.awaited.remove(ports)
-        if seen & (ASKED | KEPT) == ASKED and event in _ENDS[seen & ANSWERED] and flow[COURSE] < LONGEST:
-            flow[SEEN] = seen = seen | LEFT_OUT
-            del flow[PACKETS:]
-        if seen & LEFT_OUT and flow[COURSE] < LONGEST:
-            flow[COURSE] = flow[COURSE] << EVENT_BITS | event
-        else:
-            add(flow, data[at:end], interface, event)
+        if flow[KEPT] and (course is not before or event & (FIN | RST)):
+            self._keep(flow, data[at:end], interface)
 
-    def _begin(self, pair: bytes, isn: int, flags: int, packet: Packet, interface: Interface, seen: int) -> Flow | None:
+    def _after(self, course: Course, event: int) -> Course:
+        return course.next.get(event) or self._courses.after(course, event)
+
+    def _keep(self, flow: Flow, packet: Packet, interface: Interface) -> None:
+        if flow[KEPT] and self._wanted.failed and flow[COURSE].outcome == COMPLETED:
+            flow[KEPT] = None
+        if flow[KEPT]:
+            flow[KEPT].add(packet, interface)
+
+    def _begin(self, pair: bytes, isn: int, flags: int, packet: Packet, interface: Interface) -> Flow | None:
         """A handshake, if it is one that is wanted; in place of another with its addresses and ports, if there is one."""
         if not self._all and not self._wanted.has(pair, time_of(packet, interface)):
             return None
-        known = self._open.get(pair)
+        known = self._open.pop(pair, None)
         if known is not None:
-            self._await_no_more(known)
-        flow = self._open[pair] = [pair, isn, interface, None, seen, flags & FLAGS, None, packet]
-        self._queue.append(flow)
-        if len(self._queue) > self._most:
+            self._await_no_more(pair, known)
+            self._replaced.append(known)
+        kept = None
+        if self._to_keep:
+            kept = Kept(pair, isn, interface)
+            kept.add(packet, interface)
+            if not self._wanted.failed:
+                self._keep_one_less()
+        flow = self._open[pair] = [self._begun[flags], isn, None, packet, interface, kept]
+        if len(self._open) == MOST_OPEN + _AT_A_TIME or len(self._replaced) == _AT_A_TIME:
             self._make_room(packet, 0, interface)
         return flow
 
+    def _keep_one_less(self) -> None:
+        self._to_keep -= 1
+        self._plain = self._all and not self._to_keep
+
     def _make_room(self, data: Any, at: int, interface: Interface) -> None:
-        """There is a handshake more than are followed, or listed."""
-        if self._most < MOST_OPEN:
-            self._most, self._asked = MOST_OPEN, ASKED
+        """There are more handshakes than are followed."""
+        self._end = max(self._end, time_of(data, interface, at))
+        for flow in self._replaced:
+            self._finish(flow)
+        self._replaced = []
+        if len(self._open) < MOST_OPEN + _AT_A_TIME:
             return
-        oldest = self._queue.popleft()
-        course = oldest[COURSE]
-        ending = self._endings.get(course) if course < TOO_LONG else None
-        if ending is None:
-            ending = self._ending(oldest)
-        if not ending.is_over:
-            self._end = max(self._end, time_of(data, interface, at))
-            if self._open.get(oldest[PAIR]) is oldest:
-                self.forgotten += self._end - last(oldest) < 130 * 10**9  # as long as Linux may retransmit a SYN
-        self._finish(oldest, ending)
+        for pair in list(islice(self._open, _AT_A_TIME)):
+            flow = self._open.pop(pair)
+            course = flow[COURSE]
+            if course.is_awaited:
+                self._await_no_more(pair, flow)
+            if course.is_over and course.is_remembered and not flow[KEPT]:
+                course.count += 1
+                continue
+            if not course.is_over:
+                self.forgotten += self._end - time_of(flow[LAST], flow[INTERFACE]) < _LONGEST_WAIT_NS
+            self._finish(flow)
 
     def _take_stray(self, pair: bytes, packet: Packet, interface: Interface) -> None:
         if not self._all:
             time = time_of(packet, interface)
             if not self._wanted.has(pair, time) and not self._wanted.has(reverse(pair), time):
                 return
-        self._stray_resets += 1
+        self._tally.stray_resets += 1
 
-    def _await_no_more(self, flow: Flow) -> None:
-        if flow[SEEN] & AWAITED:
-            flow[SEEN] &= ~AWAITED
-            self.awaited.remove(ports_of(flow[PAIR], flow[INTERFACE].order))
+    def _await_no_more(self, pair: bytes, flow: Flow) -> None:
+        if flow[COURSE].is_awaited:
+            self.awaited.remove(ports_of(pair, flow[INTERFACE].order))
 
-    def _finish(self, flow: Flow, ending: _Ending) -> None:
-        pair, outcome = flow[PAIR], ending.outcome
-        if self._open.get(pair) is flow:
-            del self._open[pair]
-            if flow[SEEN] & AWAITED:
-                self._await_no_more(flow)
-        ending.count += 1
-        if not ending.is_over and outcome in (UNANSWERED, UNACKNOWLEDGED) and self._end - last(flow) < RETRANSMISSION_NS:
-            outcome = handshake(flow).outcome(self._end)
-            self._counts[ending.outcome] -= 1
-            self._counts[outcome] += 1
-        if flow[SEEN] & KEPT and not (self._wanted.failed and outcome == COMPLETED):
-            self._list(flow)
-
-    def _list(self, flow: Flow) -> None:
-        if len(self._listed) < self._wanted.limit:
-            self._listed.append(flow)
-        if len(self._listed) == self._wanted.limit:
-            self._asked = ASKED
-
-    def _ending(self, flow: Flow) -> _Ending:
-        course = flow[COURSE]
-        ending = self._endings.get(course)
-        if ending is None or course == TOO_LONG:
-            if len(self._endings) >= _MOST_ENDINGS or course == TOO_LONG:
-                self._count_all()
-            ending = self._endings[course] = _Ending(handshake(flow))
-        return ending
-
-    def _count_all(self) -> None:
-        for ending in self._endings.values():
-            self._counts[ending.outcome] += ending.count
-            self._states[ending.state] += ending.count
-            self._completeness[ending.bits] += ending.count
-            for place, again in enumerate(ending.again):
-                self._again[place] += again * ending.count
-        self._endings = {}
+    def _finish(self, flow: Flow) -> None:
+        course, kept = flow[COURSE], flow[KEPT]
+        if course.is_remembered:
+            course.count += 1
+        else:
+            self._tally.add(course)
+        if course.may_be_cut_off and self._end - time_of(flow[LAST], flow[INTERFACE]) < RETRANSMISSION_NS:
+            self._tally.cut_off(course)
+        if kept and not (self._wanted.failed and course.outcome == COMPLETED) and len(self._listed) < self._wanted.limit:
+            self._listed.append(kept.handshake())
+            if self._wanted.failed:
+                self._keep_one_less()
 
     def result(self, end: int | None) -> dict[str, Any]:
         """Counts of all, and the first of them in detail; `end`: the time of the last packet."""
         self._end = max(self._end, end or 0)
-        while self._queue:
-            flow = self._queue.popleft()
-            self._finish(flow, self._ending(flow))
-        self._count_all()
-        listed = sorted((handshake(flow) for flow in self._listed), key=lambda each: each.first)
-        return {
-            "counts": {outcome: self._counts[outcome] for outcome in OUTCOMES},
-            "conn_states": dict(sorted(self._states.items())),
-            "completeness": {str(bits): count for bits, count in sorted(self._completeness.items())},
-            "retransmissions": {"syn": self._again[0], "syn_ack": self._again[1]},
-            "stray_resets": self._stray_resets,
-            "handshakes": [each.record(self._end) for each in listed],
-            "unlisted": sum(self._counts.values()) - len(listed),
-        }
+        for flow in [*self._replaced, *self._open.values()]:
+            self._finish(flow)
+        self._replaced, self._open = [], {}
+        for course in self._courses.remembered:
+            if course.count:
+                self._tally.add(course, course.count)
+        listed, self._listed = sorted(self._listed, key=lambda each: each.first)[::-1], []
+        records = []
+        while listed:  # each is freed when its record is made: both of thousands would be twice the memory
+            records.append(listed.pop().record(self._end))
+        return {**self._tally.record(), "handshakes": records, "unlisted": self._tally.handshakes - len(records)}
 
 
 def observe(path: str, wanted: Wanted) -> dict[str, Any]:
     """What a capture file shows. CaptureError, with the path, when nothing can be read."""
-    handshakes = Handshakes(wanted)
+    handshakes, collects = Handshakes(wanted), gc.isenabled()
     with Source(path) as source:
         reader = Reader(source, handshakes.awaited.ports, handshakes.takes)
+        gc.disable()  # flows are in no circles, and it would look at all of them again and again
         try:
             for captured in reader:
                 handshakes.take(captured)
         except CaptureError as error:
             raise CaptureError(f"{path}: {error}") from None
+        finally:
+            if collects:
+                gc.enable()
     answer = handshakes.result(reader.last_ns)
     notes = list(reader.complaints)
     if handshakes.forgotten:

@@ -9,22 +9,11 @@ A file that is cut off or damaged gives what is before that; `Reader.complaints`
 from __future__ import annotations
 
 import struct
-from typing import Container, Iterator, NamedTuple, cast
+from typing import Container, Iterator
 
-from .links import NO_WAY, Network, network, refusal, simple
-from .scan import (
-    BLOCK_HEADER,
-    ENHANCED_PACKET,
-    MOST_LENGTH,
-    PCAP_HEADER,
-    READ_AHEAD,
-    Scan,
-    Take,
-    block_scan,
-    pass_over,
-    pass_over_blocks,
-    pcap_scan,
-)
+from .interface import Captured, Interface
+from .links import NO_WAY
+from .scan import BLOCK_HEADER, ENHANCED_PACKET, MOST_LENGTH, PCAP_HEADER, READ_AHEAD, Take, pass_over, pass_over_blocks
 from .source import CaptureError, Source
 
 KEEP = 512  # bytes of a packet that are looked at: headers
@@ -41,56 +30,8 @@ _MAGIC = {
 _SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _STATISTICS = 0x0A0D0D0A, 1, 2, 3, 5
 _SECTION_TYPE = b"\x0a\x0d\x0d\x0a"
 _ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
-_IF_NAME, _IF_TSRESOL, _IF_FILTER, _IF_TSOFFSET, _EPB_FLAGS, _ISB_IFDROP, _ISB_OSDROP = 2, 9, 11, 14, 2, 5, 7
+_EPB_FLAGS, _ISB_IFDROP, _ISB_OSDROP = 2, 5, 7
 _WAYS = {1: 0, 2: 4}  # epb_flags, direction: linux/if_packet.h pkttype
-
-
-class Captured(NamedTuple):
-    """A packet of a file, without what is behind its headers."""
-
-    time_ns: int
-    interface: Interface
-    frame: bytes
-    wire_length: int
-    way: int
-
-    def network(self) -> Network | None:
-        """Where its network layer is; None when there is none that is read."""
-        return network(self.interface.link, self.frame)
-
-
-class Interface:
-    """Where packets of a file were captured."""
-
-    def __init__(self, number: int, link: int, order: str, block: bool, name: str = "", header: int = PCAP_HEADER) -> None:
-        self.number, self.link, self.name, self.order = number, link, name, order
-        self.place = 0
-        """In `Reader.interfaces`; `number` is that within its section."""
-        self.refused = refusal(link)
-        self.filtered = False
-        self.dropped = 0
-        self.ticks, self.offset_ns = 10**6, 0
-        self.scan: Scan | None = None
-        self.start = 0
-        if self.refused is None:
-            found = simple(link, order)
-            self.start, self.kind, self.kind_at = found.start, found.kind, found.at
-            self.scan = block_scan(order, found) if block else pcap_scan(order, found, header)
-
-    def time_ns(self, ticks: int) -> int:
-        """Since the epoch."""
-        return ticks * 10**9 // self.ticks + self.offset_ns
-
-    def time_of(self, begin: bytes, at: int = 0) -> int:
-        """The time of a packet of which these are the file's bytes."""
-        scan = cast(Scan, self.scan)
-        high, low = scan.time.unpack_from(begin, at)
-        return self.time_ns(high << 32 | low if scan.header == BLOCK_HEADER else high * self.ticks + low)
-
-    def packet(self, begin: bytes) -> Captured:
-        """The packet of which these are the file's bytes, up to the end of its TCP header."""
-        header = cast(Scan, self.scan).header
-        return Captured(self.time_of(begin), self, begin[header:], len(begin) - header, NO_WAY)
 
 
 class Reader:
@@ -329,9 +270,9 @@ class Reader:
                 self._is_damaged("an interface is not described, or there are too many")
                 return False
             interface = Interface(len(section), struct.unpack_from(order + "H", body)[0], order, True)
-            _describe(interface, dict(_options(body, 8, order)), order)
+            interface.describe(dict(_options(body, 8, order)), order)
             if self.interfaces and order != self.interfaces[0].order:
-                interface.scan = None  # `awaited` has numbers in one byte order
+                interface.scan, interface.order = None, self.interfaces[0].order  # `awaited` has numbers in one byte order
             interface.place = len(self.interfaces)
             section.append(interface)
             self.interfaces.append(interface)
@@ -342,15 +283,6 @@ class Reader:
                 if number < len(section) and len(found.get(code, b"")) == 8:
                     section[number].dropped = max(section[number].dropped, struct.unpack(order + "Q", found[code])[0])
         return True
-
-
-def _describe(interface: Interface, options: dict[int, bytes], order: str) -> None:
-    interface.name = options.get(_IF_NAME, b"").decode("utf-8", "replace").rstrip("\0")[:200]
-    interface.filtered = _IF_FILTER in options
-    resolution = options.get(_IF_TSRESOL, b"\x06")[:1] or b"\x06"
-    interface.ticks = 2 ** (resolution[0] & 0x7F) if resolution[0] & 0x80 else 10 ** min(resolution[0], 30)
-    offset = options.get(_IF_TSOFFSET, b"")
-    interface.offset_ns = struct.unpack(order + "q", offset)[0] * 10**9 if len(offset) == 8 else 0
 
 
 def _options(body: bytes, at: int, order: str) -> Iterator[tuple[int, bytes]]:

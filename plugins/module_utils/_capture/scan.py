@@ -11,6 +11,9 @@ leaves to others.
 from __future__ import annotations
 
 import struct
+import sys
+from itertools import repeat
+from operator import length_hint
 from typing import Any, Callable, Container, NamedTuple, Sequence, Tuple
 
 from .links import Simple
@@ -87,11 +90,15 @@ def pass_over(data: bytes, at: int, end: int, interface: Any, awaited: Container
     scan = interface.scan
     unpack, kind, header, numbers = scan.fields.unpack_from, scan.kind, scan.header, scan.numbers.unpack_from
     begins_or_ends, lengths, plain, before = _BEGINS_OR_ENDS, _LENGTHS, scan.start + 20, header + scan.start + 20
-    ipv4, tcp, last, count = _IPV4, _TCP, at, 0
-    while at < end:
+    ipv4, tcp, last, counter = _IPV4, _TCP, at, _counter()
+    for _packet in counter:
+        if at >= end:
+            break
         length, found, version, protocol, ports, flags = unpack(data, at)
-        if begins_or_ends[flags] or ports in awaited or found != kind or version != ipv4 or protocol != tcp:
-            if take is None or found != kind or version != ipv4 or protocol != tcp:
+        if found != kind or version != ipv4 or protocol != tcp:
+            break
+        if begins_or_ends[flags] or ports in awaited:
+            if take is None:
                 break
             whole, fragment, pair, seq, ack, head = numbers(data, at)
             head = lengths[head]
@@ -100,8 +107,7 @@ def pass_over(data: bytes, at: int, end: int, interface: Any, awaited: Container
             take[flags](pair, seq, ack, flags, whole - 20 - head, ports, data, at, at + before + head, interface)
         last = at
         at += length + header
-        count += 1
-    return at, last, count
+    return at, last, _passed(counter)
 
 
 def pass_over_blocks(data: bytes, at: int, end: int, interface: Any, awaited: Container[int], take: Take | None) -> Place:
@@ -109,22 +115,33 @@ def pass_over_blocks(data: bytes, at: int, end: int, interface: Any, awaited: Co
     scan, own = interface.scan, interface.number
     unpack, kind, numbers, captured = scan.fields.unpack_from, scan.kind, scan.numbers.unpack_from, scan.captured.unpack_from
     begins_or_ends, lengths, plain, before = _BEGINS_OR_ENDS, _LENGTHS, scan.start + 20, scan.header + scan.start + 20
-    ipv4, tcp, last, count = _IPV4, _TCP, at, 0
-    while at < end:
-        block, size, number, found, version, protocol, ports, flags = unpack(data, at)
-        if block != ENHANCED_PACKET or number != own or size < BLOCK_LEAST or size & 3:
+    ipv4, tcp, packet, least, last, counter = _IPV4, _TCP, ENHANCED_PACKET, BLOCK_LEAST, at, _counter()
+    for _packet in counter:
+        if at >= end:
             break
-        if begins_or_ends[flags] or ports in awaited or found != kind or version != ipv4 or protocol != tcp:
-            if take is None or found != kind or version != ipv4 or protocol != tcp:
+        block, size, number, found, version, protocol, ports, flags = unpack(data, at)
+        if block != packet or number != own or found != kind or version != ipv4 or protocol != tcp or size & 3 or size < least:
+            break
+        if begins_or_ends[flags] or ports in awaited:
+            if take is None:
                 break
             whole, fragment, pair, seq, ack, head = numbers(data, at)
             head, (length,) = lengths[head], captured(data, at)
-            if fragment & _FRAGMENT or head < 20 or not whole or not plain + head <= length <= min(MOST_LENGTH, size - BLOCK_LEAST):
+            if fragment & _FRAGMENT or head < 20 or not whole or not plain + head <= length <= min(MOST_LENGTH, size - least):
                 break
             if at + size > len(data):
                 break  # it may be cut off
             take[flags](pair, seq, ack, flags, whole - 20 - head, ports, data, at, at + before + head, interface)
         last = at
         at += size
-        count += 1
-    return at, last, count
+    return at, last, _passed(counter)
+
+
+def _counter() -> repeat[None]:
+    """To go round as often as somebody wants, and to know afterwards how often: a number that is added to takes a tenth of the time."""
+    return repeat(None, sys.maxsize)
+
+
+def _passed(counter: repeat[None]) -> int:
+    """The last turn ended the loop."""
+    return sys.maxsize - length_hint(counter) - 1

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from .._errors import DecodeError
 from .._wire.headers import ICMP, ICMP_ERRORS, ICMPV6, TCP, outline
-from .reader import Captured
+from .interface import Captured
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 _NUMBERS = struct.Struct("!IIBB")

@@ -13,7 +13,8 @@ from .._wire.frames import MAX_PACKETS, MAX_WIRE_LENGTH, Frame
 from .._wire.headers import header_length
 from .awaited import Awaited, ports_of
 from .handshake import Handshake
-from .reader import Captured, Reader
+from .interface import Captured
+from .reader import Reader
 from .segment import ACK, RST, SYN, Error, Segment, endpoints, read, reverse
 from .source import CaptureError, Source
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""One attempt to connect: a non-blocking socket, what became of it, and what the kernel says about it."""
+"""One attempt to connect: a non-blocking socket, its outcome, and what the kernel says about it."""
 
 from __future__ import annotations
 

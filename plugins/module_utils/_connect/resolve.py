@@ -10,7 +10,8 @@ import socket
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, Callable
 
 from .._host import hosts_file, nsswitch
 from .._host.nameservers import ask, configured, unconfigured
@@ -58,6 +59,7 @@ class Resolved:
     hosts: list[str] | None = None  # what the hosts file has for it; None for literals, and where it cannot be read
     unconfigured: dict[str, Any] | None = None  # why resolv.conf names no nameserver, where the name could not be resolved
     sources: list[str] | None = None  # which sources nsswitch.conf has the C library ask, of a name that it cannot resolve
+    unreadable: list[str] | None = None  # of another user's: the resolver's files that it may not read
 
     def record(self) -> dict[str, Any]:
         """R of docs/evidence.md."""
@@ -71,6 +73,8 @@ class Resolved:
             "hosts": self.hosts,
             "sources": self.sources,
             "unconfigured": self.unconfigured,
+            "user": self.dial.identity.name if self.dial.identity else None,
+            "unreadable": self.unreadable,
         }
         return record if self.nameservers is None else {**record, "again_ms": self.again_ms, "nameservers": self.nameservers}
 
@@ -79,20 +83,24 @@ def resolve(dials: list[Dial], *, limit: float | None = None) -> list[Resolved]:
     """Resolve every dial, names concurrently; a name without an answer within `limit` seconds has the error ETIMEDOUT.
 
     The C library gives up by itself, with its own error, in less than `limit`, which is made of its configuration: ETIMEDOUT is our word
-    alone. A dial with a source address asks for that address's family only, as an application that binds it must.
+    alone. A dial with a source address asks for that address's family only, as an application that binds it must. A dial of another user is
+    resolved as that user.
     """
     limit = configured().patience if limit is None else limit
     answers: list[Resolved | None] = [None] * len(dials)
     todo: queue.SimpleQueue[int] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[int, Resolved]] = queue.SimpleQueue()
     names = 0
+    of_users: dict[Identity, list[int]] = {}
     for index, dial in enumerate(dials):
         literal = _ask(dial, socket.AI_NUMERICHOST)
-        if literal.error == "EAI_NONAME":  # a name
+        if literal.error != "EAI_NONAME":
+            answers[index] = literal
+        elif dial.identity:  # a name
+            of_users.setdefault(dial.identity, []).append(index)
+        else:
             todo.put(index)
             names += 1
-        else:
-            answers[index] = literal
 
     def work() -> None:
         while True:
@@ -102,6 +110,7 @@ def resolve(dials: list[Dial], *, limit: float | None = None) -> list[Resolved]:
                 return
             done.put((index, _ask(dials[index], 0)))
 
+    children = _ask_as_users(dials, of_users, limit)  # before there are threads
     # Daemon threads: getaddrinfo cannot be interrupted, and a dead name server must not keep this process.
     for _thread in range(min(names, RESOLVER_THREADS)):
         threading.Thread(target=work, daemon=True).start()
@@ -112,14 +121,34 @@ def resolve(dials: list[Dial], *, limit: float | None = None) -> list[Resolved]:
         except queue.Empty:
             break
         answers[index] = answer
-    known = hosts_file.entries() if names else None
+    for indices, collected in children:
+        for index, each in zip(indices, collected(deadline) or ()):
+            answers[index] = each
+    known = hosts_file.entries() if names or of_users else None
     found = [
         answer or Resolved(dial, error="ETIMEDOUT", message=f"the resolver did not answer within {limit:g} s", elapsed_ms=limit * 1000)
         for dial, answer in zip(dials, answers)
     ]
     if known is None:
         return found
-    return [replace(answer, hosts=known.get(hosts_file.comparable(answer.dial.address), [])) for answer in found]
+    return [
+        answer
+        if answer.dial.identity and hosts_file.HOSTS not in (answer.unreadable or ())
+        else replace(answer, hosts=known.get(hosts_file.comparable(answer.dial.address), []))
+        for answer in found
+    ]
+
+
+def _ask_as_users(
+    dials: list[Dial], of_users: dict[Identity, list[int]], limit: float
+) -> list[tuple[list[int], Callable[[float], list[Resolved] | None]]]:
+    """The dials of each user, by their number, and what has their answers by a deadline."""
+    if not of_users:
+        return []
+    from .resolve_as import begin, collect
+
+    children = [(indices, begin(user, [dials[index] for index in indices], limit)) for user, indices in of_users.items()]
+    return [(indices, partial(collect, child)) for indices, child in children]
 
 
 def examine_slow(answers: list[Resolved], until: float) -> list[Resolved]:

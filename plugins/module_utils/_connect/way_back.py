@@ -18,16 +18,13 @@ import typing as t
 from .._wire.checksum import checksum
 from .._wire.decode import decode
 from .._wire.frames import unpack
-from .hops import BEYOND, MAX_TTL, TRIES, WAVE, WAVE_TIME
+from . import rising_ttl
 
 MOST_ENDS = 4
-TIME_LIMIT = 2.0  # seconds in all
 _OUTGOING = 4  # linux/if_packet.h PACKET_OUTGOING
 _IPV6_HDRINCL = 36  # linux/in6.h
 _MARK = 0x7A00  # the TTL is in its low byte
 _SYN_ACK = 0x12
-_TIME_EXCEEDED: dict[int, int] = {socket.AF_INET: 11, socket.AF_INET6: 3}  # ICMP (RFC 792) and ICMPv6 (RFC 4443) types
-_UNREACHABLE: dict[int, int] = {socket.AF_INET: 3, socket.AF_INET6: 1}
 _IPV4, _IPV6, _TCP = struct.Struct("!BBHHHBBH4s4s"), struct.Struct("!IHBB16s16s"), struct.Struct("!HHIIBBHHH")
 
 
@@ -75,66 +72,48 @@ def locate_back(ends: t.Sequence[HalfOpen]) -> list[dict[str, t.Any]]:
 
 def _locate_back(family: int, ends: list[HalfOpen]) -> list[dict[str, t.Any]]:
     icmp = socket.IPPROTO_ICMP if family == socket.AF_INET else socket.IPPROTO_ICMPV6
-    records: list[dict[str, t.Any]] = []
+    sent: list[rising_ttl.Step] = []
     with socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as out, socket.socket(family, socket.SOCK_RAW, icmp) as errors:
         if family == socket.AF_INET6:
             out.setsockopt(socket.IPPROTO_IPV6, _IPV6_HDRINCL, 1)
-        deadline = time.monotonic() + TIME_LIMIT
-        while time.monotonic() < deadline:
-            wanted = [(end, ttl) for end in ends for ttl in _wanted([each for each in records if _of(each, end)])]
-            if not wanted:
-                break
-            for end, ttl in wanted:
-                out.sendto(packet_of(end, ttl), (end.remote, 0))
-                records.append(_record(end, ttl))
-            _await(errors, family, records, min(deadline, time.monotonic() + WAVE_TIME))
-    return records
+
+        def send(end: HalfOpen, ttl: int) -> rising_ttl.Step:
+            out.sendto(packet_of(end, ttl), (end.remote, 0))
+            sent.append(rising_ttl.Step(end, ttl))
+            return sent[-1]
+
+        rising_ttl.ask(ends, send, lambda until, deadline: _take_in(errors, family, sent, until, deadline))
+    return [_record(step) for step in sent]
 
 
-def _wanted(records: list[dict[str, t.Any]]) -> list[int]:
-    """The TTLs to send next, as for SYNs (hops)."""
-    answered = {each["ttl"] for each in records if each["answer"] != "none"}
-    end = min((each["ttl"] for each in records if each["answer"] == "unreachable"), default=MAX_TTL + 1)
-    last, tries = max(answered, default=0), [each["ttl"] for each in records]
-    return [
-        ttl
-        for ttl in range(1, min(last + WAVE, MAX_TTL, end - 1) + 1)
-        if ttl not in answered and tries.count(ttl) < (TRIES if ttl <= last + BEYOND else 1)
-    ]
-
-
-def _record(end: HalfOpen, ttl: int) -> dict[str, t.Any]:
+def _record(step: rising_ttl.Step) -> dict[str, t.Any]:
     return {
-        "address": end.remote,
-        "port": end.remote_port,
-        "ttl": ttl,
-        "local_port": end.local_port,
-        "answer": "none",
-        "offender": None,
+        "address": step.end.remote,
+        "port": step.end.remote_port,
+        "ttl": step.ttl,
+        "local_port": step.end.local_port,
+        "answer": step.answer,
+        "offender": step.offender,
         "rtt_ms": None,
     }
 
 
-def _of(record: t.Mapping[str, t.Any], end: HalfOpen) -> bool:
-    return (record["address"], record["port"], record["local_port"]) == (end.remote, end.remote_port, end.local_port)
-
-
-def _await(errors: socket.socket, family: int, records: list[dict[str, t.Any]], deadline: float) -> None:
-    """Take ICMP errors in until all of `records` have theirs, or the deadline is over."""
-    while any(each["answer"] == "none" for each in records):
+def _take_in(
+    errors: socket.socket, family: int, sent: t.Sequence[rising_ttl.Step], until: t.Sequence[rising_ttl.Step], deadline: float
+) -> None:
+    """Read ICMP errors, until all of `until` have theirs or the deadline is over."""
+    while any(step.answer == "none" for step in until):
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([errors], [], [], left)[0]:
             return
         data, sender = errors.recvfrom(2048)
         if family == socket.AF_INET:
             data = data[(data[0] & 15) * 4 :]
-        answer = {_TIME_EXCEEDED[family]: "time_exceeded", _UNREACHABLE[family]: "unreachable"}.get(data[0] if data else -1)
-        quoted = quote(family, data[8:]) if answer else None
-        if quoted is None:
-            continue
-        for each in records:
-            if each["answer"] == "none" and (each["address"], each["port"], each["local_port"], each["ttl"]) == quoted:
-                each["answer"], each["offender"] = answer, sender[0]
+        answer = rising_ttl.ICMP_ANSWERS[family].get(data[0] if data else -1, "none")
+        quoted = quote(family, data[8:])
+        for step in sent:
+            if step.answer == "none" and (step.end.remote, step.end.remote_port, step.end.local_port, step.ttl) == quoted:
+                step.answer, step.offender = answer, sender[0]
                 break
 
 

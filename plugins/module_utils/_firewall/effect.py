@@ -41,7 +41,7 @@ def actions(done: t.Sequence[Action], effect: Effect | None) -> list[Action]:
 
 
 class CompatRule(Protocol):
-    """A rule of iptables-nft, told by `iptables-nft-save`: all of its conditions and its target."""
+    """A rule of iptables-nft, as `iptables-nft-save` prints it: all of its conditions and its target."""
 
     def evaluate(self, packet: Packet, evaluation: Evaluation, hook: str | None = None, *, supposed: t.Collection[int] = ()) -> Evaluated:
         """Whether it matches, and what follows; rewrites the packet as its target does. It adds no step: the caller does.

@@ -20,6 +20,7 @@ MOST_STEPS = 64  # up to which rules that did not match are told
 
 LIMIT = "limit"  # a rate, a quota, a count, or a number drawn by lot: the next packet may fare otherwise
 UNKNOWN = "unknown"  # something of the packet or the host that cannot be known
+UNROUTABLE = "unroutable"  # where rules send the packet, or by the mark that they give it, the kernel has no way for it
 UNSUPPORTED = "unsupported"  # something that is not modelled, or could not be read
 TOO_MANY = "too_many"  # more unknowns than can be tried
 
@@ -60,7 +61,7 @@ class Change(t.NamedTuple):
 
 
 class Undecided(t.NamedTuple):
-    """Why no verdict can be given. `kind` is one of `LIMIT`, `UNKNOWN`, `UNSUPPORTED`, `TOO_MANY`; `what` is for people."""
+    """Why no verdict can be given. `kind` is one of `LIMIT`, `UNKNOWN`, `UNROUTABLE`, `UNSUPPORTED`, `TOO_MANY`; `what` is for people."""
 
     kind: str
     what: str
@@ -75,6 +76,30 @@ class Part(t.NamedTuple):
     seen: str | None
 
 
+Membership = t.Tuple[t.Any, ...]
+"""Which named set: its kind, ``nft`` or ``ipset``, its table where it has one, and its name."""
+
+SetChanges = t.Mapping[Membership, t.Optional[t.Collection[t.Any]]]
+"""Named sets that are to be without these elements, or, with None, to have whatever is looked up, to see what would happen then."""
+
+
+class Looked(Protocol):
+    """That a rule looked for what a packet has in a set with a name."""
+
+    set: Membership
+    element: t.Any
+    """The element that was found, which `SetChanges` names; None where there is none."""
+
+    def holds(self, value: bytes) -> bool:
+        """Whether an address or a port is a field of what was looked for."""
+
+    def alone(self) -> bool:
+        """Whether the element that was found is for what was looked for and for nothing else."""
+
+    def reference(self) -> Reference:
+        """`sets` of a verdict, see docs/firewall.md, but for what only files and other rules tell."""
+
+
 class Step(t.NamedTuple):
     """A rule (None: the chain's policy) on the packet's way. `matched` None: it could not be known, and was supposed to be `supposed`."""
 
@@ -84,6 +109,7 @@ class Step(t.NamedTuple):
     stopped: Part | None = None
     effects: t.Sequence[Action] = ()  # what it did, in order, its verdict last; empty: it goes on with the next rule
     unsure: t.Collection[int] = ()  # the conditions, by their number in `parts()`, that could not be known
+    looked: t.Sequence[Looked] = ()  # the named sets that it looked into, in order
 
 
 class Outcome(t.NamedTuple):
@@ -102,6 +128,14 @@ ACCEPT = Outcome("accept")
 class UnsupportedError(Exception):
     """The evaluation met something whose effect is not known to us and cannot be narrowed down to two cases."""
 
+    kind = UNSUPPORTED
+
+
+class UnroutableError(UnsupportedError):
+    """What becomes of the packet is not the rules' affair any more: the kernel finds no way for it."""
+
+    kind = UNROUTABLE
+
 
 class Evaluation:
     """One try: the choices that it is to make, those that it made, and the path of rules."""
@@ -113,8 +147,11 @@ class Evaluation:
         ignored: t.Collection[Rule] = (),
         opened: t.Collection[t.Any] = (),
         supposed: Supposed | None = None,
+        changed_sets: SetChanges | None = None,
     ) -> None:
         self.facts = facts
+        self.changed_sets = changed_sets or {}
+        self.looked: list[Looked] = []  # by the rule that is evaluated
         self.ignored = ignored  # rules that are to be passed over, to see what would happen without them
         self.supposed = supposed or {}
         self.opened = opened  # rules, and chains with a policy, in front of which the packet is accepted, to see what would happen then
@@ -148,7 +185,8 @@ class Evaluation:
         if step.matched is False and len(self.path) >= MOST_STEPS:
             self.passed += 1
         else:
-            self.path.append(step)
+            self.path.append(step._replace(looked=tuple(self.looked)) if self.looked else step)
+        self.looked.clear()
 
 
 class Explored(t.NamedTuple):
@@ -171,17 +209,18 @@ def explore(
     ignored: t.Collection[Rule] = (),
     opened: t.Collection[t.Any] = (),
     supposed: Supposed | None = None,
+    changed_sets: SetChanges | None = None,
 ) -> Explored:
     """Evaluate a packet (anything with `copy()`) under every combination of what is unknown."""
     forced: list[bool] | None = []
     tries: list[tuple[Evaluation, t.Any, Outcome]] = []
     while forced is not None and len(tries) < MOST_TRIES:
-        evaluation, mine = Evaluation(facts, forced, ignored, opened, supposed), packet.copy()
+        evaluation, mine = Evaluation(facts, forced, ignored, opened, supposed, changed_sets), packet.copy()
         try:
             outcome = evaluate(evaluation, mine)
         except UnsupportedError as error:
             known = tuple(outcome for _evaluation, _packet, outcome in tries)
-            return Explored(None, Undecided(UNSUPPORTED, str(error)), known, evaluation, mine)
+            return Explored(None, Undecided(error.kind, str(error)), known, evaluation, mine)
         tries.append((evaluation, mine, outcome))
         forced = _next(evaluation.choices)
     first, left, outcome = tries[0]

@@ -13,13 +13,11 @@ import typing as t
 
 from .._errors import ObserveError
 from .._host import links as _links
-from .._host import routes, sockets
+from .._host import queues, routes, sockets
 from .._wire.netlink import Netlink
 from .ipsec import Used, used
 from .packet import Link, packed, text
 from .ruleset import Receiver
-
-_QUEUES = "/proc/net/netfilter/nfnetlink_queue"
 
 
 class LiveFacts:
@@ -33,7 +31,8 @@ class LiveFacts:
         self._addresses = _links.addresses(netlink, {index: name for name, index in self._indices.items()})
         self._answers: dict[tuple[t.Any, ...], dict[str, t.Any]] = {}
         self._sets = sets
-        self._queues: set[int] | None = None
+        self._queues: dict[int, int] | None = None
+        self._readers: dict[int, dict[str, t.Any] | None] = {}
         self._receivers: dict[int, list[sockets.Receiver] | None] = {}
         self._ipsec: Used | None = None
         self.now = time.time()
@@ -81,16 +80,18 @@ class LiveFacts:
             return None
 
     def queue_read(self, number: int) -> bool | None:
-        """Whether a program has bound itself to the queue, by /proc/net/netfilter/nfnetlink_queue."""
+        """Whether a program has bound itself to the queue."""
         if self._queues is None:
-            try:
-                with open(_QUEUES, encoding="ascii", errors="replace") as file:
-                    self._queues = {int(line.split()[0]) for line in file if line.split()[:1] and line.split()[0].isdigit()}
-            except FileNotFoundError:
-                self._queues = set()  # that part of netfilter is not even loaded
-            except OSError:
-                return None
-        return number in self._queues
+            self._queues = queues.ports()
+        return None if self._queues is None else number in self._queues
+
+    def queue_reader(self, number: int) -> dict[str, t.Any] | None:
+        """That program."""
+        if not self.queue_read(number) or self._queues is None:
+            return None
+        if number not in self._readers:
+            self._readers[number] = queues.reader(self._queues[number])
+        return self._readers[number]
 
     def receivers(self, family: int, port: int) -> list[Receiver] | None:
         """As inet_diag tells."""

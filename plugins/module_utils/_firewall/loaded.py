@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
+from .._commands import Run
 from .._errors import ObserveError
 from .nft import read as nftables
 from .ruleset import Absence, BaseChain, Facts, Ruleset
 from .xt import ipset
 from .xt import read as xtables
-
-Run = t.Callable[..., t.Tuple[int, str, str]]
 
 
 def load(run: Run, facts: Facts) -> Ruleset:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .evaluation import TOO_MANY, UNSUPPORTED, Action, Change, Undecided
+from .evaluation import TOO_MANY, UNROUTABLE, UNSUPPORTED, Action, Change, Undecided
 
 _TRANSLATIONS = ("snat", "dnat", "masquerade", "redirect", "netmap", "tproxy")
 _WITH_TARGET = {
@@ -52,7 +52,7 @@ def because(undecided: Undecided | None) -> str | None:
     """``it depends on limit rate 5/second: drop if not, accept if so``; None: it is decided."""
     if undecided is None:
         return None
-    if undecided.kind == UNSUPPORTED:
+    if undecided.kind in (UNROUTABLE, UNSUPPORTED):
         return undecided.what
     if undecided.kind == TOO_MANY:
         return f"it depends on too many unknowns, such as {undecided.what}"

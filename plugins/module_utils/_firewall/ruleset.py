@@ -32,7 +32,7 @@ class BaseChain(Protocol):
 
 
 class Absence(t.NamedTuple):
-    """A part of a ruleset that could not be read, and why; both are told to people.
+    """A part of a ruleset that could not be read, and why; both are for people.
 
     `hides_rules`: there may be rules in it that are not evaluated at all, so that nothing can be said to be accepted.
     """
@@ -86,6 +86,9 @@ class Facts(Protocol):
 
     def queue_read(self, number: int) -> bool | None:
         """Whether a program reads that NFQUEUE; None when it cannot be known."""
+
+    def queue_reader(self, number: int) -> dict[str, t.Any] | None:
+        """That program, as `owners.describe` has it; None when it is not known."""
 
     def set_members(self, name: str) -> t.Any:
         """The ipset of that name (`xt.ipset.Set`); None when there is none; UnsupportedError when it cannot be read."""

@@ -17,18 +17,21 @@ import re
 import struct
 import typing as t
 
+from .._commands import Run
 from .._errors import ObserveError
 from .._host.apart import in_namespace
 from .._wire.netlink import NETLINK_ROUTE, Netlink, NetlinkError, attribute
+from .describer import Answer, Describer
 from .facts import LiveFacts
 from .ipsec import Used
+from .link_kinds import KINDS, registered
 from .loaded import sets
 from .named_links import names_in
 from .nft import read as nftables
 from .packet import Link
 from .questions import Question, address_of
 from .ruleset import BaseChain, Receiver, Ruleset
-from .verdicts import Answer, Describer, Run, judge
+from .verdicts import judge
 from .xt import read as xtables
 
 RTM_NEWLINK, NLM_F_CREATE = 16, 0x400
@@ -65,16 +68,19 @@ class SavedFacts(LiveFacts):
         return self._sysctls.get(name)
 
     def tracks_unasked(self) -> bool | None:
-        return False  # what else is on the host that it was saved on nobody tells
+        return False  # what else is on the host that it was saved on is unknown
 
     def receivers(self, family: int, port: int) -> list[Receiver] | None:
-        return None  # what listens on the host that it was saved on nobody tells
+        return None  # what listens on the host that it was saved on is unknown
 
     def ipsec(self) -> Used:
         return Used(None, None)
 
     def queue_read(self, number: int) -> bool | None:
         return super().queue_read(number) if self._read else None
+
+    def queue_reader(self, number: int) -> dict[str, t.Any] | None:
+        return None  # likewise
 
     def addresses(self, link: str | None = None) -> list[tuple[bytes, int]]:
         there = [] if link and super().link(link) else [(end, len(end) * 8) for end in sorted(self._ends)]
@@ -180,10 +186,11 @@ def _forwards(facts: LiveFacts, destination: bytes) -> bool:
 
 
 def _load(run: Run, text: str, links: t.Sequence[Link]) -> None:
-    """In the new namespace."""
+    """In the new namespace. Modules for links are loaded only where the kernel has no kind of link for it yet."""
+    there = registered()
     with Netlink(NETLINK_ROUTE) as netlink:
         for link in links:
-            make_link(netlink, link)
+            make_link(netlink, link, sorted(KINDS, key=lambda kind: kind not in there))
     json_flag = ["-j"] if text.lstrip().startswith("{") else []
     if json_flag:  # nft takes what is no JSON for an empty ruleset
         try:
@@ -204,10 +211,11 @@ def _judge_loaded(questions: t.Sequence[Question], run: Run, text: str, links: t
     return judge(questions, facts, Ruleset(chains, [], True, tables.translates, tables.tracks), Describer(None))
 
 
-def make_link(netlink: Netlink, link: Link) -> None:
+def make_link(netlink: Netlink, link: Link, kinds: t.Iterable[str]) -> None:
     """A link of that name and index, so that rules that name it can be loaded; of the first kind that the kernel has."""
-    for kind in (b"bridge", b"dummy", b"veth"):  # with the module of dummies their first one comes to the host
-        info = attribute(IFLA_INFO_KIND, kind + b"\0")
+    refusal: object = "it would take a kernel module"
+    for kind in kinds:
+        info = attribute(IFLA_INFO_KIND, kind.encode() + b"\0")
         wanted = attribute(IFLA_IFNAME, link.name.encode() + b"\0") + attribute(IFLA_LINKINFO | NLA_F_NESTED, info)
         try:
             netlink.request(RTM_NEWLINK, NLM_F_CREATE, _IFINFO.pack(0, 0, link.index, 0, 0) + wanted)

@@ -14,7 +14,7 @@ import itertools
 import struct
 import typing as t
 
-from .evaluation import ACCEPT, Evaluation, Outcome, UnsupportedError
+from .evaluation import ACCEPT, Evaluation, Outcome, UnroutableError, UnsupportedError
 from .packet import ETH_P_IP, ETH_P_IPV6, Header, Link, Packet, Tracking
 from .ruleset import BaseChain, Facts, Ruleset
 from .zones import look_up
@@ -89,7 +89,7 @@ class Walk:
         elif answer["type"] == "unicast":
             packet.direction, packet.oif = "forward", self._facts.link(answer["interface"] or "")
         elif answer["error"] or answer["type"]:
-            raise UnsupportedError(
+            raise UnroutableError(
                 f"rules send it to another place, and the routing table has no way for it there ({answer['error'] or answer['type']})"
             )
 
@@ -97,6 +97,9 @@ class Walk:
         packet = self._packet
         if packet.pkttype not in ("host", None):
             return Outcome("drop")
+        for step in reversed(self._evaluation.path):
+            if any(effect.kind == "tproxy" for effect in step.effects):
+                return Outcome("drop", step.rule, step.chain)  # ip_forward() drops what a socket of this host is to have
         packet.spend_hop()
         outcome = self._hook("forward")
         return self._leave() if outcome.verdict == "accept" else outcome

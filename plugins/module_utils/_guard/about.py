@@ -11,8 +11,9 @@ import os
 import time
 import typing as t
 
+from .._commands import Run
 from .alarm import is_alarm_set
-from .base import GuardError, Run
+from .base import GuardError
 from .journal import ARMED, FAILED, RESTORED, RESTORING, Journal
 from .record import standing
 

@@ -17,7 +17,8 @@ import sys
 import time
 import typing as t
 
-from .base import GuardError, Run, succeed
+from .._commands import Run
+from .base import GuardError, succeed
 from .disk import draft_of, read_file, remove, sync_directory, write_durably
 from .places import opened, real_directory
 from .watchers import RESTORER, is_watched, watch

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
+from .._commands import Run
 from .._errors import ObserveError
 from .._typing import Protocol
 
 BASE = "/var/lib/threeway-handshake"  # one directory for each transaction of this host
 
-Run = t.Callable[..., t.Tuple[int, str, str]]  # run(argv, data=None) -> (return code, standard output, standard error)
 Json = t.Any  # what json.loads() may return
 
 

@@ -9,7 +9,8 @@ import contextlib
 import os
 import typing as t
 
-from .base import Blobs, GuardError, Json, Run
+from .._commands import Run
+from .base import Blobs, GuardError, Json
 from .entries import ABSENT, MOST_BYTES, Entry, Restoring, entry_of, found
 from .merge import merge_maps
 from .places import check, opened, opened_in, resolved

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from .base import Blobs, Json, Run, packed, try_all
+from .._commands import Run
+from .base import Blobs, Json, packed, try_all
 from .ipsets import Ipsets
 from .nftables import Nftables
 from .xtables import Xtables
@@ -29,8 +30,13 @@ class Firewall:
 
     def save(self, wanted: bool | str, blobs: Blobs, run: Run) -> Json:
         """All rulesets of the host's network namespace."""
+        record = self.read(wanted, blobs, run)
+        self._nftables.check(record["nftables"], blobs)
+        return record
+
+    def read(self, wanted: bool | str, blobs: Blobs, run: Run) -> Json:
+        """The same, for who will not restore it here: the kernel is not asked to try that out, for which others would wait."""
         nftables = self._nftables.save(blobs, run)
-        self._nftables.check(nftables, blobs)
         xtables, ipsets = self._xtables.save(blobs, run), self._ipsets.save(blobs, run)
         not_saved = [f"table {name} of nftables belongs to a running program, which alone may change it" for name in nftables["owned"]]
         not_saved += self._ipsets.not_saved(ipsets)

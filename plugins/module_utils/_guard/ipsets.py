@@ -12,9 +12,10 @@ import struct
 import time
 import typing as t
 
+from .._commands import Run
 from .._errors import ObserveError
 from .._wire.netlink import NETLINK_NETFILTER, NLM_F_DUMP, Netlink, NetlinkError, attribute, attributes
-from .base import Blobs, Json, Run, packed, succeed, unpacked
+from .base import Blobs, Json, packed, succeed, unpacked
 from .merge import Entry, merge_lists, merge_maps
 
 _SPARE = "threeway-handshake"  # the name under which a set is filled; at most 31 characters

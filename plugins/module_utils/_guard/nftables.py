@@ -12,7 +12,8 @@ from __future__ import annotations
 import time
 import typing as t
 
-from .base import Blobs, ChangedMeanwhileError, GuardError, Json, Run, packed
+from .._commands import Run
+from .base import Blobs, ChangedMeanwhileError, GuardError, Json, packed
 from .merge import Entry, merge_lists, merge_maps, without_marked
 from .nftables_edits import edits
 from .nftables_essence import NEWCHAIN, NEWSET, NEWTABLE, element_says, essence_of

@@ -37,7 +37,7 @@ from .watchers import RESTORER, WATCH
 _GLANCE = 0.25  # seconds between looks whether there is still something to watch
 _TOOL_SECONDS = 300.0
 _ROOT = "ansible_collections.threeway.handshake.plugins.module_utils"
-_SHARED = ("_errors", "_typing", "_wire.netlink")
+_SHARED = ("_commands", "_errors", "_typing", "_wire.netlink")
 _ENTRY = """import sys
 from {root}._guard.restorer import main
 main(sys.argv, {path!a})

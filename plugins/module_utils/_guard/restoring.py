@@ -10,9 +10,10 @@ import os
 import time
 import typing as t
 
+from .._commands import Run
 from . import state as _state
 from .alarm import clear_alarm
-from .base import GuardError, Json, Run
+from .base import GuardError, Json
 from .disk import StoredBlobs, locked, remove, sync_directory
 from .journal import CHANGED, DAMAGED, FAILED, FINISHED, JOURNAL, PLANNED, RESTORED, RESTORING, Journal
 from .record import ENDED, SAVED, SAVING, load, load_made, mark_final, standing

@@ -10,8 +10,9 @@ import socket
 import struct
 import typing as t
 
+from .._commands import Run
 from .._wire.netlink import NETLINK_ROUTE, NLM_F_ACK, NLM_F_DUMP, Netlink, NetlinkError, attribute, attribute_list
-from .base import Blobs, GuardError, Json, Run, packed
+from .base import Blobs, GuardError, Json, packed
 from .merge import Entry, merge_lists, merge_maps
 
 _NEW, _DELETE, _GET = 0, 1, 2

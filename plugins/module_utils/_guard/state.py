@@ -10,7 +10,8 @@ import socket
 import time
 import typing as t
 
-from .base import Blobs, ChangedMeanwhileError, GuardError, Json, Run, Saver
+from .._commands import Run
+from .base import Blobs, ChangedMeanwhileError, GuardError, Json, Saver
 from .disk import RememberedBlobs, StoredBlobs
 from .files import Files
 from .firewall import MARKED, Firewall

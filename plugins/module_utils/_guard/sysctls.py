@@ -10,7 +10,8 @@ import glob
 import os
 import re
 
-from .base import Blobs, GuardError, Json, Run
+from .._commands import Run
+from .base import Blobs, GuardError, Json
 from .merge import merge_maps
 
 _ROOT = "/proc/sys"

@@ -12,10 +12,11 @@ import re
 import time
 import typing as t
 
+from .._commands import Run
 from . import state as _state
 from .about import about, clock, sentences
 from .alarm import clear_stray_alarms, ring, set_alarm
-from .base import BASE, GuardError, Json, Run
+from .base import BASE, GuardError, Json
 from .disk import RememberedBlobs, StoredBlobs, locked, reserve, sync_directory, write_durably
 from .journal import ARMED, CONFIRMED, FAILED, FINISHED, MADE, PLANNED, RESTORED, RESTORING, Journal
 from .places import check as check_place

@@ -11,7 +11,8 @@ import os
 import re
 from functools import partial
 
-from .base import Blobs, GuardError, Json, Run, succeed, try_all
+from .._commands import Run
+from .base import Blobs, GuardError, Json, succeed, try_all
 from .merge import merge_maps
 from .places import opened, real_directory
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .base import Blobs, GuardError, Json, Run, packed, succeed, unpacked
+from .._commands import Run
+from .base import Blobs, GuardError, Json, packed, succeed, unpacked
 from .merge import Entry, merge_lists, merge_maps, without_marked
 
 _LOADED = {"iptables": "/proc/net/ip_tables_names", "ip6tables": "/proc/net/ip6_tables_names"}

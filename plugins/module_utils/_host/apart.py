@@ -8,40 +8,58 @@ What programs write beside that into files they write into copies, in a mount na
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
+import signal
 import typing as t
 
 from .._errors import ObserveError
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000
-_MS_REC, _MS_PRIVATE = 0x4000, 0x40000
+_MS_REC, _MS_SLAVE = 0x4000, 0x80000
+_PR_SET_PDEATHSIG = 1
+MOST_SECONDS = 86400
 MOST_COPIED = 16 << 20  # bytes of a directory
 Files = t.Dict[str, t.Tuple[int, bytes]]  # path within the directory -> mode and content
 
 Answer = t.Dict[str, t.Any]
 
 
-def in_namespace(what: str, work: t.Callable[[], Answer]) -> Answer:
-    """What `work` returns in a child process with a network namespace of its own, which ends with it.
+def in_namespace(what: str, work: t.Callable[[], Answer], seconds: float = 0.0, spent: float = 0.0) -> Answer:
+    """What `work` returns in a child process with a network namespace of its own, which ends with it, and so do the programs that it runs.
 
     `what`: the work in a sentence, "load the ruleset". An ObserveError comes back as one, and so does anything else that goes wrong.
+    `seconds`: how long it may take, 0 for any time; `spent`: how much of that is gone already.
     """
+    checked_seconds(seconds)
+    left = seconds - spent
+    if seconds and left <= 0:
+        raise ObserveError(f"it takes longer than {seconds:g} s to {what}")
     reader, writer = os.pipe()
-    child = os.fork()
+    parent, child = os.getpid(), os.fork()
     if child == 0:
         os.close(reader)
         status = 1
         try:
-            _send_answer(writer, what, work)
+            os.setpgid(0, 0)
+            if seconds:
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                signal.setitimer(signal.ITIMER_REAL, left)
+            _send_answer(writer, what, work, parent)
             status = 0
         finally:
             os._exit(status)
     os.close(writer)
     with os.fdopen(reader, encoding="utf-8") as file:
         said = file.read()
-    os.waitpid(child, 0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)  # as long as it has not been waited for, its group is nobody else's
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child, signal.SIGKILL)
+    _child, ended = os.waitpid(child, 0)
+    if os.WIFSIGNALED(ended) and os.WTERMSIG(ended) == signal.SIGALRM:
+        raise ObserveError(f"it takes longer than {seconds:g} s to {what}")
     if not said:
         raise ObserveError(f"the process that was to {what} ended without a word")
     answer: Answer = json.loads(said)
@@ -50,9 +68,16 @@ def in_namespace(what: str, work: t.Callable[[], Answer]) -> Answer:
     return answer
 
 
-def _send_answer(writer: int, what: str, work: t.Callable[[], Answer]) -> None:
+def checked_seconds(seconds: float) -> None:
+    """Raises ObserveError."""
+    if not 0 <= seconds <= MOST_SECONDS:
+        raise ObserveError(f"seconds is {seconds:g}: give a number from 0 to {MOST_SECONDS}")
+
+
+def _send_answer(writer: int, what: str, work: t.Callable[[], Answer], parent: int) -> None:
     try:
         _leave_namespace(what)
+        _end_with(parent)
         answer = work()
     except ObserveError as error:
         answer = {"refused": str(error)}
@@ -70,6 +95,14 @@ def _leave_namespace(what: str) -> None:
             return
     reason = os.strerror(ctypes.get_errno())
     raise ObserveError(f"no network namespace can be made to {what} ({reason}): it takes root, run with become")
+
+
+def _end_with(parent: int) -> None:
+    """The group of this process ends when its parent does, which can no longer end it (PR_SET_PDEATHSIG)."""
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: os.killpg(0, signal.SIGKILL))
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:
+        os.killpg(0, signal.SIGKILL)
 
 
 def files_of(directory: str) -> Files:
@@ -105,11 +138,19 @@ def put_files(directory: str, files: Files) -> None:
 def copied(directories: t.Sequence[str]) -> None:
     """From now on this process and its children see copies of these directories, which end with them. Raises ObserveError."""
     held = {directory: files_of(directory) for directory in directories if os.path.isdir(directory)}
-    _call("unshare", CLONE_NEWNS)
-    _call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
     for directory, files in held.items():
-        _call("mount", b"none", os.fsencode(directory), b"tmpfs", 0, b"mode=0755")
+        emptied(directory)
         put_files(directory, files)
+
+
+def emptied(directory: str) -> None:
+    """From now on this process and its children see an empty directory there. Raises ObserveError.
+
+    What the host unmounts meanwhile is unmounted here, too: a private mount would keep its device busy.
+    """
+    _call("unshare", CLONE_NEWNS)
+    _call("mount", b"none", b"/", None, _MS_REC | _MS_SLAVE, None)
+    _call("mount", b"none", os.fsencode(directory), b"tmpfs", 0, b"mode=0755")
 
 
 def _call(name: str, *arguments: t.Any) -> None:

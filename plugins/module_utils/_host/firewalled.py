@@ -9,14 +9,18 @@ import os
 import time
 import typing as t
 
+from .._commands import Run
+from .._firewall.hidden import takes
 from .._firewall.verdicts import observe
 from .._wire.netlink import NETLINK_ROUTE, Netlink
 from . import by_user, links, traversals
 
 MOST_STEPS = 20  # rules told of one packet's way
+_LEADING = ("jump", "return")
 MOST_PARTS = 20  # conditions told of one rule
 MOST_BY_USER = 5  # SYNs for which other users are asked about
 MOST_MISSED = 10  # SYNs for which rules are asked about that just miss them
+MOST_UNLOADED = 10  # SYNs for which files are looked through
 MOST_TEXT = 500  # characters of a rule, which may have a large set in it
 
 if t.TYPE_CHECKING:
@@ -54,7 +58,7 @@ def own(destination: Destination, way: t.Mapping[str, t.Any] | None, local_ports
     )
 
 
-def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[..., tuple[int, str, str]]) -> tuple[Record, Absent]:
+def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: Run) -> tuple[Record, Absent]:
     """The verdicts on the order's packets and on those of the host's own dials.
 
     Where conntrack's finding a packet invalid would make a difference to one that is not stopped anyway, the verdict on that follows.
@@ -91,24 +95,63 @@ def ask(order: t.Mapping[str, t.Any], dials: t.Sequence[Dial], run: t.Callable[.
     return {"begun": begun, "ended": time.time(), "generation": _generation(), "verdicts": shortened}, absent
 
 
-def add_missed(verdicts: t.Sequence[Record], listened: t.Container[int], run: t.Callable[..., tuple[int, str, str]]) -> None:
-    """Where a SYN is stopped, or comes to a port on which nobody listens, see which rule would do better but for one condition."""
-    wanted = [verdict for verdict in verdicts if _is_lost(verdict, listened)][:MOST_MISSED]
+def add_missed(verdicts: t.Sequence[Record], listened: t.Container[int], run: Run) -> None:
+    """Where a SYN is stopped, or comes to a port on which nobody listens, see which rule would do better but for one condition.
+
+    Where it is stopped, see for which element of a set, too, or for the lack of which. Where a rule may take it ahead of one that
+    translates it, see whether there is one.
+    """
+    syns = [verdict for verdict in verdicts if (verdict["packet"], verdict["state"]) == ("syn", "new")]
+    lost = [verdict for verdict in syns if _is_lost(verdict, listened)]
+    wanted = [*lost, *(verdict for verdict in syns if verdict not in lost and _is_taken(verdict, listened))][:MOST_MISSED]
     if not wanted:
         return
     fields = ("packet", "direction", "source", "source_port", "destination", "port", "interface", "out_interface", "state", "uid", "gid")
     found = observe([{**{name: verdict[name] for name in fields}, "missed": True} for verdict in wanted], run)
     for verdict, answer in zip(wanted, found["verdicts"]):
+        if _decision(answer) != _decision(verdict):
+            continue  # a frame that is bridged, or another packet of which a verdict does not have everything
         verdict["missed"] = [
             {**each, "rule": _short(each["rule"]), "translating": _short(each["translating"])} for each in answer["missed"]
         ]
+        hidden = answer["hidden"]
+        verdict["hidden"] = hidden and {
+            **hidden,
+            "by": [_short(each) for each in hidden["by"]],
+            "translating": _short(hidden["translating"]),
+        }
+        verdict["sets"] = [{**each, "rule": _short(each["rule"]), "filled_by": _short(each["filled_by"])} for each in answer["sets"]]
+
+
+def add_unloaded(verdicts: t.Sequence[Record], run: Run) -> Absent:
+    """Where a SYN is stopped, see whether a file of the firewall has a rule that lets it through, and that is not loaded."""
+    stopped = [verdict for verdict in verdicts if _stops(verdict) and (verdict["packet"], verdict["state"]) == ("syn", "new")]
+    wanted = [each for each in stopped if not each["shadowed"] and each["path"]][:MOST_UNLOADED]
+    if not wanted or os.geteuid() != 0:
+        return []
+    from .._firewall import unloaded
+
+    found, absent = unloaded.find(wanted, run)
+    for verdict, each in zip(wanted, found):
+        verdict["unloaded"] = {**each, "text": str(each["text"])[:MOST_TEXT]} if each else None
+    return absent
+
+
+def _decision(verdict: Record) -> tuple[t.Any, ...]:
+    rule = verdict["rule"] or {}
+    return (verdict["verdict"], *(rule.get(name) for name in ("family", "table", "chain", "handle", "number")))
 
 
 def _is_lost(verdict: Record, listened: t.Container[int]) -> bool:
-    if (verdict["packet"], verdict["state"]) != ("syn", "new") or verdict["direction"] == "forward":
-        return False  # a frame that is bridged is more than a verdict has of it
     unserved = verdict["direction"] == "in" and not verdict["rewritten"] and verdict["port"] not in listened
     return _stops(verdict) or (verdict["verdict"] == "accept" and unserved)
+
+
+def _is_taken(verdict: Record, listened: t.Container[int]) -> bool:
+    """Whether it goes on, though not to a listener of this host, and a rule may have kept it from others that translate it."""
+    served = verdict["direction"] == "in" and not verdict["rewritten"] and verdict["port"] in listened
+    steps = ((step["chain"]["hook"], step["matched"], [each["kind"] for each in step["effects"]]) for step in verdict["path"])
+    return verdict["verdict"] == "accept" and not served and any(takes(*step) for step in steps)
 
 
 def _by_socket(dials: t.Sequence[Dial]) -> dict[tuple[int, int, str | None], list[tuple[str, traversals.End, traversals.End]]]:
@@ -169,8 +212,8 @@ def _stops(verdict: Record) -> bool:
 def _shortened(verdict: Record) -> Record:
     """A verdict with the steps that matter: the rules that matched, or might have."""
     path = [step for step in verdict["path"] if step["matched"] is not False]
-    left_out = len(verdict["path"]) - len(path) + max(0, len(path) - MOST_STEPS)
-    steps = [*path[: MOST_STEPS - 1], path[-1]] if len(path) > MOST_STEPS else path
+    steps = _as_many(path)
+    left_out = len(verdict["path"]) - len(steps)
     users = verdict.get("users")
     shadowed = [_short(rule) for rule in verdict["shadowed"][:3]]
     return {
@@ -186,6 +229,14 @@ def _shortened(verdict: Record) -> Record:
         "path": [{**step, "rule": _short(step["rule"]), "parts": step["parts"][:MOST_PARTS]} for step in steps],
         "passed": verdict["passed"] + left_out,
     }
+
+
+def _as_many(path: list[Record]) -> list[Record]:
+    """As many of the steps as are told: all that do something to the packet, and the last one, before those that only lead to chains."""
+    doing = [at for at, step in enumerate(path) if at == len(path) - 1 or any(each["kind"] not in _LEADING for each in step["effects"])]
+    leading = [at for at in range(len(path)) if at not in doing]
+    kept = doing[-MOST_STEPS:] + leading[: max(0, MOST_STEPS - len(doing))]
+    return [path[at] for at in sorted(kept)]
 
 
 def _short_change(change: Record | None) -> Record | None:

@@ -9,9 +9,11 @@ import csv
 import os
 import socket
 import struct
+import time
 import typing as t
 
 from .._wire.addresses import canonical
+from . import plain_files
 from .owners import describe
 
 PROGRAM = "haproxy"
@@ -27,16 +29,38 @@ def read(listeners: t.Sequence[Record]) -> tuple[list[Record], list[dict[str, st
 
     Several may run here. ``pids`` are those of the processes with listeners that one consists of.
     """
-    pids = {process["pid"] for each in listeners for process in each["processes"] or () if process["name"] == PROGRAM}
-    found: list[Record] = []
     absent: list[dict[str, str]] = []
+    found = [{**each, "pids": pids} for answer, pids in _answers(listeners, "balancers", absent) for each in servers(answer)]
+    return found[:MOST_SERVERS], absent
+
+
+def limits(listeners: t.Sequence[Record], absent: list[dict[str, str]]) -> t.Iterator[Record]:
+    """The sections that take connections and have as many as they may."""
+    from .limits import limit
+
+    for answer, pids in _answers(listeners, "limits", absent):
+        for section, used, most in full(answer):
+            yield limit(PROGRAM, pids, "maxconn", most, section=section, used=used)
+
+
+def full(text: str) -> t.Iterator[tuple[str, int, int]]:
+    """The name, how many connections it has and may have."""
+    for row in _rows(text):
+        used, most = row.get("scur") or "", row.get("slim") or ""
+        if row.get("svname") == "FRONTEND" and used.isdigit() and most.isdigit() and int(used) >= int(most) > 0:
+            yield row["pxname"], int(used), int(most)
+
+
+def _answers(listeners: t.Sequence[Record], what: str, absent: list[dict[str, str]]) -> t.Iterator[tuple[str, list[int]]]:
+    """What each HAProxy says that owns one of the listeners, and its processes; why some could not be asked is added to `absent`."""
+    pids = {process["pid"] for each in listeners for process in each["processes"] or () if process["name"] == PROGRAM}
     instances: dict[str, list[int]] = {}
     for pid in sorted(pids):
         try:
             for path in sockets_of(pid)[:1]:
                 instances.setdefault(path, []).append(pid)
         except OSError as error:
-            absent.append({"what": "balancers", "why": f"{PROGRAM} (pid {pid}): {error}"})
+            absent.append({"what": what, "why": f"{PROGRAM} (pid {pid}): {error}"})
     for path, members in instances.items():
         try:
             answer, peer = _ask(path)
@@ -44,10 +68,11 @@ def read(listeners: t.Sequence[Record]) -> tuple[list[Record], list[dict[str, st
             ours = [pid for pid in members if peer in (pid, (describe(pid) or {}).get("parent"))]
             if not ours:  # who binds a path takes it from who had it
                 raise OSError(f"{path} is that of another one (pid {peer})")
-            found += [{**each, "pids": ours} for each in servers(answer)]
+            _rows(answer)
         except (OSError, ValueError) as error:
-            absent.append({"what": "balancers", "why": f"{PROGRAM} (pid {members[0]}): {error}"})
-    return found[:MOST_SERVERS], absent
+            absent.append({"what": what, "why": f"{PROGRAM} (pid {members[0]}): {error}"})
+            continue
+        yield answer, ours
 
 
 def sockets_of(pid: int) -> list[str]:
@@ -59,10 +84,9 @@ def sockets_of(pid: int) -> list[str]:
         raise OSError("its files are those of a container")
     home = os.readlink(f"/proc/{pid}/cwd")
     paths: list[str] = []
-    for name in names:
+    for name in names[:MOST_FILES]:
         for path in _files(os.path.join(home, name)):
-            with open(path, encoding="utf-8", errors="replace") as config:
-                paths += in_configuration(config.read(MOST_BYTES))
+            paths += in_configuration(plain_files.beginning(path, MOST_BYTES))
     return paths
 
 
@@ -86,7 +110,8 @@ def in_configuration(text: str) -> list[str]:
 
 
 def _ask(path: str) -> tuple[str, int]:
-    """The answer, and the process that has opened the socket."""
+    """The answer, and the process that has opened the socket. OSError: also for an answer that takes longer."""
+    until = time.monotonic() + ANSWER_SECONDS
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(ANSWER_SECONDS)
         sock.connect(path)
@@ -97,6 +122,7 @@ def _ask(path: str) -> tuple[str, int]:
         sock.sendall(b"show stat\n")
         parts: list[bytes] = []
         while sum(map(len, parts)) < MOST_BYTES:
+            sock.settimeout(max(0.001, until - time.monotonic()))
             part = sock.recv(65536)
             if not part:
                 break
@@ -106,11 +132,14 @@ def _ask(path: str) -> tuple[str, int]:
 
 def servers(text: str) -> list[Record]:
     """The servers of a "show stat". ValueError: it is none."""
+    return [_server(row) for row in _rows(text) if row.get("svname") and row["svname"] not in _ROLES]
+
+
+def _rows(text: str) -> t.Iterable[t.Mapping[str, t.Any]]:
     lines = text.lstrip("# ").splitlines()
     if not lines or "svname" not in lines[0]:
         raise ValueError(f"no statistics on its socket, but {text[:60]!r}")
-    rows = csv.DictReader(lines)
-    return [_server(row) for row in rows if row.get("svname") and row["svname"] not in _ROLES]
+    return csv.DictReader(lines)
 
 
 def _server(row: t.Mapping[str, t.Any]) -> Record:

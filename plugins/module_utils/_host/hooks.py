@@ -117,7 +117,9 @@ def traffic_control(route: Netlink, names: t.Mapping[int, str]) -> list[dict[str
         for direction, parent in ways.items():
             filters = [] if kind in _COMMON_QDISCS else _filters(route, index, parent)
             if filters or drops:
-                found.append({"interface": names.get(index, str(index)), "direction": direction, "filters": filters, "drops": drops})
+                found.append(
+                    {"interface": names.get(index, str(index)), "direction": direction, "kind": kind, "filters": filters, "drops": drops}
+                )
     return found
 
 

@@ -50,6 +50,7 @@ _MAPPED = bytes(10) + b"\xff\xff"
 _FAMILIES = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6"}
 _MOST_CONDITIONS = 500  # the kernel's check of the bytecode takes quadratic time
 _MISSING = (errno.ENOENT, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EPERM, errno.EACCES)
+_RETRANSMITTING = 1  # idiag_timer: data was sent, and is not acknowledged
 UNKNOWN = 0xFFFFFFFF
 """The send queue of a listener of which /proc/net/tcp alone tells."""
 WITHOUT_INET_DIAG = "the kernel does not answer; /proc/net/tcp lacks the limits of accept queues, IPV6_V6ONLY and interfaces of listeners"
@@ -100,6 +101,12 @@ def ends_of(body: bytes) -> tuple[str, str, int, str, int]:
     family, state, local_port, remote_port, local, remote = unpack(ANSWER, body, WHAT)[:6]
     local_text, remote_text = address_of(family, local)[1], address_of(family, remote)[1]
     return STATES.get(state, str(state)), local_text, socket.ntohs(local_port), remote_text, socket.ntohs(remote_port)
+
+
+def repeated(body: bytes) -> int:
+    """How often the oldest segment was sent again that nobody has acknowledged (idiag_timer, idiag_retrans)."""
+    timer, times = body[2:4]
+    return times if timer == _RETRANSMITTING else 0
 
 
 def local_port_is(port: int) -> tuple[int, bytes]:

@@ -13,6 +13,8 @@ import struct
 import time
 from typing import Any, Dict, NamedTuple
 
+from .._wire.addresses import on_loopback
+
 CONFIGURATION = "/etc/resolv.conf"
 MOST_SECONDS = 30.0
 """For all names of a client together; plans of the controller allow for it."""
@@ -103,7 +105,8 @@ def ask(resolver: Resolver, name: str, seconds: float = _ANSWER_SECONDS) -> list
 
     Each as {"address", "answer_ms": of the first answer, null if there is none in time, "error": null or an errno's name, "tcp": what comes
     of a connection to it, where an answer was cut (connected, or an errno's name), "queries": [{"name", "type", "answer_ms", "answers":
-    how many records it has, null if there is no answer, "truncated"}]}.
+    how many records it has, null if there is no answer, "truncated"}]}, and of a loopback address that does not answer "process", who has
+    the port there.
     """
     questions = _questions(resolver.names(name)[:_MOST_NAMES])
     if not questions:
@@ -137,7 +140,20 @@ def ask(resolver: Resolver, name: str, seconds: float = _ANSWER_SECONDS) -> list
         for sock in waiting:
             sock.close()
     _over_tcp([each for each in answers if any(query["truncated"] for query in each["queries"])])
+    _of_our_own([each for each in answers if each["answer_ms"] is None and on_loopback(each["address"])])
     return answers
+
+
+def _of_our_own(answers: list[Asked]) -> None:
+    """Who should answer at a loopback address: a program of this host itself, if any has the port."""
+    if not answers:
+        return
+    from . import udp_sockets
+
+    taking = udp_sockets.read([_PORT])
+    for each in answers:
+        processes = [one["process"] for one in taking if one["address"] in (each["address"], "0.0.0.0", "::") and one["process"]]
+        each["process"] = processes[0] if processes else None
 
 
 def _over_tcp(answers: list[Asked]) -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import concurrent.futures
 import ctypes
+import itertools
 import os
 import time
 import typing as t
 
 from .._errors import ObserveError
+from .._wire.addresses import on_loopback
 from .._wire.netlink import NETLINK_ROUTE, Netlink
 from . import links, owners, sockets
 
@@ -26,14 +28,18 @@ class Found(t.NamedTuple):
     absent: list[dict[str, str]]
 
 
-def other_namespaces(ports: t.Collection[int], addresses: t.Collection[str] = (), most: int = 64, seconds: float = 1.5) -> Found:
-    """Who listens on `ports` in other network namespaces, and which of these have one of `addresses`.
+def other_namespaces(
+    ports: t.Collection[int], addresses: t.Collection[str] = (), most: int = 64, seconds: float = 1.5, more: int = 0
+) -> Found:
+    """Who listens on `ports` in other network namespaces, and which of these have one of `addresses`; `more`: so many listeners on
+    other ports that take what comes from outside are returned as well, behind those.
 
     Visits at most `most` namespaces and begins no visit after `seconds`. Needs CAP_SYS_ADMIN.
     """
     members, hidden = _members()
     until = time.monotonic() + seconds
     found = Found([], [], [])
+    beside: list[dict[str, t.Any]] = []
     absent = found.absent
     if hidden:
         absent.append({"what": _WHAT, "why": owners.may_not_be_read("network namespaces", hidden)})
@@ -43,13 +49,16 @@ def other_namespaces(ports: t.Collection[int], addresses: t.Collection[str] = ()
                 absent.append({"what": _WHAT, "why": f"only {visited} of {len(members)} were visited, to bound the time"})
                 break
             try:
-                listeners, own, kinds = elsewhere.submit(_visit, path, ports, addresses).result()
+                listeners, own, kinds = elsewhere.submit(_visit, path, None if more else ports, addresses).result()
             except ObserveError as error:
                 absent.append({"what": f"{_WHAT} ({netns})", "why": str(error)})
                 continue
-            found.listeners.extend(_described(one, netns, pids) for one in listeners)
+            found.listeners.extend(_described(one, netns, pids) for one in listeners if one["port"] in ports)
+            others = (one for one in listeners if one["port"] not in ports and not on_loopback(one["address"]))
+            beside.extend(_described(one, netns, pids) for one in itertools.islice(others, more - len(beside)))
             if own:
                 found.namespaces.append({**_named(netns, own, pids), "kinds": kinds})
+    found.listeners.extend(beside)
     return found
 
 
@@ -105,7 +114,7 @@ def _members() -> tuple[dict[int, tuple[str, list[int]]], int | None]:
     return members, hidden
 
 
-def _visit(path: str, ports: t.Collection[int], addresses: t.Collection[str]) -> tuple[list[dict[str, t.Any]], list[str], list[str]]:
+def _visit(path: str, ports: t.Collection[int] | None, addresses: t.Collection[str]) -> tuple[list[dict[str, t.Any]], list[str], list[str]]:
     """Move this thread into the network namespace at `path`; its listeners, which of `addresses` it has, and on what kinds of links. Other
     threads stay."""
     try:
@@ -124,4 +133,4 @@ def _visit(path: str, ports: t.Collection[int], addresses: t.Collection[str]) ->
             own = [each for each in links.addresses(netlink, {}) if each["address"] in addresses]
             kinds = {str(link["index"]): link["kind"] for link in links.links(netlink) if own and link["kind"]}
     on = sorted({kinds[each["interface"]] for each in own if each["interface"] in kinds})
-    return sockets.listeners(ports) if ports else [], sorted({each["address"] for each in own}), on
+    return sockets.listeners(ports) if ports is None or ports else [], sorted({each["address"] for each in own}), on

@@ -12,43 +12,84 @@ import time
 import typing as t
 
 from .._wire.addresses import canonical
+from . import plain_files
 
 PROGRAM = "nginx"
 WINDOW = 30.0  # seconds, as a try takes at most but for names
-MOST_FILES, MOST_BYTES, MOST_SERVERS = 8, 256 * 1024, 50
+MOST_FILES, MOST_BYTES, MOST_SERVERS, MOST_TIMES = 8, 256 * 1024, 50, 100
 
 Record = t.Dict[str, t.Any]
 
-_LINE = re.compile(r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) \[error\] (\d{1,7})#\d+: (?:\*\d+ )?")
+_LINE = re.compile(r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) \[(?:error|crit)\] (\d{1,7})#\d+: (?:\*\d+ )?")
+_FULL = re.compile(
+    r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) \[alert\] (\d{1,7})#\d+: (?:\*\d+ )?(\d{1,9}) worker_connections are not enough$"
+)
 _FAILED = re.compile(
-    r"(?:connect\(\) failed|upstream timed out) \((\d{1,3}): ([^)]{1,80})\) while connecting to upstream,"
+    r"(?:connect\(\)(?: to \S{1,80})? failed|upstream timed out) \((\d{1,3}): ([^)]{1,80})\) while connecting to upstream,"
     r" client: ([0-9A-Fa-f:.]{2,60}),.{0,300}? upstream: \"(?:\w{1,10}://)?([0-9A-Fa-f:.\[\]]{2,60}):(\d{1,5})[/\"]"
 )
 
 
 def read(listeners: t.Sequence[Record]) -> tuple[list[Record], list[dict[str, str]]]:
     """The servers to which each nginx that owns one of the listeners could not connect of late, for each client, and why some log could
-    not be read. ``pids``: the process that logged it, or those that have the log, where it has another number in its container."""
+    not be read. ``pids``: the process that logged it, or those that have the log, where it has another number in its container; ``times``:
+    the second of each such line."""
     pids = {process["pid"] for each in listeners for process in each["processes"] or () if process["name"] == PROGRAM}
     found: dict[tuple[str, int, str], Record] = {}
     absent: list[dict[str, str]] = []
-    since = time.time() - WINDOW
+    since, looked = time.time() - WINDOW, t.cast("set[tuple[int, int]]", set())  # its processes have the same logs
     for pid in sorted(pids):
         try:
-            for content in _logs(pid):
+            for log, content in _logs(pid):
                 for each in failures(content, since):
                     by = [each["by"]] if each["by"] in pids else [pid]
                     key = each["address"], each["port"], each["client"]
-                    before = found.pop(key, each).get("pids", [])
-                    found[key] = {**each, "pids": sorted({*before, *by})}
-                    del found[key]["by"]
+                    before = found.pop(key, {})
+                    times = [*before.get("times", []), *([] if log in looked else [each["time"]])][-MOST_TIMES:]
+                    found[key] = {**each, "pids": sorted({*before.get("pids", []), *by}), "times": times}
+                    del found[key]["by"], found[key]["time"]
+                looked.add(log)
         except OSError as error:
             absent.append({"what": "balancers", "why": f"the logs of {PROGRAM} (pid {pid}): {error}"})
     return list(found.values())[:MOST_SERVERS], absent
 
 
-def _logs(pid: int) -> t.Iterator[str]:
-    """The ends of the files that a process has open to append to them: those that hold no errors match no line."""
+def limits(listeners: t.Sequence[Record], absent: list[dict[str, str]]) -> t.Iterator[Record]:
+    """The limit of connections of a worker, where one has logged of late that it is reached."""
+    from .limits import limit
+
+    pids = {process["pid"] for each in listeners for process in each["processes"] or () if process["name"] == PROGRAM}
+    since, found = time.time() - WINDOW, t.cast("dict[int, list[int]]", {})
+    for pid in sorted(pids):
+        try:
+            for _log, content in _logs(pid):
+                for at, most in shortages(content, since):
+                    found.setdefault(most, []).append(at)
+        except OSError as error:
+            absent.append({"what": "limits", "why": f"the logs of {PROGRAM} (pid {pid}): {error}"})
+            return
+        if found:
+            break  # its other processes have the same logs
+    for most, times in found.items():
+        yield limit(PROGRAM, sorted(pids), "worker_connections", most, times=times[-MOST_TIMES:])
+
+
+def shortages(content: str, since: float) -> t.Iterator[tuple[int, int]]:
+    """The second, and the limit, of each line about it that is not older."""
+    for line in content.splitlines():
+        said = _FULL.match(line)
+        if said:
+            year, month, day, hour, minute, second, _by, most = map(int, said.groups())
+            try:
+                at = time.mktime((year, month, day, hour, minute, second, 0, 0, -1))
+            except (ValueError, OverflowError):
+                continue
+            if at >= since:
+                yield int(at), most
+
+
+def _logs(pid: int) -> t.Iterator[tuple[tuple[int, int], str]]:
+    """The files that a process has open to append to them, by device and inode, and their ends: those that hold no errors match no line."""
     directory = f"/proc/{pid}/fd"
     seen: set[tuple[int, int]] = set()
     for name in sorted(os.listdir(directory), key=int):
@@ -58,9 +99,9 @@ def _logs(pid: int) -> t.Iterator[str]:
             if not stat.S_ISREG(about.st_mode) or (about.st_dev, about.st_ino) in seen or not _appends(pid, name):
                 continue
             seen.add((about.st_dev, about.st_ino))
-            with open(path, "rb") as file:
-                yield os.pread(file.fileno(), MOST_BYTES, max(0, about.st_size - MOST_BYTES)).decode("utf-8", "replace")
-        except FileNotFoundError:
+            content = plain_files.end(path, MOST_BYTES)[0].decode("utf-8", "replace")  # it may be another one by now
+            yield (about.st_dev, about.st_ino), content
+        except (FileNotFoundError, plain_files.NotPlainError):
             continue
         if len(seen) >= MOST_FILES:
             return
@@ -82,7 +123,8 @@ def failures(content: str, since: float) -> t.Iterator[Record]:
             continue
         year, month, day, hour, minute, second, by = map(int, stamped.groups())
         try:
-            if time.mktime((year, month, day, hour, minute, second, 0, 0, -1)) < since:
+            at = time.mktime((year, month, day, hour, minute, second, 0, 0, -1))
+            if at < since:
                 continue
             address, port = canonical(failed.group(4).strip("[]")), int(failed.group(5))
         except (ValueError, OverflowError):
@@ -99,4 +141,5 @@ def failures(content: str, since: float) -> t.Iterator[Record]:
             "told": failed.group(2),
             "client": canonical(failed.group(3)),
             "by": by,
+            "time": int(at),
         }

@@ -123,12 +123,14 @@ def describe(pid: int) -> dict[str, t.Any] | None:
         return None
     name, state, parent = status
     limit = _FD_LIMIT.search(text_of(f"/proc/{pid}/limits"))
-    unit, container = unit_of(text_of(f"/proc/{pid}/cgroup"))
+    cgroups = text_of(f"/proc/{pid}/cgroup")
+    unit, container = unit_of(cgroups)
     return {
         "pid": pid,
         "parent": parent,
         "name": name,
         "state": state,
+        "frozen": is_frozen(cgroups),
         "unit": unit,
         "container": container,
         "fds": _open_files(pid),
@@ -161,6 +163,20 @@ def unit_of(cgroups: str) -> tuple[str | None, str | None]:
     return unit, container.group() if container else None
 
 
+def is_frozen(cgroups: str, root: str = "/sys/fs/cgroup") -> bool:
+    """Whether the control group in the text of /proc/PID/cgroup is frozen, as `systemctl freeze` and `docker pause` do it: the process runs
+    no further then, and its state does not tell.
+    """
+    for controllers, path in (line.split(":", 2)[1:] for line in cgroups.splitlines() if line.count(":") >= 2):
+        if path == "/":  # it cannot be frozen
+            continue
+        if not controllers and any("frozen 1" in text_of(f"{root}{base}{path}/cgroup.events").splitlines() for base in ("", "/unified")):
+            return True
+        if "freezer" in controllers.split(",") and text_of(f"{root}/freezer{path}/freezer.state").strip() in ("FROZEN", "FREEZING"):
+            return True
+    return False
+
+
 def _with_relatives(found: dict[int, tuple[int, int]], everybody: list[int]) -> dict[int, list[int]]:
     """Add to each socket's first process those that inherited it by fork, or left it to it: they hold it by the same number."""
     holders = {inode: [pid] for inode, (pid, _file) in found.items()}
@@ -180,6 +196,12 @@ def _with_relatives(found: dict[int, tuple[int, int]], everybody: list[int]) -> 
                     unseen.append(relative)
         holders[inode] = sorted(known)
     return holders
+
+
+def children_of(pids: t.Collection[int]) -> dict[int, int]:
+    """The processes that these have started, each with the one that did."""
+    stated = ((int(name), _status(int(name))) for name in os.listdir("/proc") if name.isdigit())
+    return {pid: status[2] for pid, status in stated if status and status[2] in pids}
 
 
 def _status(pid: int) -> tuple[str, str, int] | None:
@@ -206,10 +228,10 @@ def _link(path: str) -> str:
         return ""
 
 
-def text_of(path: str) -> str:
-    """A file of /proc; nothing of a process that has ended, or that may not be looked at."""
+def text_of(path: str, most: int = -1) -> str:
+    """A file of /proc, up to so many characters; nothing of a process that has ended, or that may not be looked at."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+            return file.read(most)
     except OSError:
         return ""

@@ -9,11 +9,14 @@ import functools
 import os
 import typing as t
 
+from .._commands import Run
+from .._wire.addresses import on_loopback
 from . import sockets as _sockets
 from .inet_diag import MANY_HALF_OPEN, WITHOUT_INET_DIAG
-from .snapshot_parts import Absent, End, Order, Parts, Run
+from .snapshot_parts import Absent, End, Order, Parts
 
 MOST_LISTENERS = 200
+MOST_BESIDE = 20  # listeners in other network namespaces, on other ports than ours
 
 
 def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: set[End], closing: bool) -> None:
@@ -40,9 +43,17 @@ def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: 
             listener.update(pollers=None, names=[])
         _name([listener for listener in listeners if listener["port"] in ports])
         _crowded(snapshot, [listener for listener in listeners if listener["port"] in ports and _nearly_full(listener)])
+    if owners and listeners:
+        _of_systemd(snapshot, [listener for listener in listeners if listener["port"] in ports], run)
     if owners and listeners is not None:
         _of_xinetd(snapshot, ports, listeners)
         _of_balancers(snapshot, [listener for listener in listeners if listener["port"] in ports], closing)
+        _calls(snapshot, [listener for listener in listeners if listener["port"] in ports])
+        _lookups(snapshot, [listener for listener in listeners if listener["port"] in ports])
+        if closing:
+            _kept(snapshot, [listener for listener in listeners if listener["port"] in ports])
+            _tunnels(snapshot, [listener for listener in listeners if listener["port"] in ports])
+            _wrapped(snapshot, [listener for listener in listeners if listener["port"] in ports])
         rewritten = rewritten | _of_relays(snapshot, [listener for listener in listeners if listener["port"] in ports])
     if not ports:
         snapshot.parts.update(sockets=[], socket_counts={})
@@ -59,6 +70,8 @@ def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: 
 
     snapshot.add("sockets", sockets)
     counts = snapshot.add("socket_counts", lambda: _sockets.socket_counts(ports))
+    if owners and closing and listeners:
+        _limits(snapshot, [listener for listener in listeners if listener["port"] in ports], counts or {})
     if any(states.get("SYN_RECV", 0) >= MANY_HALF_OPEN for states in (counts or {}).values()):
         snapshot.add("half_open", lambda: _sockets.half_open(ports))
     if owners and "open" in order.get("phases", ()):
@@ -72,7 +85,7 @@ def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: 
 
 def _name(listeners: list[dict[str, t.Any]]) -> None:
     """The names by which programs may have come to listen on a loopback address that nobody else uses, such as 127.0.1.1."""
-    unusual = {one["address"] for one in listeners if _on_loopback(one["address"])} - {"127.0.0.1", "::1"}
+    unusual = {one["address"] for one in listeners if on_loopback(one["address"])} - {"127.0.0.1", "::1"}
     if not unusual:
         return
     from . import hosts_file
@@ -80,6 +93,17 @@ def _name(listeners: list[dict[str, t.Any]]) -> None:
     names = hosts_file.names_of(unusual)
     for one in listeners:
         one["names"] = names.get(one["address"], [])
+
+
+def _of_systemd(snapshot: Parts, listeners: list[dict[str, t.Any]], run: Run) -> None:
+    """The socket units through which systemd listens on our ports, where it may matter."""
+    if not any(process["unit"] or process["pid"] == 1 for listener in listeners for process in listener["processes"] or ()):
+        return
+    from . import socket_units
+
+    ports = socket_units.concerned(listeners)
+    if ports:
+        snapshot.add("socket_units", lambda: socket_units.read(ports, run))
 
 
 def _of_xinetd(snapshot: Parts, ports: set[int], listeners: list[dict[str, t.Any]]) -> None:
@@ -100,7 +124,53 @@ def _of_balancers(snapshot: Parts, listeners: list[dict[str, t.Any]], closing: b
     if "nginx" in names and closing:
         from . import nginx
 
-        snapshot.add_partial("balancers", lambda: nginx.read(listeners))
+        failed = snapshot.add_partial("balancers", lambda: nginx.read(listeners)) or []
+        own = {each["address"] for each in snapshot.parts.get("addresses") or ()}
+        _beside(snapshot, {each["port"] for each in failed if each["address"] in own or on_loopback(each["address"])})
+
+
+_LIMITED = frozenset(("nginx", "haproxy", "redis-server", "valkey-server"))
+
+
+def _limits(snapshot: Parts, listeners: list[dict[str, t.Any]], counts: t.Mapping[str, t.Mapping[str, int]]) -> None:
+    """Limits of connections that programs on our ports have reached, of those that tell them."""
+    if _LIMITED.isdisjoint(process["name"] for listener in listeners for process in listener["processes"] or ()):
+        return
+    from . import limits
+
+    snapshot.add_partial("limits", lambda: limits.read(listeners, counts))
+
+
+def _calls(snapshot: Parts, listeners: list[dict[str, t.Any]]) -> None:
+    """Whom programs on our ports call themselves, without an answer so far."""
+    from . import calls
+
+    if any(listener["processes"] for listener in listeners):
+        snapshot.add("calls", lambda: calls.read(listeners))
+
+
+def _lookups(snapshot: Parts, listeners: list[dict[str, t.Any]]) -> None:
+    """Which nameservers programs on our ports ask at present."""
+    from . import lookups
+
+    if any(listener["processes"] for listener in listeners):
+        snapshot.add("lookups", lambda: lookups.read(listeners))
+
+
+def _tunnels(snapshot: Parts, listeners: list[dict[str, t.Any]]) -> None:
+    """The sessions of SSH for which connections on our ports are taken."""
+    from . import tunnels
+
+    if tunnels.carry(listeners):
+        snapshot.add("tunnels", lambda: tunnels.read(listeners))
+
+
+def _wrapped(snapshot: Parts, listeners: list[dict[str, t.Any]]) -> None:
+    """Whom TCP wrappers let programs on our ports serve, where there are rules."""
+    from . import wrappers
+
+    if any(os.path.exists(file) and os.path.getsize(file) for file in wrappers.FILES):
+        snapshot.add("wrapped", lambda: wrappers.read(listeners))
 
 
 def _of_relays(snapshot: Parts, listeners: list[dict[str, t.Any]]) -> set[End]:
@@ -108,10 +178,15 @@ def _of_relays(snapshot: Parts, listeners: list[dict[str, t.Any]]) -> set[End]:
     from . import relays
 
     found = snapshot.add("relays", lambda: relays.read(listeners)) or []
-    ports = {each["to"] for each in found} - {listener["port"] for listener in snapshot.parts["listeners"]}
-    if ports:
-        snapshot.add("listeners", lambda: snapshot.parts["listeners"] + [{**each, "pollers": None} for each in _sockets.listeners(ports)])
-    return {(each["address"], each["to"]) for each in found if not _on_loopback(each["address"])}
+    _beside(snapshot, {each["to"] for each in found})
+    return {(each["address"], each["to"]) for each in found if not on_loopback(each["address"])}
+
+
+def _beside(snapshot: Parts, ports: set[int]) -> None:
+    """Add who listens on further ports."""
+    missing = ports - {listener["port"] for listener in snapshot.parts["listeners"]}
+    if missing:
+        snapshot.add("listeners", lambda: snapshot.parts["listeners"] + [{**each, "pollers": None} for each in _sockets.listeners(missing)])
 
 
 def _unserved(snapshot: Parts) -> set[int]:
@@ -119,7 +194,7 @@ def _unserved(snapshot: Parts) -> set[int]:
     own = {each["address"] for each in snapshot.parts.get("addresses") or ()}
     listening = {listener["port"] for listener in snapshot.parts.get("listeners") or ()}
     relayed = snapshot.parts.get("relays") or ()
-    return {each["to"] for each in relayed if each["address"] in own or _on_loopback(each["address"])} - listening
+    return {each["to"] for each in relayed if each["address"] in own or on_loopback(each["address"])} - listening
 
 
 def _asleep(listeners: t.Sequence[t.Mapping[str, t.Any]]) -> set[int]:
@@ -127,8 +202,16 @@ def _asleep(listeners: t.Sequence[t.Mapping[str, t.Any]]) -> set[int]:
     return {one["port"] for one in listeners if one["recv_q"] and [process["pid"] for process in one["processes"] or ()] == [1]}
 
 
-def _on_loopback(address: str) -> bool:
-    return address == "::1" or address.startswith("127.")
+KEEPERS = frozenset(("conmon", "podman", "netavark"))
+"""Programs of podman that bind the port of a container on the host, so that nobody else gets it, and accept nothing there."""
+
+
+def _kept(snapshot: Parts, listeners: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+    """Who listens in containers, where connections wait on a socket that is there to keep others from a container's port."""
+    waiting = [(one["port"], {process["name"] for process in one["processes"] or ()}) for one in listeners if one["recv_q"]]
+    kept = {port for port, holders in waiting if holders and holders <= KEEPERS}
+    if kept:
+        _elsewhere(snapshot, kept, set())
 
 
 def _nearly_full(listener: t.Mapping[str, t.Any]) -> bool:
@@ -167,7 +250,8 @@ def _elsewhere(snapshot: Parts, silent: set[int], away: set[End]) -> None:
     from . import namespaces
 
     def look() -> tuple[list[dict[str, t.Any]], Absent]:
-        found = namespaces.other_namespaces(ports, {address for address, _port in away if address})
+        having = {address for address, _port in away if address}
+        found = namespaces.other_namespaces(ports, having, more=MOST_BESIDE if silent else 0)
         snapshot.parts["namespaces"] = found.namespaces
         return found.listeners, found.absent
 
@@ -188,10 +272,11 @@ def _meant(snapshot: Parts, silent: set[int], unserved: set[int], declared: t.Ma
 
         snapshot.add("units", lambda: [one for port in sorted(wanted) for one in of(port)])
     if silent:
-        from . import port_holders, udp_sockets
+        from . import port_holders, udp_sockets, unix_sockets
 
         snapshot.add("port_holders", lambda: port_holders.read(silent))
         snapshot.add("udp_sockets", lambda: udp_sockets.read(silent))
+        snapshot.add("unix_sockets", lambda: unix_sockets.read(silent))
 
 
 def _first(listeners: list[dict[str, t.Any]], ports: set[int], snapshot: Parts) -> list[dict[str, t.Any]]:

@@ -14,11 +14,12 @@ import re
 import time
 import typing as t
 
+from .._commands import Run
 from .._errors import ObserveError
 from .._wire.netlink import unpack
 from .inet_diag import ANSWER, STATES, WHAT, dump, ends_of
 from .owners import text_of
-from .unit_states import Properties, Run, count, one
+from .unit_states import Properties, count, one
 from .units import DIRECTORIES
 
 ACTIONS = ("started", "restarted", "reloaded")
@@ -142,7 +143,10 @@ def _below(path: str) -> t.Iterator[str]:
 
 
 def _changed(path: str, since: float) -> bool:
-    """By ctime: packages and copies bring files whose mtime is older than when they came. A link may have got another target."""
+    """By ctime, as mtime is older than the change where a package or `cp --preserve` brings a file. A link may have got another target.
+
+    A chmod counts as well: no time tells it from such a copy in place, and a restart may depend on who may read the file.
+    """
     try:
         return os.path.isfile(path) and max(os.stat(path).st_ctime, os.lstat(path).st_ctime) > since
     except OSError:

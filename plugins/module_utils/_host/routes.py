@@ -12,39 +12,36 @@ import struct
 import typing as t
 
 from .._errors import ObserveError
-from .._wire.netlink import NETLINK_ROUTE, NLM_F_DUMP, Netlink, NetlinkError, attribute, attributes, unpack
+from .._wire.netlink import Netlink, NetlinkError, attribute, attributes, unpack
 from .links import FAMILIES, address_bytes, address_text
 from .policy_rules import Packet, Rule
+from .route_tables import (
+    NUMBER,
+    ORIGINS,
+    ROUTE,
+    RTA_DST,
+    RTA_SRC,
+    RTA_TABLE,
+    RTM_GETROUTE,
+    TYPES,
+    Entry,
+    dump,
+    most_specific,
+    number_of,
+    only_from,
+)
 
-RTM_GETROUTE = 26
 RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000
-RTA_DST, RTA_SRC, RTA_IIF, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH = 1, 2, 3, 4, 5, 7, 8, 9
-RTA_TABLE, RTA_MARK, RTA_VIA, RTA_UID, RTA_IP_PROTO, RTA_SPORT, RTA_DPORT = 15, 16, 18, 25, 27, 28, 29
+RTA_IIF, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH = 3, 4, 5, 7, 8, 9
+RTA_MARK, RTA_VIA, RTA_UID, RTA_IP_PROTO, RTA_SPORT, RTA_DPORT = 16, 18, 25, 27, 28, 29
 RTAX_MTU = 2
 LOCAL_TABLE = 255
-TYPES = ("unspec", "unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit", "throw")
 REFUSALS = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES"}  # fib_props in net/ipv4/fib_semantics.c
 RULE_REFUSALS = {"blackhole": "EINVAL", "unreachable": "ENETUNREACH", "prohibit": "EACCES"}  # fib4_rule_action
 
-# linux/rtnetlink.h: who made a route
-_ORIGINS = {
-    2: "kernel",
-    3: "boot",
-    4: "static",
-    9: "ra",
-    11: "zebra",
-    12: "bird",
-    16: "dhcp",
-    186: "bgp",
-    187: "isis",
-    188: "ospf",
-    189: "rip",
-}
-
-_ROUTE = struct.Struct("=BBBBBBBBI")  # struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
-_NUMBER, _HOP = struct.Struct("=I"), struct.Struct("=HBBi")
+_HOP = struct.Struct("=HBBi")
 _PORT = struct.Struct("!H")
-_MOST_ROUTES = 10_000  # that are searched for the one that refuses: some 60 ms
+_WAY = ("interface", "gateway", "table", "prefix")
 
 Answer = t.Dict[str, t.Any]
 
@@ -80,10 +77,27 @@ def answer(netlink: Netlink, question: Question, indices: t.Mapping[str, int], r
 
     A refusal is an answer (`error`); ObserveError when the question itself cannot be put.
     """
+    first = _answer(netlink, question, indices, rules)
+    chosen = first["source"] if question.local is None and question.iif is None and not first["error"] else None
+    if chosen is None or ":" in chosen or not any(rule.source and ":" not in rule.source for rule in rules):
+        return first
+    # connect() looks the route up once more for the source that it has chosen (ip_route_connect()); for IPv6, it does not.
+    again = _answer(netlink, question._replace(local=chosen), indices, rules)
+    return {**again, "local": None, "sourceless": None if _one_way(first, again) else {name: first[name] for name in _WAY}}
+
+
+def _one_way(one: Answer, other: Answer) -> bool:
+    """Whether packets leave alike by both, be it by routes of two tables, of whose next hops the kernel chooses one each time."""
+    if one["multipath"] or other["multipath"]:
+        return bool(one["multipath"] == other["multipath"])
+    return all(one[name] == other[name] for name in ("interface", "gateway"))
+
+
+def _answer(netlink: Netlink, question: Question, indices: t.Mapping[str, int], rules: t.Sequence[Rule]) -> Answer:
     names = {index: name for name, index in indices.items()}
     result: Answer = dict(question._asdict())
     result.update(error=None, type=None, interface=None, gateway=None, source=None, table=None, prefix=None, mtu=None)
-    result.update(multipath=[], rule=None, origin=None, instead_of=None, others=[])
+    result.update(multipath=[], rule=None, origin=None, instead_of=None, others=[], sourceless=None, only_from=[])
     try:
         result.update(_parse(_ask(netlink, question, indices, RTM_F_LOOKUP_TABLE), names))
         result["source"] = result["source"] or (question.local if question.iif is None else None)
@@ -91,6 +105,8 @@ def answer(netlink: Netlink, question: Question, indices: t.Mapping[str, int], r
         result["error"] = error.name
         if question.iif is None:
             result.update(_refusing(question, error.name, rules))
+            if error.name == "ENETUNREACH" and ":" in question.remote:
+                result["only_from"] = only_from(question.remote)
             return result
         ahead = _ahead_of_local(question, rules)
         if len(ahead) == 1:
@@ -139,37 +155,37 @@ def _ask(netlink: Netlink, question: Question, indices: t.Mapping[str, int], fla
         source_length = 8 * len(origin)
         wanted += attribute(RTA_SRC, origin)
     for kind, number in ((RTA_MARK, question.mark or None), (RTA_UID, question.uid)):
-        wanted += attribute(kind, _NUMBER.pack(number)) if number is not None else b""
+        wanted += attribute(kind, NUMBER.pack(number)) if number is not None else b""
     for kind, device in ((RTA_IIF, question.iif), (RTA_OIF, question.oif)):
         if device is not None:
             if device not in indices:
                 raise ObserveError(f"there is no interface {device}")
-            wanted += attribute(kind, _NUMBER.pack(indices[device]))
+            wanted += attribute(kind, NUMBER.pack(indices[device]))
     for kind, port in ((RTA_SPORT, source_port), (RTA_DPORT, destination_port)):
         wanted += attribute(kind, _PORT.pack(port)) if port is not None else b""
-    bodies = netlink.request(RTM_GETROUTE, 0, _ROUTE.pack(family, 8 * len(target), source_length, 0, 0, 0, 0, 0, flags) + wanted)
+    bodies = netlink.request(RTM_GETROUTE, 0, ROUTE.pack(family, 8 * len(target), source_length, 0, 0, 0, 0, 0, flags) + wanted)
     if not bodies:
         raise ObserveError(f"the kernel gave no answer about the route to {destination}")
     return bodies[0]
 
 
 def _parse(body: bytes, names: t.Mapping[int, str]) -> Answer:
-    family, length, _source_length, _tos, table, protocol, _scope, kind, _flags = unpack(_ROUTE, body, "a route")
-    about = attributes(body[_ROUTE.size :])
+    family, length, _source_length, _tos, table, protocol, _scope, kind, _flags = unpack(ROUTE, body, "a route")
+    about = attributes(body[ROUTE.size :])
     name = TYPES[kind] if kind < len(TYPES) else str(kind)
     mtu = attributes(about.get(RTA_METRICS, b"")).get(RTAX_MTU)
     # IPv6 begins with the hop that it chose this time: a stated order, so that the same route always reads the same.
     hops = sorted(_multipath(family, about.get(RTA_MULTIPATH, b""), names), key=_hop_order)
     return {
         "type": name,
-        "interface": names.get(_index(about.get(RTA_OIF))),
+        "interface": names.get(number_of(about.get(RTA_OIF))),
         "gateway": _gateway(family, about),
         "source": address_text(family, about[RTA_PREFSRC]) if RTA_PREFSRC in about else None,
-        "table": _index(about.get(RTA_TABLE)) or table,
+        "table": number_of(about.get(RTA_TABLE)) or table,
         "prefix": f"{address_text(family, about[RTA_DST]) if RTA_DST in about else _any(family)}/{length}",
-        "mtu": _index(mtu) or None,
+        "mtu": number_of(mtu) or None,
         "multipath": hops if len(hops) > 1 else [],
-        "origin": _ORIGINS.get(protocol),
+        "origin": ORIGINS.get(protocol),
     }
 
 
@@ -232,7 +248,7 @@ def _refusing(question: Question, error: str, rules: t.Sequence[Rule]) -> Answer
     if error not in (*REFUSALS.values(), *RULE_REFUSALS.values()):
         return {}
     packet = _packet(question)
-    routes: dict[int, tuple[int, str, str]] | None = None
+    routes: dict[int, Entry] | None = None
     for rule in _applying(rules, packet):
         if RULE_REFUSALS.get(rule.action) == error:
             return {"type": rule.action, "rule": rule.priority}
@@ -241,44 +257,22 @@ def _refusing(question: Question, error: str, rules: t.Sequence[Rule]) -> Answer
         if rule.action != "lookup" or rule.l3mdev or rule.group:
             return {}
         if routes is None:
-            routes = _covering(packet.destination)
-        length, kind, prefix = routes.get(rule.table, (0, "", ""))
-        if REFUSALS.get(kind) == error and (rule.suppress is None or length > rule.suppress):
-            return {"type": kind, "table": rule.table, "prefix": prefix, "rule": rule.priority}
+            routes = most_specific(packet.destination)
+        found = routes.get(rule.table)
+        if found and REFUSALS.get(found.type) == error and (rule.suppress is None or found.length > rule.suppress):
+            return {"type": found.type, "table": rule.table, "prefix": found.prefix, "rule": rule.priority, "origin": found.origin}
     return {}
-
-
-def _covering(destination: str) -> dict[int, tuple[int, str, str]]:
-    """Per table, (prefix length, type, prefix) of its most specific route to the destination; empty when the tables are too large."""
-    family, raw = address_bytes(destination)
-    target, bits = int.from_bytes(raw, "big"), 8 * len(raw)
-    best: dict[int, tuple[int, str, str]] = {}
-    with Netlink(NETLINK_ROUTE) as own:  # its own socket, so that nobody reads the rest of a dump that is given up
-        for position, body in enumerate(own.stream(RTM_GETROUTE, NLM_F_DUMP, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0))):
-            if position >= _MOST_ROUTES:
-                return {}
-            _family, length, _source_length, _tos, table, _protocol, _scope, kind, _flags = unpack(_ROUTE, body, "a route")
-            about = attributes(body[_ROUTE.size :])
-            network = about.get(RTA_DST, bytes(len(raw)))
-            table = _index(about.get(RTA_TABLE)) or table
-            beaten = table in best and best[table][0] >= length  # the first of equals has the lowest metric
-            if not beaten and (int.from_bytes(network, "big") ^ target) >> (bits - length) == 0 and kind < len(TYPES):
-                best[table] = (length, TYPES[kind], f"{address_text(family, network)}/{length}")
-    return best
 
 
 def _others(result: Answer) -> list[str]:
     """The gateways that other routes to the same prefix in the same table have; those of tables that are too large are not told."""
     family, prefix = (socket.AF_INET6 if ":" in result["prefix"] else socket.AF_INET), result["prefix"]
     found: list[str] = []
-    with Netlink(NETLINK_ROUTE) as own:
-        for position, body in enumerate(own.stream(RTM_GETROUTE, NLM_F_DUMP, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0))):
-            if position >= _MOST_ROUTES:
-                return []
-            each = _parse(body, {})
-            hops = each["multipath"] or [each]
-            if each["table"] == result["table"] and each["prefix"] == prefix and each["type"] == "unicast":
-                found += [hop["gateway"] for hop in hops if hop["gateway"] not in (None, result["gateway"], *found)]
+    for body in dump(family) or ():
+        each = _parse(body, {})
+        hops = each["multipath"] or [each]
+        if each["table"] == result["table"] and each["prefix"] == prefix and each["type"] == "unicast":
+            found += [hop["gateway"] for hop in hops if hop["gateway"] not in (None, result["gateway"], *found)]
     return found
 
 
@@ -289,7 +283,3 @@ def _applying(rules: t.Sequence[Rule], packet: Packet) -> t.Iterator[Rule]:
 
 def _any(family: int) -> str:
     return "::" if family == socket.AF_INET6 else "0.0.0.0"
-
-
-def _index(raw: bytes | None) -> int:
-    return int(unpack(_NUMBER, raw, "a number")[0]) if raw else 0

@@ -10,6 +10,7 @@ import os
 import time
 import typing as t
 
+from .._commands import Run
 from .._errors import ObserveError
 from .._wire.addresses import canonical
 from .._wire.netlink import NETLINK_ROUTE, Netlink
@@ -19,7 +20,7 @@ from . import links as _links
 from . import routes as _routes
 from . import sockets as _sockets
 from .ports import add_ports
-from .snapshot_parts import Absent, End, Order, Parts, Run
+from .snapshot_parts import Absent, End, Order, Parts
 
 if t.TYPE_CHECKING:
     from .._connect.identity import Identity
@@ -99,6 +100,10 @@ def take(
         _next_door(snapshot)
     if closing:
         _missed(snapshot, run)
+    if closing and order.get("tracked"):
+        from .conntrack_entries import look_up
+
+        snapshot.add("tracked", lambda: look_up(order["tracked"]))
     snapshot.add("ephemeral", lambda: _sockets.ephemeral({(each.address, each.port) for each in destinations}) if destinations else [])
     return snapshot.parts, snapshot.absent
 
@@ -122,7 +127,7 @@ def _network(snapshot: Parts, netlink: Netlink, closing: bool, questions: t.Sequ
             answer = _routes.answer(netlink, question, indices, rules)
             del answer["mtu"]  # which path_info tells
             routes.append(answer)
-            pending += [back for back in _routes.inward(answer, rules) if back not in pending]
+            pending += [back for back in (*_routes.inward(answer, rules), *_answering(answer)) if back not in pending]
         except (ObserveError, OSError) as error:
             snapshot.lacks(f"route {question.local or '*'} - {question.remote}", str(error))
     snapshot.add("neighbours", lambda: _links.neighbours(netlink, _next_hops(routes), indices))
@@ -143,10 +148,22 @@ def _network(snapshot: Parts, netlink: Netlink, closing: bool, questions: t.Sequ
     for link in [link for link in links if link["name"] != "lo"][:MOST_INTERFACES]:
         link["manager"] = link_managers.manager(link["name"], link["index"])
     busy = [link["name"] for link in links if link["up"] and link["name"] != "lo"]
-    snapshot.add_partial("sysctls", lambda: sysctls.read(busy[:MOST_INTERFACES]))
+    values = snapshot.add_partial("sysctls", lambda: sysctls.read(busy[:MOST_INTERFACES]))
+    if values and snapshot.parts["root"]:
+        snapshot.add("read_only_sysctls", lambda: sysctls.read_only(values))
     if len(links) > MOST_LINKS:
         snapshot.lacks("links", f"only {MOST_LINKS} of {len(links)} are returned")
         del links[MOST_LINKS:]
+
+
+def _answering(answer: _routes.Answer) -> list[_routes.Question]:
+    """How it would answer an ARP request of its gateway, where it looks at that (arp_filter(), and rp_filter in arp_process())."""
+    gateway, source, interface = answer["gateway"], answer["source"], answer["interface"]
+    if not (gateway and source and interface) or ":" in gateway or ":" in source:
+        return []
+    settings = ((where, leaf) for where in ("all", interface) for leaf in ("arp_filter", "rp_filter"))
+    looks = any(sysctls.of_interface("net.ipv4.conf", where, leaf) == "1" for where, leaf in settings)
+    return [_routes.Question(local=source, remote=gateway)] if looks else []
 
 
 def _firewall(
@@ -196,6 +213,10 @@ def _missed(snapshot: Parts, run: Run) -> None:
         firewalled.add_missed(verdicts, {listener["port"] for listener in listeners}, run)
     except Exception as error:  # as above
         snapshot.lacks("firewall: rules that just miss a packet", f"{type(error).__name__}: {error}")
+    try:
+        snapshot.absent += firewalled.add_unloaded(verdicts, run)
+    except Exception as error:  # as above
+        snapshot.lacks("firewall: rules in files that are not loaded", f"{type(error).__name__}: {error}")
 
 
 def _next_door(snapshot: Parts) -> None:

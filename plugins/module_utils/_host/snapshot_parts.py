@@ -10,7 +10,6 @@ import typing as t
 from .._errors import ObserveError
 
 Order = t.Mapping[str, t.Any]
-Run = t.Callable[..., t.Tuple[int, str, str]]
 End = t.Tuple[t.Optional[str], int]  # address, port
 Absent = t.List[t.Dict[str, str]]
 
@@ -23,7 +22,7 @@ class Parts:
         self.absent: Absent = []
 
     def add(self, what: str, collect: t.Callable[[], t.Any]) -> t.Any:
-        """The part, which is also kept; None when it could not be had, which is told in `absent`."""
+        """The part, which is also kept; None when it could not be had, for which `absent` has the reason."""
         try:
             self.parts[what] = collect()
         except (ObserveError, OSError) as error:

@@ -30,9 +30,11 @@ from .inet_diag import (
     ends_of,
     local_port_is,
     remote_is,
+    repeated,
 )
 
 INET_DIAG_INFO, INET_DIAG_SKV6ONLY, INET_DIAG_MARK, INET_DIAG_MD5SIG, INET_DIAG_CGROUP_ID, INET_DIAG_SOCKOPT = 2, 11, 15, 18, 21, 22
+ESTABLISHED, STALLED = 1, 3  # TCP_ESTABLISHED; retransmissions of one segment that a few losses do not explain
 _MD5_KEY = struct.Struct("=BBxx16s80x")  # struct tcp_diag_md5sig; the key itself is never looked at
 _TRANSPARENT = 1 << 5 if sys.byteorder == "little" else 1 << 2  # of struct inet_diag_sockopt
 
@@ -75,12 +77,13 @@ def receivers(port: int) -> list[Receiver]:
 def sockets(ports: t.Collection[int], remotes: t.Collection[str] | None = None, limit: int = 1000) -> tuple[list[dict[str, t.Any]], bool]:
     """Sockets that do not listen, with one of `ports` at either end (and one of `remotes`, or nobody yet, at the far end).
 
-    At most `limit` of them, and whether these are all.
+    At most `limit` of them, and whether these are all. Of connections whose segments are sent again and again, how long that has been so.
     """
     groups = [[condition for port in ports for condition in (local_port_is(port), remote_is(None, port))]]
     if remotes is not None:
         groups.append([remote_is(address) for address in remotes] + [remote_is(None, 0)])
     found: list[dict[str, t.Any]] = []
+    stalled = False
     for body in dump(ALL_BUT_LISTEN, groups):
         state, local, local_port, remote, remote_port = ends_of(body)
         if local_port not in ports and remote_port not in ports:
@@ -90,7 +93,25 @@ def sockets(ports: t.Collection[int], remotes: t.Collection[str] | None = None, 
         if len(found) == limit:
             return found, False
         found.append({"state": state, "local": local, "local_port": local_port, "remote": remote, "remote_port": remote_port})
+        stalled = stalled or repeated(body) >= STALLED
+    if stalled:  # of few hosts: all others need not tell more of each socket
+        established = dump(1 << ESTABLISHED, groups, 1 << (INET_DIAG_INFO - 1))
+        since = {ends_of(body): _stall(body) for body in established if repeated(body) >= STALLED}
+        for each in found:
+            each.update(since.get(tuple(each.values()), {}))
     return found, True
+
+
+def _stall(body: bytes) -> dict[str, t.Any]:
+    """For how long nothing was acknowledged, and what the timer of retransmissions says of when they began."""
+    info = attributes(body[ANSWER.size :]).get(INET_DIAG_INFO, b"")
+    if len(info) < 60:
+        return {}
+    (expires,) = struct.unpack_from("=I", body, 52)  # idiag_expires
+    (rto_us,) = struct.unpack_from("=I", info, 8)
+    (silent,) = struct.unpack_from("=I", info, 56)  # tcpi_last_ack_recv
+    queued = unpack(ANSWER, body, WHAT)[8]
+    return {"retransmits": repeated(body), "queued": queued, "rto_ms": rto_us / 1000, "next_ms": expires, "silent_ms": silent}
 
 
 def socket_counts(ports: t.Collection[int]) -> dict[str, dict[str, int]]:

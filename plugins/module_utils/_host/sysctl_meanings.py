@@ -149,6 +149,8 @@ net.ipv4.conf.INTERFACE.forwarding | switch | router
     0: IPv4 packets for others that arrive here are dropped.
 net.ipv4.conf.INTERFACE.log_martians | switch | both
     1, here or for all: packets with impossible addresses, among them those that rp_filter drops, are logged.
+net.ipv4.conf.INTERFACE.proxy_arp | switch | router
+    1, here or for all: ARP is answered for every address to which a route leads by another interface.
 net.ipv4.conf.INTERFACE.route_localnet | switch | server | 3.6
     1, here or for all: 127.0.0.0/8 may be routed; 0: such packets from outside are dropped, redirected ones too.
 net.ipv4.conf.INTERFACE.rp_filter | mode | both
@@ -168,6 +170,8 @@ net.ipv6.conf.INTERFACE.forwarding | switch | router
     For all: 0 means that IPv6 packets for others are dropped. For one interface: whether it acts as a host or as a router.
 net.ipv6.conf.INTERFACE.hop_limit | hops | both
     Hop limit of outgoing IPv6 packets.
+net.ipv6.conf.INTERFACE.proxy_ndp | switch | router
+    1, here or for all: neighbour solicitations are answered for the addresses of ip -6 neigh show proxy.
 """
 
 

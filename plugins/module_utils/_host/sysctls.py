@@ -32,8 +32,9 @@ net.netfilter.nf_conntrack_tcp_timeout_syn_sent net.netfilter.nf_conntrack_tcp_t
 
 # Below net.ipv4.conf.INTERFACE and net.ipv6.conf.INTERFACE, for `all` and each interface asked for.
 PER_INTERFACE = {
-    "net.ipv4.conf": "accept_local arp_announce arp_filter arp_ignore forwarding log_martians route_localnet rp_filter src_valid_mark",
-    "net.ipv6.conf": "accept_dad accept_ra accept_ra_defrtr disable_ipv6 forwarding hop_limit",
+    "net.ipv4.conf": "accept_local arp_announce arp_filter arp_ignore forwarding log_martians proxy_arp route_localnet rp_filter"
+    " src_valid_mark",
+    "net.ipv6.conf": "accept_dad accept_ra accept_ra_defrtr disable_ipv6 forwarding hop_limit proxy_ndp",
 }
 
 
@@ -44,13 +45,26 @@ def read(interfaces: t.Iterable[str]) -> tuple[dict[str, str], list[dict[str, st
     """
     values: dict[str, str] = {}
     absent: list[dict[str, str]] = []
-    for name, path in _paths(interfaces):
+    for name in _names(interfaces):
         try:
-            values[name] = _value(path)
+            values[name] = _value(_path(name))
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                 absent.append({"what": f"sysctl {name}", "why": error.strerror or str(error)})
     return values, absent
+
+
+def read_only(names: t.Iterable[str]) -> list[str]:
+    """Those that this user cannot set. Root cannot where they are the machine's own, or where a container has /proc/sys read-only."""
+    return [name for name in names if not os.access(_path(name), os.W_OK)]
+
+
+def of_interface(stem: str, interface: str, leaf: str) -> str | None:
+    """The value of one; None where it cannot be read."""
+    try:
+        return _value(_path(f"{stem}.{interface}.{leaf}"))
+    except OSError:
+        return None
 
 
 def pattern(name: str) -> str:
@@ -61,13 +75,20 @@ def pattern(name: str) -> str:
     return name
 
 
-def _paths(interfaces: t.Iterable[str]) -> t.Iterator[tuple[str, str]]:
-    for name in HOST_WIDE.split():
-        yield name, "/proc/sys/" + name.replace(".", "/")
+def _path(name: str) -> str:
+    for stem in PER_INTERFACE:
+        if name.startswith(stem + "."):
+            interface, _dot, leaf = name[len(stem) + 1 :].rpartition(".")
+            return f"/proc/sys/{stem.replace('.', '/')}/{interface}/{leaf}"
+    return "/proc/sys/" + name.replace(".", "/")
+
+
+def _names(interfaces: t.Iterable[str]) -> t.Iterator[str]:
+    yield from HOST_WIDE.split()
     for interface in dict.fromkeys(["all", *interfaces]):
         for stem, leaves in PER_INTERFACE.items():
             for leaf in leaves.split():
-                yield f"{stem}.{interface}.{leaf}", f"/proc/sys/{stem.replace('.', '/')}/{interface}/{leaf}"
+                yield f"{stem}.{interface}.{leaf}"
 
 
 def _value(path: str) -> str:

@@ -9,9 +9,9 @@ import fnmatch
 import re
 import typing as t
 
+from .._commands import Run
 from .._errors import ObserveError
 
-Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 Properties = t.Dict[str, t.List[str]]
 
 MOST_RELATIVES = 8
@@ -27,9 +27,9 @@ _TIES = {"TriggeredBy": "triggered_by", "Triggers": "triggers", "Requires": "req
 _TIED = (".service", ".socket", ".timer", ".path", ".mount", ".device")
 
 
-def show(wanted: t.Iterable[str], run: Run) -> list[Properties]:
-    """What systemd tells of units, by names or patterns: the values of each property. Raises ObserveError."""
-    code, output, error = run(["systemctl", "show", "--no-pager", f"--property={_SHOWN}", "--", *sorted(wanted)])
+def show(wanted: t.Iterable[str], run: Run, properties: str = _SHOWN) -> list[Properties]:
+    """What systemd says of units, by names or patterns: the values of each property. Raises ObserveError."""
+    code, output, error = run(["systemctl", "show", "--no-pager", f"--property={properties}", "--", *sorted(wanted)])
     if code != 0:
         raise ObserveError(f"systemctl show failed: {error.strip()[:200] or f'exit status {code}'}")
     return [_properties(block) for block in output.split("\n\n")]
@@ -44,7 +44,7 @@ def _properties(block: str) -> Properties:
 
 
 def one(shown: Properties, name: str) -> str:
-    """The value of a property; empty when it is not told."""
+    """The value of a property; empty when systemd does not have it."""
     return shown.get(name, [""])[-1]
 
 
@@ -75,6 +75,12 @@ def described(shown: Properties) -> dict[str, t.Any]:
     }
 
 
+def not_listened_s(unit: str, run: Run) -> float | None:
+    """When a socket unit failed to listen, in seconds of the host's uptime. Raises ObserveError."""
+    shown = show([unit], run, "StateChangeTimestampMonotonic")
+    return count(shown[0], "StateChangeTimestampMonotonic") / 1e6 or None
+
+
 def _confined(shown: Properties) -> dict[str, t.Any]:
     """What systemd forbids its processes that those need which listen (systemd.exec(5)).
 
@@ -95,7 +101,7 @@ def _state(shown: Properties) -> dict[str, t.Any]:
         "sub": one(shown, "SubState") or None,
         "result": one(shown, "Result") or None,
         "status": count(shown, "ExecMainStatus") if one(shown, "ExecMainStatus").isdigit() else None,
-        "listens": _streams(shown),
+        "listens": streams(shown),
         "log": None,
     }
 
@@ -114,7 +120,7 @@ def _prepared(commands: t.Iterable[str]) -> dict[str, t.Any] | None:
     return None
 
 
-def _streams(shown: Properties) -> list[dict[str, t.Any]]:
+def streams(shown: Properties) -> list[dict[str, t.Any]]:
     """Where a socket unit listens for TCP; a port without an address is for all of them (systemd.socket(5))."""
     found = filter(None, map(_STREAM.search, shown.get("Listen", ())))
     return [{"address": (each.group(1) or "::").strip("[]"), "port": int(each.group(2))} for each in found]

@@ -10,8 +10,10 @@ import os
 import re
 import typing as t
 
+from .._commands import Run
 from .._errors import ObserveError
-from .unit_states import Properties, Run, count, described, names, one, relatives, show
+from . import plain_files
+from .unit_states import Properties, count, described, names, not_listened_s, one, relatives, show
 
 BOOTED = "/run/systemd/system"  # see sd_booted(3)
 DIRECTORIES = (  # see systemd.unit(5)
@@ -79,7 +81,7 @@ def units_for_port(port: int, declared: str | None, run: Run, silent: bool = Tru
     not run.
     """
     if not os.path.isdir(BOOTED):
-        raise ObserveError("systemd does not run this host, so that no unit is known for the port")
+        raise ObserveError("this host does not run systemd, so no unit is known for the port")
     candidates = dict.fromkeys(map(_full_name, WELL_KNOWN.get(port, "").split()), "wellknown")
     candidates.update(_by_text(port))
     if declared:
@@ -100,6 +102,9 @@ def units_for_port(port: int, declared: str | None, run: Run, silent: bool = Tru
         tied = relatives(exist, run)
         for unit in units:
             unit["relatives"] = tied.get(unit["unit"], [])
+    for unit in units:
+        if unit["unit"].endswith(".socket") and unit["result"] == "resources":
+            unit["ended_s"] = not_listened_s(unit["unit"], run)
     quiet = [unit for unit in units if unit["unit"] in exist and (unit["active"] != "active" or (silent and unit["how"] == "declared"))]
     ended = [other for unit in quiet for other in unit["relatives"] if other["active"] in ("failed", "inactive")]
     for each in [*quiet[:MOST_LOGS], *ended[:MOST_LOGS]]:
@@ -176,9 +181,6 @@ def _last_words(unit: str, run: Run) -> list[str] | None:
 def _read(path: str) -> str:
     """The beginning of a file; nothing of what is no file (a masked unit is a link to /dev/null)."""
     try:
-        if not os.path.isfile(path):
-            return ""
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(LARGEST_FILE)
+        return plain_files.beginning(path, LARGEST_FILE)
     except OSError:
         return ""

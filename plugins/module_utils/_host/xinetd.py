@@ -94,6 +94,7 @@ def _service(name: str, file: str, own: Attributes, defaults: Attributes) -> Rec
         "service": name,
         "file": file,
         "disabled": disabled,
+        "bind": " ".join(own.get("bind") or own.get("interface") or ()) or None,
         "only_from": addresses("only_from"),
         "no_access": addresses("no_access"),
     }

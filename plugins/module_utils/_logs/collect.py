@@ -14,7 +14,9 @@ from .line import KERNEL, Line, redacted
 from .question import Question
 
 MARGIN = 2.0  # seconds around the time that is asked for: the clock of kernel lines is not the host's
-MOST_RECORDS, MOST_OF_KIND = 40, 10  # the last ones
+MOST_RECORDS, MOST_OF_KIND = 40, 10  # of a diagnosis; of packets, as many of each pair of ends
+
+_PACKET = ("sender", "sender_port", "receiver", "receiver_port", "interface", "out_interface", "prefix")
 
 Records = t.List[t.Dict[str, t.Any]]
 Absent = t.List[t.Dict[str, str]]
@@ -59,19 +61,39 @@ def _lines(question: Question) -> tuple[list[Line], list[str]]:
 
 
 def select(lines: t.Iterable[Line], question: Question, absent: Absent, limit: int | None = None) -> Records:
-    """The records of lines that are asked for, the last ones: up to `limit`, or as many of each kind as a diagnosis needs."""
+    """The records of lines that are asked for: the last `limit`, or as many as a diagnosis needs."""
     records = [record for record in map(record_of, lines) if record and question.about(record)]
     records.sort(key=lambda record: record["time"])
-    kept: Records = []
-    counts: dict[str, int] = {}
-    for record in reversed(records):
-        kind = record["kind"]
-        counts[kind] = counts.get(kind, 0) + 1
-        if len(kept) < (limit or MOST_RECORDS) and (limit or counts[kind] <= MOST_OF_KIND):
-            kept.append(record)
+    kept = records[-limit:] if limit else _needed(records)
     if len(kept) < len(records):
-        absent.append({"what": "logs", "why": f"only the last {len(kept)} of {len(records)} lines are returned"})
-    return kept[::-1]
+        absent.append({"what": "logs", "why": f"only {len(kept)} of {len(records)} lines are returned"})
+    return kept
+
+
+def _needed(records: Records) -> Records:
+    """Some of each kind, the last ones, and of each pair of ends that a firewall logged the first packets, sent again or not.
+
+    The handshakes of a diagnosis are made before the packets that look for the routers on the way, and these are more.
+    """
+    packets: dict[tuple[t.Any, ...], dict[str, t.Any]] = {}
+    for record in records:
+        if record["kind"] == "firewall_log":
+            packets.setdefault((*map(record.get, _PACKET), *record.get("flags", ())), record)
+    turns = [
+        *_numbered(packets.values(), ("kind", "sender", "receiver", "receiver_port")),
+        *_numbered([record for record in reversed(records) if record["kind"] != "firewall_log"], ("kind",)),
+    ]
+    turns.sort(key=lambda turn: turn[0])
+    return sorted((record for number, record in turns[:MOST_RECORDS] if number < MOST_OF_KIND), key=lambda record: record["time"])
+
+
+def _numbered(records: t.Iterable[dict[str, t.Any]], alike: tuple[str, ...]) -> t.Iterator[tuple[int, dict[str, t.Any]]]:
+    """Each record with the number of those before it that are alike in these fields."""
+    counts: dict[tuple[t.Any, ...], int] = {}
+    for record in records:
+        key = tuple(map(record.get, alike))
+        yield counts.get(key, 0), record
+        counts[key] = counts.get(key, 0) + 1
 
 
 def record_of(line: Line) -> dict[str, t.Any] | None:

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 import time
 import typing as t
 
+from .._host import plain_files
 from .line import KERNEL, LONGEST, Line
 
 DIRECTORY = "/var/log"
@@ -62,14 +61,10 @@ def lines(since: float, until: float, directory: str = DIRECTORY) -> Read:
 
 def _end(path: str) -> tuple[bytes, bool]:
     """The last part of a file, from the beginning of a line on, and whether there is more. Links and what is no file are not read."""
-    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        size = os.fstat(file).st_size
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            return b"", False
-        content = os.pread(file, MOST_BYTES, max(0, size - MOST_BYTES))
-    finally:
-        os.close(file)
+        content, size = plain_files.end(path, MOST_BYTES, links=False)
+    except plain_files.NotPlainError:
+        return b"", False
     return (content, False) if size <= MOST_BYTES else (content.partition(b"\n")[2], True)
 
 

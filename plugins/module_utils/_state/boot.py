@@ -12,11 +12,11 @@ from __future__ import annotations
 import difflib
 import typing as t
 
+from .._commands import Run
 from .._errors import ObserveError
 from .._firewall.verdicts import observe
 from .services import FIREWALLS, Unit, stays
 
-Run = t.Callable[..., t.Tuple[int, str, str]]
 Record = t.Dict[str, t.Any]
 Absent = t.List[t.Dict[str, str]]
 

@@ -16,7 +16,8 @@ from .._host.apart import in_namespace
 from . import boot
 
 if t.TYPE_CHECKING:
-    from .boot import Host, Record, Run
+    from .._commands import Run
+    from .boot import Host, Record
 
 TOOLS = {"ip": "iptables", "ip6": "ip6tables"}
 # Which unit loads which file: iptables-persistent of Debian, and iptables-services of Fedora.

@@ -18,7 +18,8 @@ from .._firewall.saved import listed
 from . import boot
 
 if t.TYPE_CHECKING:
-    from .boot import Host, Record, Run
+    from .._commands import Run
+    from .boot import Host, Record
 
 UNIT = "nftables.service"
 DEEPEST_INCLUDE, MOST_FILES, MOST_BYTES = 16, 200, 4 << 20

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._commands import Run
 from .._connect import resolve
 from .._errors import ObserveError
 from .._host import snapshot as _snapshot
@@ -17,7 +18,6 @@ from . import boot, distil, services
 from .boot_firewalld import NETWORK_MANAGER
 
 Order = t.Mapping[str, t.Any]
-Run = t.Callable[..., t.Tuple[int, str, str]]
 Record = t.Dict[str, t.Any]
 
 # Parts of a snapshot that a state has nothing of.

@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 import typing as t
 
+from .._commands import Run
 from .._errors import ObserveError
 from .._host.units import BOOTED
-
-Run = t.Callable[..., t.Tuple[int, str, str]]
 
 FIREWALLS = (
     "firewalld.service",

@@ -16,9 +16,14 @@ def canonical(text: str) -> str:
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
-def canonical_or_none(text: str) -> str | None:
+def canonical_or_none(text: str | None) -> str | None:
     """The same; None for what is no address."""
     try:
-        return canonical(text)
+        return None if text is None else canonical(text)
     except ValueError:
         return None
+
+
+def on_loopback(address: str) -> bool:
+    """Whether it is one that every host has for itself, as text of the kernel's spelling."""
+    return address == "::1" or address.startswith("127.")

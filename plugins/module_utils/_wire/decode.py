@@ -11,11 +11,10 @@ from __future__ import annotations
 import functools
 import ipaddress
 import struct
-from dataclasses import replace
 from typing import Callable, Generic, NamedTuple, TypeVar
 
 from .._errors import DecodeError
-from .headers import ETH_P_ARP, ICMP, ICMP_ERRORS, ICMPV6, ICMPV6_NEIGHBOUR, IPV6_FRAGMENT, TCP, Outline, ipv6_extensions, outline
+from .headers import ETH_P_ARP, ETH_P_IP, ICMP, ICMP_ERRORS, ICMPV6, ICMPV6_NEIGHBOUR, IPV6_FRAGMENT, TCP, Outline, ipv6_extensions, outline
 from .packet import Icmp, Neighbour, Packet, Quote, Tcp
 from .tcp_options import NO_OPTIONS, decode_options
 
@@ -101,12 +100,58 @@ _ICMP = _Header("an ICMP header", "!BBHI", _Icmp)
 _NEIGHBOUR = _Header("a neighbour discovery message", "!BBHI16s", _Neighbour)
 _ARP = _Header("an ARP message", "!HHBBH6s4s6s4s", _Arp)
 _SPORT_DPORT_SEQ = struct.Struct("!HHI")
+# Of IPv4 without options TOS, length, ID, fragmentation, TTL, addresses; and of TCP ports, numbers, offset and flags, window.
+_PLAIN = struct.Struct("!xBHHHBxxx4s4sHHIIHH4x")
+_FRAGMENT, _LEAST_OFFSET = 0x3FFF, 0x5000  # more fragments, offset; 20 bytes
 _ARP_OPERATIONS: dict[int, str] = {1: "request", 2: "reply"}
 
 
 def decode(data: bytes, ethertype: int) -> Packet:
     """Decode a network-layer packet without its link header. Raises DecodeError when a header is cut off or contradicts itself."""
     data = bytes(data)
+    if ethertype == ETH_P_IP and len(data) >= _PLAIN.size and data[0] == 0x45 and data[9] == TCP:
+        packet = _plain(data)
+        if packet is not None:
+            return packet
+    return any_packet(data, ethertype)
+
+
+def _plain(data: bytes) -> Packet | None:
+    """Nearly every packet of a recording, read at once: TCP in IPv4 without options. None of a fragment, or where a header is wrong."""
+    tos, total, ip_id, fragmented, ttl, src, dst, sport, dport, seq, ack, offset_flags, window = _PLAIN.unpack_from(data)
+    if fragmented & _FRAGMENT or offset_flags < _LEAST_OFFSET:
+        return None
+    header = (offset_flags >> 12) * 4
+    options = decode_options(data[40 : 20 + header], header - 20) if header > 20 else NO_OPTIONS
+    payload = max(0, total - 20 - header) if total else None
+    tcp = Tcp(
+        sport=sport,
+        dport=dport,
+        seq=seq,
+        ack=ack,
+        flags=offset_flags & 0x1FF,
+        window=window,
+        options=options,
+        payload_length=payload,
+    )
+    return Packet(
+        version=4,
+        src=_address(src),
+        dst=_address(dst),
+        ttl=ttl,
+        tos=tos,
+        ip_id=ip_id,
+        df=bool(fragmented & 0x4000),
+        more_fragments=False,
+        fragment_offset=0,
+        protocol=TCP,
+        length=total or None,
+        tcp=tcp,
+    )
+
+
+def any_packet(data: bytes, ethertype: int) -> Packet:
+    """The same of any packet, header by header."""
     where = outline(data, ethertype)
     if ethertype == ETH_P_ARP:
         return _arp(data)
@@ -118,9 +163,9 @@ def decode(data: bytes, ethertype: int) -> Packet:
     if len(data) <= where.transport:
         return packet
     if where.protocol == ICMPV6 and where.version == 6 and data[where.transport] in ICMPV6_NEIGHBOUR:
-        return replace(packet, neighbour=_discovery(data, where.transport, packet))
+        return packet._replace(neighbour=_discovery(data, where.transport, packet))
     if where.protocol == (ICMP if where.version == 4 else ICMPV6):
-        return replace(packet, icmp=_icmp(data, where))
+        return packet._replace(icmp=_icmp(data, where))
     return packet
 
 

@@ -9,7 +9,7 @@ import base64
 import binascii
 import struct
 import zlib
-from typing import Iterable, NamedTuple
+from typing import Iterable, Iterator, NamedTuple, Tuple
 
 from .._errors import DecodeError
 
@@ -18,6 +18,9 @@ MAX_BYTES = 32 << 20  # of memory that a recording's packets take in the recorde
 MAX_WIRE_LENGTH = 1 << 24  # the largest packets of Linux have 512 KiB
 
 _HEADER = struct.Struct("!QIHHBBIH")
+HEAD = _HEADER.size
+LLADDR = 17  # where the length of the link address is in it, behind which the data begins
+_WAY = struct.Struct("!8xI4xB")
 
 
 class Frame(NamedTuple):
@@ -43,28 +46,24 @@ def pack(frames: Iterable[Frame]) -> str:
 
 def unpack(packed: str) -> list[Frame]:
     """The frames of a packed recording. Raises DecodeError for anything that `pack` did not write, or that is too large."""
-    raw = inflate(packed)
-    return [frame_at(raw, place.at) for place in places(raw)]
+    raw = inflate(unwrap(packed))
+    return [frame_at(raw, at) for at, _head in heads(raw)]
 
 
-class Place(NamedTuple):
-    """Where a frame is in inflated bytes, and what tells whether it is worth making."""
-
-    ts_ns: int
-    at: int
-    ifindex: int
-    ethertype: int
-    pkttype: int
-    data: int  # where the packet begins
-    end: int
+def unwrap(packed: str) -> bytes:
+    """The compressed bytes of a packed recording. Raises DecodeError for anything that is no base64."""
+    try:
+        return base64.b64decode(packed, validate=True)
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise DecodeError(f"the frames of this recording cannot be unpacked: {error}") from error
 
 
-def inflate(packed: str) -> bytes:
+def inflate(compressed: bytes) -> bytes:
     """The bytes of a packed recording. Raises DecodeError for anything that is not whole, or that is too large."""
     try:
         inflater = zlib.decompressobj()
-        raw = inflater.decompress(base64.b64decode(packed, validate=True), MAX_BYTES)
-    except (binascii.Error, zlib.error, ValueError, TypeError) as error:
+        raw = inflater.decompress(compressed, MAX_BYTES)
+    except zlib.error as error:
         raise DecodeError(f"the frames of this recording cannot be unpacked: {error}") from error
     if inflater.unconsumed_tail:
         raise DecodeError(f"this recording unpacks to more than {MAX_BYTES} bytes")
@@ -73,27 +72,28 @@ def inflate(packed: str) -> bytes:
     return raw
 
 
-def places(raw: bytes) -> list[Place]:
-    """Where the frames are in inflated bytes. Raises DecodeError for anything that `pack` did not write."""
-    found: list[Place] = []
-    at, whole, size = 0, len(raw), _HEADER.size
-    header, make = _HEADER.unpack_from, Place._make
+Head = Tuple[int, int, int, int, int, int, int, int]
+"""What stands before the link address and the data of a frame: the fields of a Frame, with lengths in place of bytes."""
+
+
+def heads(raw: bytes) -> Iterator[tuple[int, Head]]:
+    """Where each frame begins in inflated bytes, and its head. Raises DecodeError for anything that `pack` did not write."""
+    at, count, whole, size = 0, 0, len(raw), _HEADER.size
+    header = _HEADER.unpack_from
     try:
         while at < whole:
-            ts_ns, ifindex, ethertype, _vlan, pkttype, lladdr_length, wire_length, length = header(raw, at)
-            data = at + size + lladdr_length
-            end = data + length
-            if wire_length > MAX_WIRE_LENGTH:
-                raise DecodeError(f"a frame of this recording claims to be of a packet of {wire_length} bytes")
-            if len(found) == MAX_PACKETS:
+            head = header(raw, at)
+            if head[6] > MAX_WIRE_LENGTH:
+                raise DecodeError(f"a frame of this recording claims to be of a packet of {head[6]} bytes")
+            count += 1
+            if count > MAX_PACKETS:
                 raise DecodeError(f"this recording has more than {MAX_PACKETS} packets")
-            found.append(make((ts_ns, at, ifindex, ethertype, pkttype, data, end)))
-            at = end
+            begun, at = at, at + size + head[5] + head[7]
+            if at > whole:
+                raise DecodeError(f"the last frame of this recording lacks {at - whole} bytes")
+            yield begun, head
     except struct.error as error:
         raise DecodeError(f"the last frame of this recording is cut off: {error}") from error
-    if at != whole:
-        raise DecodeError(f"the last frame of this recording lacks {at - whole} bytes")
-    return found
 
 
 def frame_at(raw: bytes, at: int) -> Frame:
@@ -103,3 +103,14 @@ def frame_at(raw: bytes, at: int) -> Frame:
     data = lladdr + lladdr_length
     fields = (ts_ns, ifindex, ethertype, vlan, pkttype, raw[lladdr:data], wire_length, raw[data : data + length])
     return Frame._make(fields)
+
+
+def ts_of(raw: bytes, at: int) -> int:
+    """When the frame at a place was seen."""
+    return int.from_bytes(raw[at : at + 8], "big")
+
+
+def way_of(raw: bytes, at: int) -> tuple[int, int]:
+    """Of the frame at a place: ifindex, pkttype."""
+    ifindex, pkttype = _WAY.unpack_from(raw, at)
+    return ifindex, pkttype

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .tcp_options import TcpOptions
 
@@ -22,8 +23,7 @@ class TcpFlags:
         return [name for bit, name in enumerate(cls.NAMES) if flags >> bit & 1]
 
 
-@dataclass(frozen=True)
-class Tcp:
+class Tcp(NamedTuple):  # made for each packet of a recording, as `Packet` is
     """A TCP header. `payload_length` is computed from the IP length, in bytes; None when the IP header does not tell (jumbograms)."""
 
     sport: int
@@ -93,8 +93,7 @@ class Neighbour:
     flags: int
 
 
-@dataclass(frozen=True)
-class Packet:
+class Packet(NamedTuple):
     """A network-layer packet. `version` is 4, 6 or 0 (ARP, where `src` and `dst` are the sender and target addresses).
 
     `ip_id` is the identification of IPv4, or that of an IPv6 fragment header. `fragment_offset` is in bytes: when it is not 0, this is

@@ -22,6 +22,8 @@ _ETH_P_8021Q = 0x8100
 _INBOUND, _OUTBOUND = 1, 2
 # linux/if_packet.h pkttype: epb_flags, direction and (shifted by 2) unicast, multicast, broadcast, promiscuous
 _FLAGS = {0: _INBOUND | 1 << 2, 1: _INBOUND | 3 << 2, 2: _INBOUND | 2 << 2, 3: _INBOUND | 4 << 2, 4: _OUTBOUND}
+_SLL2 = struct.Struct("!HHIHBB8s")
+_ENHANCED = struct.Struct("<IIIII")  # interface, time, bytes captured and sent
 
 
 class CapturedPacket(NamedTuple):
@@ -52,9 +54,9 @@ def _packet(packet: CapturedPacket) -> bytes:
     if frame.vlan:
         protocol, tag = _ETH_P_8021Q, struct.pack("!HH", frame.vlan, frame.ethertype)
     hardware = _ARPHRD_ETHER if len(frame.lladdr) == 6 else _ARPHRD_NONE
-    header = struct.pack("!HHIHBB8s", protocol, 0, frame.ifindex, hardware, frame.pkttype, len(frame.lladdr[:8]), frame.lladdr) + tag
+    header = _SLL2.pack(protocol, 0, frame.ifindex, hardware, frame.pkttype, len(frame.lladdr[:8]), frame.lladdr) + tag
     data = header + frame.data
-    body = struct.pack("<IIIII", packet.interface, frame.ts_ns >> 32, frame.ts_ns & 0xFFFFFFFF, len(data), len(header) + frame.wire_length)
+    body = _ENHANCED.pack(packet.interface, frame.ts_ns >> 32, frame.ts_ns & 0xFFFFFFFF, len(data), len(header) + frame.wire_length)
     flags = struct.pack("<I", _FLAGS.get(frame.pkttype, 0))
     return _block(_PACKET, body + _padded(data), (_COMMENT, _text(packet.comment or "")), (_EPB_FLAGS, flags))
 
@@ -69,7 +71,8 @@ def _block(kind: int, body: bytes, *options: tuple[int, bytes]) -> bytes:
 
 def _text(text: str) -> bytes:
     """An option's text: at most 65535 bytes of UTF-8."""
-    return text.encode("utf-8", "replace")[:0xFFFF].decode("utf-8", "ignore").encode("utf-8")
+    encoded = text.encode("utf-8", "replace")
+    return encoded if len(encoded) <= 0xFFFF else encoded[:0xFFFF].decode("utf-8", "ignore").encode("utf-8")
 
 
 def _padded(data: bytes) -> bytes:

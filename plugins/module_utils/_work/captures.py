@@ -10,8 +10,9 @@ import ipaddress
 import math
 import typing as t
 
-from .._capture.handshakes import MOST_LISTED, Wanted
+from .._capture.handshakes import MOST_LISTED
 from .._capture.handshakes import observe as observe_file
+from .._capture.wanted import Wanted
 from .._errors import ObserveError
 
 

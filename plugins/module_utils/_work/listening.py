@@ -11,6 +11,7 @@ import typing as t
 from .._errors import ObserveError
 from .._host import sockets
 from .._host.inet_diag import WITHOUT_INET_DIAG
+from .._wire.addresses import on_loopback
 
 SOMAXCONN = "/proc/sys/net/core/somaxconn"
 
@@ -46,7 +47,7 @@ def observe(ports: t.Collection[int] | None, owners: bool, options: bool, other_
 
 def reach(listener: dict[str, t.Any]) -> str:
     """From where a listener can be reached at all: `loopback`, one `device`, one local `address`, or `any` of them."""
-    if listener["device"] == "lo" or listener["address"] == "::1" or listener["address"].startswith("127."):
+    if listener["device"] == "lo" or on_loopback(listener["address"]):
         return "loopback"
     if listener["device"]:
         return "device"

@@ -9,9 +9,9 @@ import ipaddress
 import re
 import typing as t
 
+from .._commands import Run
 from .._errors import ObserveError
 
-Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 Options = t.Mapping[str, t.Any]
 _INTERFACE = re.compile(r"[^\s/-][^\s/]{0,14}")
 _PASSING = ("FAILED", "INCOMPLETE", "NOARP")  # neighbours that are none

@@ -16,40 +16,73 @@ import ctypes
 import hashlib
 import ipaddress
 import os
+import time
 import typing as t
 
+from .._commands import Run
 from .._errors import ObserveError
+from .._firewall.describer import Describer
 from .._firewall.facts import LiveFacts
+from .._firewall.link_kinds import registered
 from .._firewall.loaded import load, sets
 from .._firewall.named_links import names_in
 from .._firewall.saved import make_link
-from .._firewall.verdicts import Describer, judge
+from .._firewall.verdicts import judge
 from .._guard.base import unpacked
 from .._guard.firewall import Firewall
-from .._host.apart import CLONE_NEWNET, Files, copied, files_of, in_namespace, put_files
+from .._host.apart import CLONE_NEWNET, MOST_SECONDS, Files, checked_seconds, copied, emptied, files_of, in_namespace, put_files
 from .._wire.netlink import NETLINK_ROUTE, Netlink
-from .rehearsed import NotRehearsedError, Run, Step
+from .rehearsed import NotRehearsedError, Step
 
 Json = t.Dict[str, t.Any]
 Fix = t.Tuple[t.List[Step], t.List[Json]]
-"""The steps, and the packets that they are to let through."""
+"""The steps, and the packets that they are to let through, the one that they are made for first."""
 
 OPENS, FURTHER, FAILS, UNKNOWN, NOT_REHEARSED = "opens", "further", "fails", "unknown", "not_rehearsed"
 _STOPS = ("drop", "reject")
 _HERE = "/proc/self/ns/net"
+_LOCKS = "/run"  # where ufw and iptables make their locks, for which nobody else is to wait
 
 
-def rehearse(run: Run, fixes: t.Sequence[Fix]) -> list[Json]:
+def rehearse(run: Run, fixes: t.Sequence[Fix], *, alone: bool = False, seconds: float = 0.0) -> list[Json]:
     """Of each fix, in their order: `result`, `why`, and the packets with their verdicts before and after. Raises ObserveError.
 
+    `alone`: each is taken back before the next one, as if nobody made the others. `seconds`: after which no further fix is begun, 0 for any
+    time; what has not ended after twice as many is given up.
+
     opens: its packets pass, and the verdicts of neighbouring packets do not change; `why` has those of which nobody knows what becomes of
-    them, with the change as without. further: they pass the rule that the fix is for, but
-    another one stops them. fails: they are stopped by the same rule, or something else is opened. unknown: the evaluator cannot tell.
+    them, with the change as without. further: the first packet passes the rule that stops it now, and another rule stops it, or any rule
+    another packet. fails: the first one is stopped by the same rule, or something else is opened. unknown: the evaluator cannot tell.
     not_rehearsed: it is not known what its steps would do. A fix that fails is taken back, so that the next one is rehearsed without it.
     """
+    checked_seconds(seconds)
+    until = time.monotonic() + seconds if seconds else float("inf")
+    directories = sorted({directory for steps, _packets in fixes for step in steps for directory in step.directories})
+
+    def work(facts: LiveFacts, restore: t.Callable[[], None]) -> Json:
+        there = _Copy(run, restore, directories, t.cast(_There, facts).missing_links)
+        late = _late("copying the rules", seconds)
+        results: list[Json] = []
+        for fix in fixes:
+            if time.monotonic() < until:
+                late = _late("the changes before it", seconds)
+                results.append(_one(run, facts, there, *fix, alone))
+            else:
+                results.append(late)
+        return {"results": results}
+
+    return list(_in_a_copy(run, work, directories, min(2 * seconds, MOST_SECONDS))["results"])
+
+
+def _in_a_copy(run: Run, work: t.Callable[[LiveFacts, t.Callable[[], None]], Json], directories: t.Sequence[str], seconds: float) -> Json:
+    """What `work` returns in a copy of this host's rules, with the facts of the host; its second argument makes the copy again.
+
+    `seconds`: after which it is given up, 0 for any time. Raises ObserveError.
+    """
+    began = time.monotonic()
     blobs = _Memory()
     firewall = Firewall()
-    saved = firewall.save(True, blobs, run)
+    saved = firewall.read(True, blobs, run)
     if saved["not_saved"]:
         raise ObserveError("the copy would not be complete: " + "; ".join(saved["not_saved"]))
     host = os.open(_HERE, os.O_RDONLY | os.O_CLOEXEC)
@@ -58,23 +91,26 @@ def rehearse(run: Run, fixes: t.Sequence[Fix]) -> list[Json]:
             facts = LiveFacts(netlink, sets(run))
             links = names_in(unpacked(blobs.get(saved["nftables"]["text"])))
 
-            def work() -> Json:
+            def there() -> Json:
                 copy = os.open(_HERE, os.O_RDONLY | os.O_CLOEXEC)
-                directories = sorted({directory for steps, _packets in fixes for step in steps for directory in step.directories})
-                if directories:
-                    copied(directories)
-                _make_links(facts, links)
+                with contextlib.suppress(ObserveError):
+                    emptied(_LOCKS)
+                copied(directories)
+                missing = _make_links(facts, links)
                 firewall.restore(saved, blobs, run)
-                theirs = t.cast(LiveFacts, _There(facts, host, copy))
-                there = _Copy(run, lambda: firewall.restore(saved, blobs, run), directories)
-                return {"told": [_one(run, theirs, there, *fix) for fix in fixes]}
+                theirs = t.cast(LiveFacts, _There(facts, host, copy, missing))
+                return work(theirs, lambda: firewall.restore(saved, blobs, run))
 
-            return list(in_namespace("rehearse the change", work)["told"])
+            return in_namespace("rehearse the change", there, seconds, time.monotonic() - began)
     finally:
         os.close(host)
 
 
-def _one(run: Run, facts: LiveFacts, there: _Copy, steps: t.Sequence[Step], packets: t.Sequence[Json]) -> Json:
+def _late(what: str, seconds: float) -> Json:
+    return {"result": NOT_REHEARSED, "why": f"{what} took all of the {seconds:g} s that there are for it", "packets": []}
+
+
+def _one(run: Run, facts: LiveFacts, there: _Copy, steps: t.Sequence[Step], packets: t.Sequence[Json], alone: bool) -> Json:
     beside = [neighbour for packet in packets for neighbour in neighbours(packet)]
     questions = [*packets, *beside]
     before = _verdicts(run, facts, questions)
@@ -82,12 +118,15 @@ def _one(run: Run, facts: LiveFacts, there: _Copy, steps: t.Sequence[Step], pack
         there.take(steps)
     except ObserveError as error:
         there.back()
+        if there.missing_links:  # for which it may not fail on the host
+            because = f"no kernel module is loaded to make a link {there.missing_links[0]} in the copy, without which: {error}"
+            return {"result": NOT_REHEARSED, "why": because, "packets": []}
         return {"result": NOT_REHEARSED if isinstance(error, NotRehearsedError) else FAILS, "why": str(error), "packets": []}
     after = _verdicts(run, facts, questions)
     changed = _compared(before[: len(packets)], after[: len(packets)])
     opened = [now for then, now in zip(before[len(packets) :], after[len(packets) :]) if now["verdict"] != then["verdict"]]
     result, why = _result(packets, before, after, opened)
-    if result in (FAILS, UNKNOWN):
+    if alone or result in (FAILS, UNKNOWN):
         there.back()
     else:
         there.keep(steps)
@@ -100,12 +139,15 @@ def _result(packets: t.Sequence[Json], before: t.Sequence[Json], after: t.Sequen
     result, why = OPENS, ""
     pairs = list(zip(before, after))[: len(packets)]
     for then, now in pairs:
-        if now["verdict"] in _STOPS:
-            if then["verdict"] in _STOPS and _place(then) == _place(now):
-                return FAILS, f"{_words(now)} would still be {_ends(now)}"
-            if then["verdict"] not in _STOPS:
-                return FAILS, f"{_words(now)} would be {_ends(now)}, and is not now"
-            result, why = FURTHER, f"{_words(now)} would then be {_ends(now)}"
+        if now["verdict"] not in _STOPS:
+            continue
+        if then["verdict"] not in _STOPS:
+            return FAILS, f"{_words(now)} would be {_ends(now)}, and is not now"
+        still = _place(then) == _place(now)
+        if still and not _is_freed(*pairs[0]):
+            return FAILS, f"{_words(now)} would still be {_ends(now)}"
+        if result == OPENS:
+            result, why = FURTHER, f"{_words(now)} would {'still' if still else 'then'} be {_ends(now)}"
     helped = any(then["verdict"] in _STOPS for then, _now in pairs)
     for then, now in pairs:
         if now["verdict"] in (*_STOPS, "accept"):
@@ -115,6 +157,10 @@ def _result(packets: t.Sequence[Json], before: t.Sequence[Json], after: t.Sequen
             return UNKNOWN, unsure
         why = why or unsure  # it is not stopped for sure, neither before nor after
     return result, why
+
+
+def _is_freed(then: Json, now: Json) -> bool:
+    return then["verdict"] in _STOPS and (now["verdict"] not in _STOPS or _place(then) != _place(now))
 
 
 def neighbours(packet: Json) -> t.Iterator[Json]:
@@ -158,19 +204,27 @@ def _ends(verdict: Json) -> str:
     return f"{done} by {rule['text']} (table {rule['family']} {rule['table']}, chain {rule['chain']})" if rule else done
 
 
-def _make_links(facts: LiveFacts, names: t.Iterable[str]) -> None:
-    """Links of the same names and numbers, as chains are bound to them and rules name them. One that cannot be made is left out."""
+def _make_links(facts: LiveFacts, names: t.Iterable[str]) -> list[str]:
+    """Links of the same names and numbers, as chains are bound to them and rules name them. Those that cannot be made are returned.
+
+    No kernel module is loaded for them.
+    """
+    kinds, missing = registered(), []
     with Netlink(NETLINK_ROUTE) as netlink:
         for link in filter(None, map(facts.link, names)):
-            with contextlib.suppress(ObserveError):
-                make_link(netlink, link)
+            try:
+                make_link(netlink, link, kinds)
+            except ObserveError:
+                missing.append(link.name)
+    return missing
 
 
 class _There:
     """Facts of the host, each asked for in the host's own network namespace."""
 
-    def __init__(self, facts: LiveFacts, host: int, copy: int) -> None:
+    def __init__(self, facts: LiveFacts, host: int, copy: int, missing: t.Sequence[str]) -> None:
         self._facts, self._host, self._copy = facts, host, copy
+        self.missing_links = missing  # in the copy
 
     def __getattr__(self, name: str) -> t.Any:
         found = getattr(self._facts, name)
@@ -196,7 +250,8 @@ def _enter(namespace: int) -> None:
 class _Copy:
     """The copy as it is with the steps that are kept. To go back costs the more, because it is rare: all of them are taken once more."""
 
-    def __init__(self, run: Run, restore: t.Callable[[], None], directories: t.Sequence[str]) -> None:
+    def __init__(self, run: Run, restore: t.Callable[[], None], directories: t.Sequence[str], missing_links: t.Sequence[str]) -> None:
+        self.missing_links = missing_links
         self._run, self._restore, self._kept = run, restore, t.cast("list[Step]", [])
         self._files: dict[str, Files] = {directory: files_of(directory) for directory in directories}
 

@@ -10,16 +10,16 @@ import ipaddress
 import os
 import typing as t
 
+from .._commands import Run
 from .._errors import ObserveError
-from .._firewall.accept import firewalld_words, ufw_words
+from .._firewall.accept import arguments, firewalld_words, ufw_words
 from .._firewall.accept.change import carry_out, plan
-from .._firewall.accept.loaded import FAMILIES, Loaded, Place, checked, checked_interface
-from .._firewall.accept.words import VARIANTS, Accepted
+from .._firewall.accept.loaded import Loaded, Place, checked
+from .._firewall.accept.words import Accepted
 from .._firewall.managers.firewalld import DIRECTORIES as FIREWALLD
 from .._firewall.managers.firewalld_files import Files
 from .._firewall.managers.ufw import DIRECTORY as UFW
 
-Run = t.Callable[..., t.Tuple[int, str, str]]
 Arguments = t.Mapping[str, t.Any]
 MOST_LOST = 3
 
@@ -111,45 +111,32 @@ class Firewalld(t.NamedTuple):
 Step = t.Union[Rule, Ufw, Firewalld]
 
 
-def read(module: str, arguments: Arguments) -> Step:
+def read(module: str, given: Arguments) -> Step:
     """A step of a fix, by its module and arguments. Raises KeyError, TypeError, ValueError, ObserveError."""
     if module not in _READERS:
         raise ValueError(f"module is {module!r}: give one of {', '.join(sorted(_READERS))}")
-    return _READERS[module](arguments)
+    return _READERS[module](given)
 
 
 def _rule(rule: Arguments) -> Rule:
-    variant = rule.get("variant") or VARIANTS[0]
-    if variant not in VARIANTS:
-        raise ValueError(f"variant is {variant!r}: give one of {', '.join(VARIANTS)}")
-    family = rule.get("family") or FAMILIES[2]
-    if family not in FAMILIES:
-        raise ValueError(f"family is {family!r}: give one of {', '.join(FAMILIES)}")
-    place = Place(variant, family, checked(rule.get("table") or "filter"), checked(rule["chain"]))
-    source, destination = (str(ipaddress.ip_address(rule[end])) for end in ("source", "destination"))
-    ports = [None if rule.get(name) is None else int(rule[name]) for name in ("port", "source_port")]
-    ways = [checked_interface(rule.get(name)) for name in ("in_interface", "out_interface")]
-    accepted = Accepted(source, destination, ports[0], ports[1], bool(rule.get("established")), *ways)
-    return Rule(place, accepted, rule.get("before"))
+    return Rule(*arguments.read(rule), rule.get("before"))
 
 
-def _ufw(arguments: Arguments) -> Ufw:
+def _ufw(rule: Arguments) -> Ufw:
     """Only what `ufw_words.allowing` makes: nothing else is a word of a command here."""
-    source, destination = (str(ipaddress.ip_address(arguments[end])) for end in ("from_ip", "to_ip"))
-    direction = "forward" if arguments.get("route") else str(arguments["direction"])
+    source, destination = (str(ipaddress.ip_address(rule[end])) for end in ("from_ip", "to_ip"))
+    direction = "forward" if rule.get("route") else str(rule["direction"])
     if direction not in ("in", "out", "forward"):
         raise ValueError(f"direction is {direction!r}: give in or out, or route")
-    number = None if arguments.get("insert") is None else int(arguments["insert"])
-    allowing = ufw_words.allowing(source, destination, int(arguments["to_port"]), direction, number)
-    if {name: str(value) for name, value in allowing.items()} != {
-        name: str(value) for name, value in arguments.items() if value is not None
-    }:
+    number = None if rule.get("insert") is None else int(rule["insert"])
+    allowing = ufw_words.allowing(source, destination, int(rule["to_port"]), direction, number)
+    if {name: str(value) for name, value in allowing.items()} != {name: str(value) for name, value in rule.items() if value is not None}:
         raise ValueError("only a rule that allows TCP from one address to one address and port can be rehearsed")
     return Ufw(allowing)
 
 
-def _firewalld(arguments: Arguments) -> Firewalld:
-    return Firewalld(str(arguments["zone"]), firewalld_words.read(str(arguments["rich_rule"])))
+def _firewalld(rule: Arguments) -> Firewalld:
+    return Firewalld(str(rule["zone"]), firewalld_words.read(str(rule["rich_rule"])))
 
 
 _READERS: dict[str, t.Callable[[Arguments], Step]] = {

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator
 
+from .._commands import Run
 from .._errors import ObserveError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from .._record.recorder import Recording
 
 Order = Dict[str, Any]
-Run = Callable[..., Tuple[int, str, str]]
 
 RECORDING, LISTENERS = "recording", "temporary listeners"
 

@@ -1,9 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Do a host's part in examining broken handshakes closely: three more phases, skipped if nothing broke or nobody asked for them.
+"""Do a host's part in examining broken handshakes closely, and in measuring ways on which others complete: three more phases, skipped if
+there is nothing to examine or nobody asked for them.
 
-The only change that they may make is a separate nf_tables table, which disappears with the process that made it (see `_trace/table.py`).
+The only changes that they may make are a separate nf_tables table, which disappears with the process that made it (see `_trace/table.py`),
+and listeners of our own.
 """
 
 from __future__ import annotations
@@ -23,18 +25,36 @@ if TYPE_CHECKING:
     from .deeper import Tracers
 
 TRACE, DROPS = "trace", "drops"
+PACES = "rates of SYNs that pass"
+PATH_LISTENERS, PATH_SIZES = "listeners for the sizes of packets that pass", "sizes of packets that pass"
 
 
 def trace_open(order: Order) -> dict[str, Any]:
-    """Where handshakes are expected: trace their packets from now on, until `trace_close`, or the deadline."""
-    answer: dict[str, Any] = {"tracer": None, "absent": []}
+    """Where handshakes are expected, until `trace_close` or the deadline: trace their packets, and listen for full segments."""
+    answer: dict[str, Any] = {"tracer": None, "path_listeners": None, "absent": []}
     with part(answer, TRACE):
         tracers = _tracers(answer, order)
         if tracers:
             from .._record.detached import detach
 
             answer["tracer"] = {"handle": detach(tracers, order["trace_seconds"], MAX_BYTES, "handshake-trace")}
+    if order.get("path_listeners"):
+        with part(answer, PATH_LISTENERS):
+            _listen(answer, order)
     return answer
+
+
+def _listen(answer: dict[str, Any], order: Order) -> None:
+    from .._connect.path_listeners import PathListeners
+    from .._record.detached import detach
+
+    worker = PathListeners(order["path_listeners"])
+    answer["absent"] += [{"what": PATH_LISTENERS, "why": why} for why in worker.lacking]
+    ends = worker.ends()
+    if not ends:
+        worker.close()
+        return
+    answer["path_listeners"] = {"handle": detach(worker, order["trace_seconds"], 0, "handshake-lsn"), "ends": ends}
 
 
 def trace_try(order: Order) -> dict[str, Any]:
@@ -43,7 +63,7 @@ def trace_try(order: Order) -> dict[str, Any]:
     from .._connect.resolve import resolve
     from .dials import dials_of
 
-    answer: dict[str, Any] = {"probes": [], "bypass": [], "trace": None, "drops": None, "absent": []}
+    answer: dict[str, Any] = {"probes": [], "bypass": [], "path_sizes": [], "paces": [], "trace": None, "drops": None, "absent": []}
     tracers = _tracers(answer, order)
     try:
         watch = {tracers.fileno(): tracers.collect} if tracers else {}
@@ -54,6 +74,17 @@ def trace_try(order: Order) -> dict[str, Any]:
             past = {dial["id"] for dial in bypass}
             for probe in probes:
                 answer["bypass" if probe["dial"] in past else "probes"].append(probe)
+        if order.get("paces"):
+            with part(answer, PACES):
+                from .._connect.rates import sweep
+
+                answer["paces"] = sweep(resolve(dials_of({"dials": order["paces"]}, answer["absent"])), watch)
+        if order.get("path_sizes"):
+            with part(answer, PATH_SIZES):
+                from .._connect.path_sizes import measure
+
+                answer["path_sizes"], missed = measure(order["path_sizes"])
+                answer["absent"] += [{"what": PATH_SIZES, "why": why} for why in missed]
         if tracers:
             with part(answer, TRACE):
                 answer.update(tracers.result())
@@ -63,9 +94,14 @@ def trace_try(order: Order) -> dict[str, Any]:
     return answer
 
 
-def trace_close(handle: str | None) -> dict[str, Any]:
-    """After the handshakes: fetch what was traced, which ends it."""
+def trace_close(handle: str | None, listeners: str | None = None) -> dict[str, Any]:
+    """After the handshakes: fetch what was traced, which ends it, and end the listeners."""
     answer: dict[str, Any] = {"trace": None, "drops": None, "absent": []}
+    if listeners:
+        with part(answer, PATH_LISTENERS):
+            from .._record.detached import stop_detached
+
+            stop_detached(listeners)
     if handle:
         with part(answer, TRACE):
             from .._record.detached import stop_detached

@@ -21,6 +21,8 @@ from .._values.bounds import Bounds
 from .._values.text import printable
 from .play import unfit
 from .temporary_files import WithoutFiles
+from .terminals import WithTerminal
+from .unread_input import UnreadInput
 
 _UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e]")
 _SHOWN = frozenset(("warnings", "deprecations", "exception"))
@@ -30,7 +32,7 @@ _ADVICE = {
 }
 
 
-class HandshakeAction(WithoutFiles):
+class HandshakeAction(WithTerminal, WithoutFiles, UnreadInput):
     """The base of every action plugin of the collection, which implements `answer`."""
 
     _supports_check_mode = True

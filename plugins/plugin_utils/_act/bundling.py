@@ -16,7 +16,7 @@ from .._bundle.compare import differing
 from .._bundle.evidence import pseudonymous, pseudonyms_for
 from .._decide.verdict import decide_views
 from .._plan.slices import Run, merge
-from .._show.forms import forms
+from .._show.forms import Forms
 from .._store import directories
 from .._store.run_sources import bundle, documents, read_runs
 from .._values.times import moment
@@ -47,8 +47,7 @@ def bundled(report_dir: Path, finished: str) -> Bundled:
         for run in others
         for name, document in documents(run).items()
     }
-    formats = forms(report).files
-    files.update((name, content) for name in _FOR_PEOPLE if (content := formats[name]) is not None)
+    files.update((name, b"".join(content)) for name, content in Forms(report) if name in _FOR_PEOPLE and content is not None)
     time = moment(finished)
     packed = bundle(files, int(time.timestamp()) if time else 0)
     return Bundled(packed, report["summary"], differing(_decided(runs, identity, finished), report, pseudonyms))

@@ -38,7 +38,7 @@ def concluded(files: RemediationFiles, name: str) -> dict[str, Any]:
 
 
 def interrupted(report_dir: Path, report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What became of the changes of a run that was interrupted; [] where it had begun none. EvidenceError, OSError."""
+    """The outcomes of the changes of a run that was interrupted; [] where it had begun none. EvidenceError, OSError."""
     files = RemediationFiles(str(report_dir))
     try:
         remediation = Remediation.from_json(files.state())

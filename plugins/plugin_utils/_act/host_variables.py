@@ -145,7 +145,7 @@ class HostVariables:
         return [name for name in names if name in theirs and (name not in ours or theirs[name] != ours[name])]
 
     def _lacks_facts(self, host: str, variables: Mapping[str, Any], name: str) -> bool:
-        """Whether a template asks for facts of a host that has told none."""
+        """Whether a template asks for facts of a host that has returned none."""
         asked = {each for each in self._asked_for(variables, variables[name]) if each not in variables or each in _FACTS}
         return not self._facts(host) and any(each.startswith("ansible_") for each in asked)
 
@@ -174,7 +174,7 @@ class HostVariables:
         return self._trusted[id(raw)]
 
     def _inputs(self, variables: Mapping[str, Any], raw: object, facts: Mapping[str, Any]) -> tuple[Any, ...] | None:
-        """What a template depends on: itself and all variables that it and they mention. None for facts, or where it cannot be told."""
+        """What a template depends on: itself and all variables that it and they mention. None for facts, or where that is unknown."""
         asked = self._asked_for(variables, raw)
         if asked & _DYNAMIC or (facts and (asked & _FACTS or not asked.isdisjoint(facts))):
             return None

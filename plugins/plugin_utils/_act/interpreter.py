@@ -26,13 +26,21 @@ def unparsed(returned: dict[str, Any]) -> bool:
     return "module_stdout" in returned or not returned.get("_ansible_parsed", True)
 
 
-def runs_nothing(action: ActionBase) -> bool:
-    """Whether a host runs no commands of ours, such as an appliance, or an sshd with ForceCommand. Costs a command on the host."""
+def runs_nothing(action: ActionBase, **how: Any) -> bool:
+    """Whether a host runs no commands of ours, such as an appliance, or an sshd with ForceCommand. Costs a command on the host.
+
+    `how`: as Ansible's method takes it, such as ``in_data``, with which a command has no terminal.
+    """
     said: dict[str, Any] = {}
     with suppress(AnsibleError, OSError):
-        execute: Callable[[str], dict[str, Any]] = action._low_level_execute_command
-        said = execute("echo handshake-shell")
+        execute: Callable[..., dict[str, Any]] = action._low_level_execute_command
+        said = execute("echo handshake-shell", **how)
     return "handshake-shell" not in str(said.get("stdout") or "")
+
+
+def becomes_nobody(action: ActionBase) -> bool:
+    """Whether a host runs commands of the login's user and none of the become user. Costs two commands on the host."""
+    return bool(action._connection.become) and runs_nothing(action) and not runs_nothing(action, sudoable=False)
 
 
 def too_old(action: ActionBase, host: str) -> str | None:

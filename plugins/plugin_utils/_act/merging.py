@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from .._decide.decided import Decided
 from .._plan.plan import Plan
 from .._plan.slices import Run, View, merge
 from .._store import runs
@@ -28,16 +28,15 @@ class RunEvidence:
     plan: Plan
     views: Sequence[View]
     started: str
-
-    def answers(self) -> Iterable[dict[str, Any]]:
-        """Of all hosts to all phases."""
-        return (dict(answer) for view in self.views for phases in view.evidence.values() for answer in phases.values())
+    decided: Decided | None = None
+    """What this run has decided by the same evidence before."""
 
 
-def own(files: EvidenceFiles) -> RunEvidence:
-    """That of a run. EvidenceError, OSError."""
+def own(files: EvidenceFiles, keep: str) -> RunEvidence:
+    """That of a run. ``keep``: of which flows it keeps all. EvidenceError, OSError."""
     plan, started = files.plan()
-    return RunEvidence(plan, [View(plan.entries, files.answers(plan))], started)
+    known = files.take_decided(files.digest(plan, keep))
+    return RunEvidence(plan, [View(plan.entries, files.answers(plan))], started, Decided.from_json(known) if known else None)
 
 
 def merged(report_dir: Path, sources: Sequence[str]) -> RunEvidence:

@@ -38,6 +38,12 @@ def apart(task: Any, host: str) -> str | None:
     return None
 
 
+def at_a_time(task: Any, task_vars: Mapping[str, Any]) -> int:
+    """How many of the hosts Ansible serves at a time: its forks, and the throttle of the play around the task."""
+    forks = int(task_vars.get("ansible_forks", 5))
+    return min(forks, int(task.throttle)) if int(task.throttle or 0) > 0 else forks
+
+
 def left_out(host: str, task_vars: Mapping[str, Any]) -> str:
     """Why a host of the play was not asked at all, as half a sentence."""
     if host not in map(str, task_vars.get("ansible_play_hosts") or ()):

@@ -12,9 +12,9 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from .._plan.flows import show
 from .._plan.options import DECLARED, OPTIONS, Whose, complaint
 from .._values.plain import plain
+from .._values.words import quoted
 from .host_variables import HostVariables
 
 _ROLES = Path(__file__).parents[3] / "roles"
@@ -58,7 +58,7 @@ class RoleOptions:
         """That the options of these roles are what they must be, and those of the play alike for all hosts. OptionError, VariableError."""
         for host in self.hosts:
             if taken := [name for name in self._variables.claimed(host) if name.startswith("__") or _whose(name) is Whose.PLAY]:
-                names = ", ".join(map(show, sorted(taken)[:5]))
+                names = ", ".join(map(quoted, sorted(taken)[:5]))
                 raise OptionError(
                     f"Host {host} says in its facts what {names} is, and Ansible would go by that for the whole "
                     f"play, since facts override the inventory. Find out why it does, and leave it out (--limit 'all:!{host}'), or set "
@@ -75,7 +75,7 @@ class RoleOptions:
 
     def claimed(self) -> list[str]:
         """A sentence for each host whose facts would configure the collection; that they do not count is worth a remark."""
-        found = {host: [show(name) for name in self._variables.claimed(host) if _is_asked_for(name)] for host in self.hosts}
+        found = {host: [quoted(name) for name in self._variables.claimed(host) if _is_asked_for(name)] for host in self.hosts}
         return [
             f"Host {host} says in its facts what {', '.join(sorted(names))} is: that does not count, since a host's facts come from itself."
             for host, names in found.items()
@@ -93,7 +93,7 @@ class RoleOptions:
                     found[name] = host
         near = {name: difflib.get_close_matches(name, known, 1, _ALIKE) for name in found}
         return [
-            f"The variable {show(name)} of host {host} is no option: did you mean {near[name][0]}?"
+            f"The variable {quoted(name)} of host {host} is no option: did you mean {near[name][0]}?"
             for name, host in found.items()
             if near[name]
         ]
@@ -125,7 +125,7 @@ class RoleOptions:
         first, *others = values
         for other in others:
             if values[other] is not values[first] and values[other] != values[first]:
-                one, two = (f" ({show(values[host])})" if not self._specs[option].get("no_log") else "" for host in (first, other))
+                one, two = (f" ({quoted(values[host])})" if not self._specs[option].get("no_log") else "" for host in (first, other))
                 raise OptionError(
                     f"{option} is one for the whole play, and the hosts {first}{one} and {other}{two} differ: "
                     "set it for all hosts alike, in group_vars/all or with -e."
@@ -156,7 +156,7 @@ def checked(option: str, value: object, spec: Spec) -> Any:
     result = validator({option: dict(spec)}).validate({option: value})
     absent = value is None and kind != "raw"
     if result.error_messages or absent or isinstance(value, _UNLIKE.get(kind, ())):
-        raise OptionError(f"is {'not what it must be' if secret else show(value)}: {_wanted(spec)}")
+        raise OptionError(f"is {'not what it must be' if secret else quoted(value)}: {_wanted(spec)}")
     converted = plain(result.validated_parameters.get(option))
     if said := complaint(option, converted):
         raise OptionError(said)

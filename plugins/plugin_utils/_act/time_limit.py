@@ -53,8 +53,9 @@ def time_limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
-        if left:
-            signal.setitimer(signal.ITIMER_REAL, max(0.001, left - (time.monotonic() - begun)), interval)
+        remaining = left - (time.monotonic() - begun)
+        if left and (remaining > 0 or left > seconds):  # else the other limit is what ended this
+            signal.setitimer(signal.ITIMER_REAL, max(0.001, remaining), interval)
 
 
 def _descendants(pid: int) -> list[int]:

@@ -13,10 +13,11 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical_or_none
+
 from .._bare.answer import WITHOUT, NoShell, addresses_of, sections, snapshot
 from .._bare.channel import CONNECT_FAILED, PROHIBITED, NoChannel, probe
 from .._bare.script import snapshot_script
-from .._plan.flows import literal
 from .._values.text import clean
 from .ssh_channels import Answer, Ask, asker
 
@@ -87,7 +88,7 @@ class _Part:
             self.lacks("recording", WITHOUT)
             self.lacks("snapshot", f"{no_python(self.connection)}: nothing can be observed on the host")
             return None
-        names = {dial["address"] for dial in self.order["dials"] if literal(dial["address"]) is None}
+        names = {dial["address"] for dial in self.order["dials"] if canonical_or_none(dial["address"]) is None}
         try:
             said = self.execute(snapshot_script(self.order, sorted(names)))
             self.parts = sections("\n" + str(said.get("stdout") or ""))
@@ -140,8 +141,8 @@ class _Part:
     def _addresses(self, dial: Json, ask: Callable[[list[Ask]], list[Answer]]) -> list[str]:
         """Those of a name: the host's own, or, where no shell can be asked, the controller's."""
         name = str(dial["address"])
-        if literal(name):
-            return [str(literal(name))]
+        if canonical_or_none(name):
+            return [str(canonical_or_none(name))]
         found = addresses_of(self.parts, name)
         if not found:
             channel, _started, _elapsed = ask([(name, dial["port"], dial["timeout"] + self.order["patience"])])[0]
@@ -150,7 +151,7 @@ class _Part:
                 return []
             with suppress(OSError):
                 answers = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-                found = list(dict.fromkeys(str(literal(str(sockaddr[0]))) for *_kinds, sockaddr in answers))
+                found = list(dict.fromkeys(str(canonical_or_none(str(sockaddr[0]))) for *_kinds, sockaddr in answers))
             why = (
                 "its addresses are those that the controller has, as the host has no getent"
                 if found

@@ -11,8 +11,8 @@ from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
 from ansible_collections.threeway.handshake.plugins.module_utils._host import counters
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical_or_none
 
-from .._plan.flows import literal
 from . import network, sockets
 from .script import MARKER, MOST_LINES, questions, route_title
 
@@ -67,7 +67,7 @@ def snapshot(parts: Mapping[str, str], order: Mapping[str, Any]) -> tuple[dict[s
 def addresses_of(parts: Mapping[str, str], name: str) -> list[str]:
     """What `getent ahosts` on the host has for a name."""
     words = [line.split() for line in parts.get(f"name {name}", "").splitlines()]
-    return list(dict.fromkeys(found for line in words if line and (found := literal(line[0]))))
+    return list(dict.fromkeys(found for line in words if line and (found := canonical_or_none(line[0]))))
 
 
 def _network(snapshot: dict[str, Any], absent: Absent, parts: Mapping[str, str], order: Mapping[str, Any]) -> None:

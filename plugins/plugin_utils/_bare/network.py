@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from .._plan.flows import literal
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical_or_none
 
 _LINK = re.compile(r"^([0-9]{1,9}): ([^\s:@]+)(?:@\S+)?: <([A-Z0-9_,-]*)>(.*)")
 _ADDRESS = re.compile(r"^[0-9]+:\s+(\S+)\s+inet6?\s+([0-9a-fA-F.:]+)(?: peer [0-9a-fA-F.:]+)?(?:/([0-9]{1,3}))?(?![0-9/])\s*(.*)")
@@ -56,7 +56,7 @@ def addresses(text: str) -> list[dict[str, Any]]:
     found = []
     for line in text.splitlines():
         match = _ADDRESS.match(line)
-        address = literal(match[2]) if match else None
+        address = canonical_or_none(match[2]) if match else None
         if match and address:
             words = match[4].split()
             longest = 128 if ":" in address else 32
@@ -79,9 +79,9 @@ def route(text: str, local: str | None, remote: str) -> dict[str, Any] | None:
     if refused:
         return {**question, **answer, "error": refused, "multipath": []}
     target = words[1:2] if kind != "unicast" or words[:1] == ["unicast"] else words[:1]
-    if not target or literal(target[0]) != literal(remote):
+    if not target or canonical_or_none(target[0]) != canonical_or_none(remote):
         return None
-    gateway, source = (literal(_behind(words, word) or "") for word in ("via", "src"))
+    gateway, source = (canonical_or_none(_behind(words, word) or "") for word in ("via", "src"))
     return {**question, **answer, "type": kind, "interface": _behind(words, "dev"), "gateway": gateway, "source": source, "multipath": []}
 
 
@@ -93,7 +93,7 @@ def neighbours(text: str, wanted: Collection[tuple[str, str]]) -> list[dict[str,
 def _neighbours(text: str) -> Iterator[dict[str, Any]]:
     for line in text.splitlines():
         words = line.split()
-        address = literal(words[0]) if words else None
+        address = canonical_or_none(words[0]) if words else None
         interface, state = _behind(words, "dev"), next((word for word in reversed(words) if word in _STATES), None)
         if address and interface and state:
             yield {"address": address, "interface": interface, "mac": _behind(words, "lladdr"), "state": state}

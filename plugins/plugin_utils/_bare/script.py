@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._host.sysctls import HOST_WIDE, PER_INTERFACE
-
-from .._plan.flows import literal
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical_or_none
 
 MARKER = "@@handshake "
 MOST_ROUTES = 64
@@ -65,7 +64,7 @@ def route_title(local: str | None, remote: str) -> str:
 def questions(order: Mapping[str, Any]) -> list[tuple[str | None, str]]:
     """The ways that the order asks for, and those to what a client dials by address."""
     pairs = [(pair["local"], pair["remote"]) for pair in order.get("pairs") or () if not pair.get("mark")]
-    dials = [(None, found) for dial in order.get("dials") or () if (found := literal(dial["address"]))]
+    dials = [(None, found) for dial in order.get("dials") or () if (found := canonical_or_none(dial["address"]))]
     return list(dict.fromkeys((*pairs, *dials)))[:MOST_ROUTES]
 
 

@@ -23,6 +23,13 @@ def differing(report: Mapping[str, Any], bundled: Mapping[str, Any], pseudonyms:
 
 
 def _verdict(flow: Mapping[str, Any], host: Any) -> tuple[Any, ...]:
-    causes = [(cause["code"], host(cause["host"]), cause["certainty"]) for cause in flow["causes"]]
-    blocked = [(cause["code"], host(cause["host"]), cause["certainty"]) for cause in flow["blocked_by"]]
-    return flow["status"], flow["leg"], flow["segment"], host(flow["client"]), causes, blocked, len(flow["unexplained"])
+    causes, blocked = ([_cause(cause, host) for cause in flow[name]] for name in ("causes", "blocked_by"))
+    said = [len(flow[name]) for name in ("unexplained", "not_observed", "remarks")]
+    return flow["status"], flow["leg"], flow["segment"], host(flow["client"]), causes, blocked, said
+
+
+def _cause(cause: Mapping[str, Any], host: Any) -> tuple[Any, ...]:
+    """With how much speaks for it and what sort of fix it has: their words have other names in them."""
+    fix = cause["fix"]
+    advised = (fix["kind"], host(fix["host"]), fix["risk"], len(fix["steps"]), (fix["rehearsed"] or {}).get("result")) if fix else None
+    return cause["code"], host(cause["host"]), cause["certainty"], len(cause["evidence"]), advised

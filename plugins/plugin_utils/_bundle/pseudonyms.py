@@ -22,6 +22,8 @@ _ANCHORS = {
 }
 _KEPT = {4: [*map(ipaddress.ip_network, _KEPT_V4)], 6: [*map(ipaddress.ip_network, _KEPT_V6)]}
 _MAPPED, _SOLICITED = ipaddress.ip_network("::ffff:0:0/96"), ipaddress.ip_network("ff02::1:ff00:0/104")
+_OF_ROUTERS = (bytes.fromhex("00005e0001"), bytes.fromhex("00005e0002"))  # of virtual ones, without their numbers (RFC 9568, 7.3)
+_OF_CONTAINERS = bytes.fromhex("0242")  # Docker's
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -84,10 +86,12 @@ class Pseudonyms:
         return self.link(bytes.fromhex(text.replace(":", ""))).hex(":")
 
     def link(self, address: bytes) -> bytes:
-        """Zeros, broadcast and the bit for multicast stay; all become locally administered."""
-        if not any(address) or address == b"\xff" * len(address) or (address and address[0] & 1):
+        """Zeros, broadcast, the bit for multicast and what several machines share by design stay; all become locally administered."""
+        if not any(address) or address == b"\xff" * len(address) or (address and address[0] & 1) or address.startswith(_OF_ROUTERS):
             return address
         digest = self._digest(b"link" + address)[: len(address)]
+        if address.startswith(_OF_CONTAINERS):  # made of their addresses
+            return _OF_CONTAINERS + digest[2:]
         return bytes([digest[0] & 0xFC | 2]) + digest[1:]
 
     def _address(self, address: Address) -> Address:

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .._faults import contained
 from .._model.host import Host
@@ -16,11 +17,16 @@ from .._plan.plan import Entry, Plan
 from . import blocked
 from .arrivals import Arrivals
 from .case import Case
-from .examine import Examined
+from .causes.catalogue import Cause
+from .examine import Examined, examine
 from .explain import Found, explain
+from .finding import Finding
 from .status import BY_SEVERITY, case_status, flow_status
 from .totals import Totals
 from .undecided import undecided
+
+MOST_ALIKE = 3
+"""Causes with one code and host that an entry has: a name may have very many addresses, to each of which the same happens."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,36 @@ class Answer:
         """The first cause of the entry's flow in the report."""
         return next((found for _case, each in self.standing if (found := each.decisive)), None)
 
+    @property
+    def causes(self) -> list[tuple[Case, Cause, Finding]]:
+        """The causes in the report: each once, where several addresses of a name have the same."""
+        found: dict[tuple[str, str, Wording], tuple[Case, Cause, Finding]] = {}
+        alike = Counter[tuple[str, str]]()
+        for case, cause, finding in ((case, *each) for case, explained in self.standing for each in explained.causes):
+            key = (cause.code, finding.host, finding.summary)
+            if key not in found and alike[cause.code, finding.host] < MOST_ALIKE:
+                found[key] = case, cause, finding
+                alike[cause.code, finding.host] += 1
+        return list(found.values())
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Entries of a plan, the hosts by name, how far the handshakes of each entry came, and what the catalogue says of them."""
+
+    entries: Sequence[Entry]
+    hosts: Mapping[str, Host]
+    examined: Sequence[Examined]
+    answers: Sequence[Answer]
+
+
+def judge(
+    plan: Plan, evidence: Mapping[str, Mapping[str, Mapping[str, Any]]], *, short: bool = False, closely: Container[str] = ()
+) -> Judged:
+    """Judge a plan's entries by the evidence of its hosts. ``short`` and ``closely`` as for `examine`."""
+    hosts, examined = examine(plan, evidence, short=short, closely=closely)
+    return Judged(plan.entries, hosts, examined, answer_all(plan, hosts, examined))
+
 
 def answer_all(plan: Plan, hosts: Mapping[str, Host], examined: Sequence[Examined]) -> list[Answer]:
     """What the catalogue says of each of the plan's entries."""
@@ -50,13 +86,12 @@ def answer_all(plan: Plan, hosts: Mapping[str, Host], examined: Sequence[Examine
     for case in (case for each in examined for case in each.cases):
         case.totals = totals
     return [
-        Answer("ok")
-        if each.well
-        else contained(_unanswered, _answer, entry, each.cases, hosts)
-        if each.fault is None
-        else _unanswered(each.fault)
+        _WELL if each.well else contained(_unanswered, _answer, entry, each.cases, hosts) if each.fault is None else _unanswered(each.fault)
         for entry, each in zip(plan.entries, examined, strict=True)
     ]
+
+
+_WELL = Answer("ok")
 
 
 def _unanswered(why: Wording) -> Answer:

@@ -57,6 +57,7 @@ class Case:
     partners: Sequence[Host] = ()  # the other servers of the flow for which the client dials the same
     behind: Host | None = None  # the flow's server, where the handshakes end at a host in front of it, which is `server` then
     totals: Totals = field(default_factory=lambda: Totals({}, {}))
+    dial: int | None = None  # the number of the client's dial; None: whichever has this name
     fleet: Fleet = field(default_factory=Fleet)  # all hosts of the run
     normal: frozenset[str] = frozenset()  # what may be altered on the way without being wrong (ALTERATIONS in _plan/options.py)
     declared: Declared = field(default_factory=Declared)  # the addresses that the inventory has for the hosts
@@ -294,11 +295,11 @@ class Case:
         return [hop for hop in self.asked_hops() if hop.offender]
 
     def asked_hops(self) -> Sequence[Hop]:
-        """The SYNs with rising TTL on this way, and what became of each."""
+        """The SYNs with rising TTL on this way, and the outcome of each."""
         return self.fleet.hops(self.client, self.address, self.port)
 
     def hops_back(self) -> list[Hop]:
-        """The server's SYN-ACKs with rising TTL to the client, and what became of each."""
+        """The server's SYN-ACKs with rising TTL to the client, and the outcome of each."""
         ends = (self.client_address, self.server_port)
         return [hop for hop in self.server.hops_back if (hop.address, hop.local_port) == ends] if self.server else []
 

@@ -51,6 +51,7 @@ def cases_of(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: F
                 vias=[hosts[via] for via in entry.via],
                 address=address,
                 dialled=entry.address,
+                dial=entry.dial,
                 port=entry.port,
                 timeout=entry.timeout,
                 source=entry.source,

@@ -28,7 +28,7 @@ def common(hosts: Mapping[str, Host], groups: Mapping[str, Sequence[str]]) -> di
 
 def _networks(host: Host) -> Sequence[str]:
     found = set()
-    for entry in (host.snapshot.addresses if host.snapshot else None) or ():
+    for entry in (host.identity.addresses if host.identity else None) or ():
         network = entry.network
         if entry.interface != LOOPBACK and not network.is_link_local and network.num_addresses > 1:
             found.add(str(network))

@@ -6,59 +6,38 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._fix.catalogue import fix
 from .._model.host import Host
-from .._model.probe_records import Probe
 from .._model.prose import Wording, unwrapped
 from .._plan.plan import ON_THE_WAY, Entry
 from . import blocked
 from .anomalies.anomaly import Anomaly
 from .answer import Answer
+from .answered_for import answered_for
 from .case import Case
 from .causes import bypassed
 from .causes.catalogue import Cause
 from .explain import Explanation
 from .finding import Evidence, Finding
-from .observed import attempts_document, clocks_document, not_observed, parties, vantage_document
+from .observed import attempts_document, clocks_document, connected_document, not_observed, parties, vantage_document
 from .outcome import Outcome
+from .rehearsals import offered
 from .status import case_status
 from .story import timeline
-
-MOST_ALIKE = 3
-"""Causes with one code and host that an entry has: a name may have very many addresses, to each of which the same happens."""
 
 
 def entry_document(entry: Entry, identity: str, answer: Answer, hosts: Mapping[str, Host], keep_all: bool) -> dict[str, Any]:
     """One entry of the report, with its packets unless it is ok."""
     explanations, answers, status, closed = answer.explained, answer.standing, answer.status, answer.closed
     cases = [case for case, _explained in explanations]
-    causes: dict[tuple[str, str, Wording], tuple[Case, Cause, Finding]] = {}  # once, where several addresses of a name have the same
-    alike = Counter[tuple[str, str]]()
-    for case, cause, finding in ((case, *found) for case, explained in answers for found in explained.causes):
-        key = (cause.code, finding.host, finding.summary)
-        if key not in causes and alike[cause.code, finding.host] < MOST_ALIKE:
-            causes[key] = case, cause, finding
-            alike[cause.code, finding.host] += 1
     leg, segment = _place(answers[0][0].outcome, answers[0][1]) if answers and status != "ok" else (None, None)
     outcome = answers[0][0].outcome if answers else Outcome("silent")
     addresses = [case.address for case in cases if case.address]
     whole = keep_all or status != "ok"
     return {
-        "name": entry.flow,
-        "id": identity,
-        "client": entry.client,
-        "server": entry.server,
-        "address": entry.address,
-        "port": entry.port,
-        "dialled": entry.address,
-        "resolved": addresses,
-        "source": entry.source,
-        "user": entry.user,
-        "via": list(entry.via),
+        **_asked(entry, identity, addresses),
         "status": status,
         "leg": leg,
         "segment": segment,
@@ -66,7 +45,7 @@ def entry_document(entry: Entry, identity: str, answer: Answer, hosts: Mapping[s
         "last_seen": {"host": outcome.last_seen.host, "interface": outcome.last_seen.interface}
         if outcome.last_seen and status != "ok"
         else None,
-        "causes": [_with_fix(*found) for found in causes.values()],
+        "causes": [_with_fix(*found, hosts) for found in answer.causes],
         "undecided": unwrapped([*answer.would_decide]),
         "expect": entry.expect,
         "blocked_by": [{**_cause(*found), "fix": None} for found in closed.by] if closed else [],
@@ -80,20 +59,10 @@ def entry_document(entry: Entry, identity: str, answer: Answer, hosts: Mapping[s
     }
 
 
-def well_document(entry: Entry, identity: str, probes: Sequence[Probe], hosts: Mapping[str, Host]) -> dict[str, Any]:
+def well_document(entry: Entry, identity: str, elapsed_ms: Sequence[float], hosts: Mapping[str, Host]) -> dict[str, Any]:
     """The entry of a flow that is plainly well, as `entry_document` has it of one that is ok without a remark."""
     return {
-        "name": entry.flow,
-        "id": identity,
-        "client": entry.client,
-        "server": entry.server,
-        "address": entry.address,
-        "port": entry.port,
-        "dialled": entry.address,
-        "resolved": [entry.address],
-        "source": entry.source,
-        "user": entry.user,
-        "via": [],
+        **_asked(entry, identity, [entry.address]),
         "status": "ok",
         "leg": None,
         "segment": None,
@@ -105,11 +74,28 @@ def well_document(entry: Entry, identity: str, probes: Sequence[Probe], hosts: M
         "blocked_by": [],
         "remarks": [],
         "unexplained": [],
-        "probes": attempts_document(probes, False),
+        "probes": connected_document(elapsed_ms),
         "timeline": [],
         "vantages": [],
         "clock": {},
         "not_observed": not_observed([hosts[name] for name, _role in parties(entry)], "ok", []),
+    }
+
+
+def _asked(entry: Entry, identity: str, addresses: Sequence[str]) -> dict[str, Any]:
+    """What was asked for, and the addresses that were tried."""
+    return {
+        "name": entry.flow,
+        "id": identity,
+        "client": entry.client,
+        "server": entry.server,
+        "address": entry.address,
+        "port": entry.port,
+        "dialled": entry.address,
+        "resolved": addresses,
+        "source": entry.source,
+        "user": entry.user,
+        "via": list(entry.via),
     }
 
 
@@ -139,9 +125,9 @@ def _evidence(seen: Evidence) -> dict[str, Any]:
     return {"host": seen.host, "source": seen.source, "observation": unwrapped(seen.observation)}
 
 
-def _with_fix(case: Case, cause: Cause, finding: Finding) -> dict[str, Any]:
+def _with_fix(case: Case, cause: Cause, finding: Finding, hosts: Mapping[str, Host]) -> dict[str, Any]:
     """A cause with its fix, if it has one."""
-    return {**_cause(cause, finding), "fix": unwrapped(fix(cause.code, case, finding))}
+    return {**_cause(cause, finding), "fix": unwrapped(offered(case, cause, finding, hosts))}
 
 
 def _remarks(explanations: blocked.Answers, more: Sequence[Wording]) -> list[str]:
@@ -149,6 +135,7 @@ def _remarks(explanations: blocked.Answers, more: Sequence[Wording]) -> list[str
     found = [(finding.host, finding.summary) for _case, each in explanations for _cause, finding in each.remarks]
     found += [(anomaly.host, anomaly.text) for anomaly in _left_over(explanations, settled=True)]
     found += [(ON_THE_WAY, sentence) for case, _each in explanations for sentence in bypassed.remarks(case)]
+    found += [said for case, _each in explanations for said in answered_for(case)]
     sentences = [f"{summary}" if host == ON_THE_WAY else f"{host}: {summary}" for host, summary in found]
     return list(dict.fromkeys([*sentences, *(f"{sentence}" for sentence in more)]))
 

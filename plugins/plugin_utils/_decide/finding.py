@@ -21,7 +21,7 @@ class Weight(IntEnum):
 
     WORDS = 0  # of the program at fault itself
     CAUSE = 1
-    OUTCOME = 2  # only what became of the packets, which leg and segment say, too
+    OUTCOME = 2  # only how the packets ended, which leg and segment say, too
 
 
 @dataclass(frozen=True)

@@ -36,11 +36,11 @@ class Fleet:
         self._macs: dict[str, list[Host]] = defaultdict(list)
         self._known: dict[object, Any] = {}
         for host in self.hosts.values():
-            for entry in (host.snapshot.addresses if host.snapshot else None) or ():
+            for entry in (host.identity.addresses if host.identity else None) or ():
                 link = host.link(entry.interface)
                 if entry.interface != LOOPBACK and (link is None or link.kind not in _APART):
                     self._owners[entry.address].append(Owner(host, entry))
-            for link in (host.snapshot.links if host.snapshot else None) or ():
+            for link in (host.identity.links if host.identity else None) or ():
                 if link.mac and host not in self._macs[link.mac.lower()]:
                     self._macs[link.mac.lower()].append(host)
 
@@ -60,7 +60,7 @@ class Fleet:
         return self.once(("dialled", client.name), partial(_by_end, client.probes)).get((address, port), ())
 
     def hops(self, client: Host, address: str, port: int) -> Sequence[Hop]:
-        """A client's SYNs with rising TTL to one end, and what became of each."""
+        """A client's SYNs with rising TTL to one end, and the outcome of each."""
         return self.once(("hops", client.name), partial(_by_end, client.hops)).get((address, port), ())
 
     def owners(self, address: str, besides: Iterable[Host] = ()) -> list[Owner]:

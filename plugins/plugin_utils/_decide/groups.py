@@ -9,6 +9,7 @@ import ipaddress
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from .isolate import DIMENSIONS, HOST, Cell, Pattern, Trait, isolate
@@ -32,6 +33,8 @@ def groups(flows: Sequence[Flow], common: Common) -> list[dict[str, Any]]:
         if flow["status"] != "ok" and flow["causes"]:
             first = flow["causes"][0]
             found.setdefault((first["code"], first["host"]), []).append(flow)
+    if not found:
+        return []
     matrix = Grid.of(flows)
     passed = {matrix.cell(flow): True for flow in flows if _connects(flow)} if len(found) * len(flows) <= MOST_WORK else {}
     listed = []
@@ -55,9 +58,7 @@ def groups(flows: Sequence[Flow], common: Common) -> list[dict[str, Any]]:
 
 def matrix_of(flows: Sequence[Flow]) -> tuple[list[Flow], Grid, dict[Cell, bool]]:
     """The flows that were tried and must connect, and whether those at each place of their matrix do."""
-    tried = [
-        flow for flow in flows if flow["expect"] == "open" and (flow["probes"]["attempts"] or flow["status"] in ("broken", "degraded"))
-    ]
+    tried = _tried(flows)
     matrix = Grid.of(tried)
     results: dict[Cell, bool] = {}
     for flow in tried:
@@ -66,11 +67,17 @@ def matrix_of(flows: Sequence[Flow]) -> tuple[list[Flow], Grid, dict[Cell, bool]
     return tried, matrix, results
 
 
+def _tried(flows: Sequence[Flow]) -> list[Flow]:
+    return [flow for flow in flows if flow["expect"] == "open" and (flow["probes"]["attempts"] or flow["status"] in ("broken", "degraded"))]
+
+
 def isolated(flows: Sequence[Flow], common: Common, probed: Sequence[Flow] = ()) -> list[dict[str, Any]]:
     """The fewest patterns that account for every handshake that fails and contradict none that succeeds; none where there are too many.
 
     ``probed``: what was only tried to tell more. It is no entry of the report.
     """
+    if all(map(_connects, _tried([*flows, *probed]))):
+        return []
     tried, matrix, results = matrix_of([*flows, *probed])
     patterns = isolate(results, common) if len(results) > 1 else []
     if len(patterns) > MOST_PATTERNS:
@@ -176,12 +183,15 @@ class Grid:
 
 def _family(flow: Flow) -> int:
     """The IP version of the address that was dialled, of a name that of its first address."""
-    for text in (flow["address"], *flow["resolved"]):
-        try:
-            return ipaddress.ip_address(text).version
-        except ValueError:
-            continue
-    return 4
+    return next((version for text in (flow["address"], *flow["resolved"]) if (version := _version(text))), 4)
+
+
+@lru_cache(4096)
+def _version(text: str) -> int | None:
+    try:
+        return ipaddress.ip_address(text).version
+    except ValueError:
+        return None
 
 
 def _summary(members: Sequence[Flow], descriptions: Sequence[str]) -> str:

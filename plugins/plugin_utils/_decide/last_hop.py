@@ -8,11 +8,12 @@ from __future__ import annotations
 import ipaddress
 
 from .._model.host import Host
-from .._model.network_records import Route
+from .._model.network_records import PolicyRule, Route
 from .._model.recording import Observation
 
 INITIAL_TTLS = (64, 128, 255)
 _USUAL_TABLES = (253, 254, 255)  # default, main, local
+_USUAL_RULES = (0, 32766, 32767)  # that look them up
 
 
 def sender_mac(seen: Observation) -> str | None:
@@ -29,10 +30,9 @@ def hop_of(host: Host, seen: Observation) -> str | None:
     for entry in (host.snapshot.neighbours if host.snapshot else None) or ():
         if entry.mac and entry.mac.lower() == mac and entry.interface == seen.interface and entry.address != seen.packet.src:
             return entry.address
-    for other in host.observations or ():
-        said = other.packet.neighbour
-        heard = said and other.direction != "out" and other.interface == seen.interface and (said.sender_mac or "").lower() == mac
-        if said and heard and said.sender != seen.packet.src and not ipaddress.ip_address(said.sender).is_unspecified:
+    for other, said in host.neighbour_messages("in", "other"):
+        heard = other.interface == seen.interface and (said.sender_mac or "").lower() == mac
+        if heard and said.sender != seen.packet.src and not ipaddress.ip_address(said.sender).is_unspecified:
             return said.sender
     return None
 
@@ -48,6 +48,29 @@ def by_policy(route: Route) -> str:
     if route.table is None or route.table in _USUAL_TABLES:
         return ""
     return f" (table {route.table}" + (f", by policy rule {route.rule})" if route.rule is not None else ")")
+
+
+def rule_of(host: Host, route: Route) -> str:
+    """``; rule 5270: from 10.0.2.0/24 lookup 52`` of a route that a policy rule of the host's leads to; empty where several may."""
+    wanted = ("ipv6" if ":" in route.remote else "ipv4", route.rule, route.table)
+    rules = (host.snapshot.rules if host.snapshot else None) or ()
+    found = [rule for rule in rules if (rule.family, rule.priority, rule.table) == wanted]
+    return f"; rule {route.rule}: {found[0].text}" if len(found) == 1 and by_policy(route) else ""
+
+
+def added_rules(host: Host, family: int) -> list[PolicyRule] | None:
+    """The policy rules of a host beside those that every host has; None: they are not known."""
+    rules = host.snapshot.rules if host.snapshot else None
+    return None if rules is None else [rule for rule in rules if rule.family == f"ipv{family}" and rule.priority not in _USUAL_RULES]
+
+
+def passed_over(route: Route) -> str:
+    """``; for no source in particular, it would be 10.0.2.0/24 via 10.0.1.2 dev eth0``, where a policy rule leads to another route."""
+    other = route.sourceless
+    if other is None:
+        return ""
+    via = f"via {other.gateway} " if other.gateway else ""
+    return f"; for no source in particular, it would be {other.prefix} {via}dev {other.interface}"
 
 
 def routed(seen: Observation) -> bool:

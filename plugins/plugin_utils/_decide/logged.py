@@ -179,9 +179,9 @@ def _of_process(case: Case, host: Host, record: LogRecord) -> Attribution | None
 
 def _shares_kernel(case: Case, host: Host) -> bool:
     """Whether another host of the run has the same kernel, as containers have, whose log tells of both."""
-    boot = host.snapshot.boot if host.snapshot else None
+    boot = host.identity.boot if host.identity else None
     others = (other for other in case.fleet.hosts.values() if not other.is_same_machine(host))
-    return boot is not None and any(other.snapshot is not None and other.snapshot.boot == boot for other in others)
+    return boot is not None and any(other.identity is not None and other.identity.boot == boot for other in others)
 
 
 def _processes(case: Case, host: Host) -> Iterator[Process]:

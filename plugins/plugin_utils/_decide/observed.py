@@ -18,6 +18,7 @@ from . import blocked
 from .case import Case
 from .causes.fronts import where_they_end
 from .causes.further import contradictions
+from .unasked import unasked
 from .unreached import unreached
 
 
@@ -43,6 +44,12 @@ def attempts_document(probes: Sequence[Probe], whole: bool) -> dict[str, Any]:
             for probe in (probes[:100] if whole else ())
         ],
     }
+
+
+def connected_document(elapsed_ms: Sequence[float]) -> dict[str, Any]:
+    """The same of attempts that all connected, and how long they took."""
+    count = len(elapsed_ms)
+    return {"attempts": count, "connected": count, "errors": {}, "connect_ms": round(median(elapsed_ms), 3), "detail": []}
 
 
 def _error(probe: Probe) -> str:
@@ -79,4 +86,6 @@ def not_observed(hosts: Sequence[Host], status: str, explained: blocked.Answers)
     contradicted = [sentence for case, each in explained for sentence in contradictions(case, [finding for _cause, finding in each.causes])]
     ends = [sentence for case, _each in explained if (sentence := where_they_end(case))]
     behind = [sentence for case, each in explained if status == "broken" and (sentence := unreached(case, each))]
-    return list(dict.fromkeys([*absent, *ends, *contradicted, *behind]))
+    unwell = [(case, each.decisive[1] if each.decisive else None) for case, each in explained if status in ("broken", "undetermined")]
+    beside = [sentence for case, decisive in unwell for sentence in unasked(case, decisive)]
+    return list(dict.fromkeys([*beside, *absent, *ends, *contradicted, *behind]))

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Place
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet, TcpFlags
 
 from .._model.host import Host
-from .._model.network_records import LOOPBACK
-from .._model.recording import Endpoint, Ends, Observation, Recording, ends
+from .._model.recording import Endpoint, Ends, Observation, Place, Recording, both_ways
 
 _MODULUS = 1 << 32
 MOST_ALIKE = 1000  # packets at one host with the same addresses and ports, or the same ISN, among which those of an attempt are looked for
 Flow = frozenset[Endpoint]
-_OUT = 4  # linux/if_packet.h PACKET_OUTGOING
 
 
 @dataclass
@@ -43,20 +41,17 @@ class PacketIndex:
         self._isns: dict[int, list[Observation]] = {}
         self._others: tuple[dict[Flow, list[Observation]], dict[int, list[Observation]]] = (defaultdict(list), defaultdict(list))
         self._numbers: _ByNumber | None = None
-        self._by_ends: dict[Ends, list[Recording]] = defaultdict(list)
         self.cut: dict[object, set[str]] = defaultdict(set)
         """Of a flow or an ISN that was asked for: the hosts with more packets of it than are looked at."""
 
     def add(self, host: Host) -> None:
         """The packets that a host recorded."""
-        for probe in host.probes:
-            self._began[host.name, probe.local_port].append(probe.started)
+        for port, started in zip(host.probes.each("local_port"), host.probes.each("started"), strict=True):
+            self._began[host.name, port].append(started)
         if host.observations is None:
             return
         self._order[id(host.observations)] = len(self._recordings)
         self._recordings.append(host.observations)
-        for each in host.observations.tcp:
-            self._by_ends[each].append(host.observations)
         by_flow, by_isn = self._others
         for seen in host.observations.others:
             for isn in client_isns(seen.packet):
@@ -73,9 +68,9 @@ class PacketIndex:
         if flow not in self._flows:
             one, *more = flow
             other = more[0] if more else one
-            others = self._others[0].get(flow, [])
-            known = {id(each) for way in ((one, other), (other, one)) for each in self._by_ends.get(ends(*way), ())}
-            self._flows[flow] = self._first(flow, known, lambda recording: recording.between(one, other), others)
+            others, ways = self._others[0].get(flow, []), dict.fromkeys(both_ways(one, other))
+            known = {id(each) for way in ways for each in self._by_ends.get(way, ())}
+            self._flows[flow] = self._first(flow, known, lambda recording: recording.along(ways), others)
         return self._flows[flow]
 
     def of_isn(self, isn: int) -> list[Observation]:
@@ -117,6 +112,14 @@ class PacketIndex:
             kept += found[:MOST_ALIKE]
         return kept
 
+    @cached_property
+    def _by_ends(self) -> Mapping[Ends, Sequence[Recording]]:
+        found: dict[Ends, list[Recording]] = defaultdict(list)
+        for recording in self._recordings:
+            for each in recording.tcp:
+                found[each].append(recording)
+        return found
+
     @property
     def _by_number(self) -> _ByNumber:
         if self._numbers is None:
@@ -126,27 +129,22 @@ class PacketIndex:
         return self._numbers
 
     def _note(self, recording: Recording, found: _ByNumber) -> None:
-        isns, numbers = found.isns, recording.numbers
+        isns = found.isns
         for each, together in recording.tcp.items():
             port = int.from_bytes(each[-4:-2], "big")
-            for place in together:
-                seq, ack, flags = numbers(place)
+            for place, (seq, ack, flags) in zip(together, recording.numbers(each), strict=True):
                 for isn in isns_of(seq, ack, flags):
                     isns[isn].append((recording, place))
                 if flags & SYN_BITS == TcpFlags.SYN:
                     found.syns[recording.host, port].append((recording, place))
-                    out = place.pkttype == _OUT or recording.interface(place) == LOOPBACK
-                    if out and (recording.host, port) in self._began:
+                    if (recording.host, port) in self._began and recording.left(place):
                         found.dialled.add(seq)
 
 
 def _made(found: list[tuple[Recording, Place]], recording: Recording) -> list[Observation]:
     """Those of one recording, in the order of its clock."""
-    return [
-        seen
-        for _of, place in sorted((each for each in found if each[0] is recording), key=lambda each: each[1])
-        for seen in recording.at(place)
-    ]
+    places = recording.in_order(place for of, place in found if of is recording)
+    return [seen for place in places for seen in recording.at(place)]
 
 
 def _time(seen: Observation) -> float:

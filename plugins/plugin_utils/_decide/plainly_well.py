@@ -10,253 +10,312 @@ without a cause and without a remark. Whatever is unusual in the least sends it 
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import SLOW_MS
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Place
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import TcpFlags
 
-from .._model.firewall_records import Verdict
+from .._model.glimpses import SIZE, are_alike, backwards, glimpses, isn_of, opened
 from .._model.host import Host
+from .._model.many import Many
 from .._model.probe_records import Probe
-from .._model.recording import Ends, Recording, ends
+from .._model.recording import Endpoint, Ends, Recording, both_ways
 from .._plan.declared import Declared
 from .._plan.plan import Entry
-from .anomalies.neighbours import unanswered
 from .causes.altered import slow_ms
 from .fleet import Fleet
-from .packet_index import SYN_BITS, client_isns, flow_of, isns_of
+from .observed import parties
+from .packet_index import client_isns, flow_of, isns_of
+from .usual_ends import UsualEnd
 
-_IN, _OUT = 0, 4  # linux/if_packet.h PACKET_HOST, PACKET_OUTGOING
-_SYN, _SYN_ACK, _ACK = TcpFlags.SYN, TcpFlags.SYN | TcpFlags.ACK, TcpFlags.ACK
-_FLAGS = TcpFlags.FIN | TcpFlags.PSH | SYN_BITS
-_BREAKING = TcpFlags.SYN | TcpFlags.RST
 _AT_ONCE_MS = 100  # within which SYN and SYN-ACK follow each other, and an application that waits less long may find that slow
-_MOST_ATTEMPTS, _MOST_PACKETS = 100, 20
+_MOST_ATTEMPTS = 100
+# What a client says of an attempt that connected in time, and whose connection then stayed as it was.
+_CONNECTED = {"stage": "done", "outcome": "connected", "peer": "open", "ended": False}
+_NOTHING_ELSE = ("via", "errno", "late_ms", "late_errno", "icmp", "awaited_ms")
 
-Way = tuple[Ends, Ends]
-"""How the packets of an attempt begin, forth and back."""
+
+class _Attempt(NamedTuple):
+    """An attempt of a client: what is looked at of it."""
+
+    way: Ends
+    """How its packets begin; nothing where the client does not say from where it connected."""
+    as_usual: bool
+    started: float
+    elapsed_ms: float
+    near: tuple[str | None, int | None, int | None]
+    """Address, port, and the user as whom it connected."""
+    far: Endpoint
+
+
+@dataclass(slots=True)
+class _Usual:
+    """An entry in which everything is usual so far: at its client, and at its server once that was looked at."""
+
+    elapsed_ms: Sequence[float]
+    seen: bytes
+    """Of each attempt how its packets begin, and the client's glimpse."""
+    locals: tuple[str, ...]
+    """The addresses by which they left."""
+    answered: bool = False
+
+    def attempts(self) -> Iterator[tuple[Ends, bytes]]:
+        size = len(self.seen) // len(self.elapsed_ms)
+        for at in range(0, len(self.seen), size):
+            yield self.seen[at : at + size - SIZE], self.seen[at + size - SIZE : at + size]
+
+    def isns(self) -> Iterator[int]:
+        return (isn_of(glimpse) for _way, glimpse in self.attempts())
 
 
 class PlainlyWell:
-    """Which entries of a run are plainly well, and with which attempts."""
+    """Which entries of a run are plainly well, and how long their attempts took.
 
-    def __init__(self, entries: Sequence[Entry], hosts: Mapping[str, Host], fleet: Fleet, declared: Declared) -> None:
-        self._hosts, self._fleet, self._declared = hosts, fleet, declared
-        self._usual = cache(self._is_usual)
-        self._usual_pair = cache(self._is_usual_pair)
-        self._usual_port = cache(self._is_usual_port)
-        self._slow_names = cache(self._names_that_took_long)
-        self._ports = {host.name: Counter(probe.local_port for probe in host.probes) for host in hosts.values()}
-        self._others: set[Ends] = set()
-        self._numbers: Counter[int] = Counter()
-        tried = [(entry, _ways(fleet.attempts(hosts[entry.client], entry.dial))) for entry in entries]
-        times = Counter(there for _entry, ways in tried for there, _back in ways)
-        self._dialled = Counter((entry.flow, entry.client, entry.address, entry.port) for entry in entries)
-        self._note_others(tried)
-        self._well: list[tuple[Sequence[Probe], list[int]] | None] = []
-        for entry, ways in tried:
-            found = self._examined(entry, ways) if all(times[there] == 1 for there, _back in ways) else None
-            self._well.append(found)
-            if found:
-                self._numbers.update(found[1])
-            else:
-                self._note(entry, ways)
+    Hosts are noted one after the other, those that dial before those that only answer: of what each one recorded no more is kept than what
+    is compared. No entry between two hosts that are to be looked at ``closely`` is among them.
+    """
 
-    def attempts(self) -> list[Sequence[Probe] | None]:
-        """Those of each entry that is plainly well; None of any other."""
-        numbers = self._numbers
-        return [found[0] if found and all(numbers[number] == 1 for number in found[1]) else None for found in self._well]
-
-    def _note_others(self, tried: Sequence[tuple[Entry, Sequence[Way]]]) -> None:
-        """What is recorded of no attempt by its own ends: it may be of one all the same, by its number or seen at a third host."""
-        known: dict[str, set[Ends]] = defaultdict(set)
-        for entry, ways in tried:
-            for name in (entry.client, entry.server):
+    def __init__(self, entries: Sequence[Entry], declared: Declared, closely: Container[str] = ()) -> None:
+        self._entries, self._declared, self._closely = entries, declared, closely
+        self._of_client, self._of_server = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
+        self._parts = defaultdict[str, list[int]](list)
+        for number, entry in enumerate(entries):
+            self._of_client[entry.client].append(number)
+            if entry.server is not None and entry.server != entry.client:
+                self._of_server[entry.server].append(number)
+            for name in (entry.client, *entry.via, entry.server):
                 if name is not None:
-                    known[name].update(each for way in ways for each in way)
-        for host in self._hosts.values():
-            if host.observations is None:
-                continue
-            for each in host.observations.tcp.keys() - known[host.name]:
-                self._others.add(each)
-                self._count(host.observations, each)
-            for seen in host.observations.others:
-                self._numbers.update(dict.fromkeys(client_isns(seen.packet), 1))
-                if flow := flow_of(seen.packet):
-                    one, *more = flow
-                    self._others |= {ends(one, more[0] if more else one), ends(more[0] if more else one, one)}
+                    self._parts[name].append(number)
+        self._dialled = Counter((entry.flow, entry.client, entry.address, entry.port) for entry in entries)
+        self._usual: dict[int, _Usual] = {}
+        self._ways = array("q")  # hashes of how all attempts begin
+        self._ends = Counter[str]()  # how many ways packets go in the recording of a host
+        self._quoted, self._numbers = set[Ends](), array("I")  # of attempts and ISNs in packets that are no TCP
+        self._quoting = set[str]()  # hosts that have such
+        self._dialling = set[str]()  # those of which it is known what they dialled
+        self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._later: list[tuple[UsualEnd, Mapping[Ends, bytes]]] = []
+        """What hosts that dial saw, until it can be said what they answered."""
 
-    def _note(self, entry: Entry, ways: Iterable[Way]) -> None:
-        """The numbers of an entry that goes the long way."""
-        for name in filter(None, (entry.client, entry.server)):
-            for each in (each for way in ways for each in way):
-                self._count(self._hosts[name].observations, each)
+    def order(self, hosts: Iterable[str]) -> list[str]:
+        """The hosts in the order in which they are to be noted."""
+        return sorted(hosts, key=lambda name: name not in self._of_client)
 
-    def _count(self, recording: Recording | None, each: Ends) -> None:
-        if recording is not None:
-            for place in recording.tcp.get(each, ()):
-                self._numbers.update(isns_of(*recording.numbers(place)))
+    def note(self, host: Host) -> bool:
+        """What a host saw. Whether all entries are plainly well that it has a part in, as far as that is known."""
+        seen = dict[Ends, bytes]()
+        if host.observations is not None:
+            seen = glimpses(host.observations)
+            self._ends[host.name] = len(host.observations.tcp)
+            self._note_quoted(host.observations)
+        end = UsualEnd(host, self._declared)
+        if host.name not in self._of_client:
+            self._note_server(end, seen)
+        else:
+            self._note_client(end, seen)
+            if host.name in self._of_server:
+                self._later.append((end, seen))
+        usual = all(number in self._usual or self._entries[number].client not in self._dialling for number in self._parts[host.name])
+        if usual and host.observations is not None:
+            host.observations.close()
+        return usual
 
-    def _examined(self, entry: Entry, ways: Sequence[Way]) -> tuple[Sequence[Probe], list[int]] | None:
-        """The attempts of an entry and their ISNs, where everything is usual."""
-        client, server = self._hosts[entry.client], self._hosts.get(entry.server or "")
-        probes = self._fleet.attempts(client, entry.dial)
+    def times(self, fleet: Fleet) -> list[Sequence[float] | None]:
+        """How many milliseconds the attempts of each entry took that is plainly well; None of any other. When all hosts are noted."""
+        for end, seen in self._later:
+            self._note_server(end, seen)
+        self._later.clear()
+        known = {
+            number: found
+            for number, found in self._usual.items()
+            if found.answered and all(_have_alone(fleet, self._entries[number], local) for local in found.locals)
+        }
+        strange = self._quoted.union(*(ways for _recording, ways in self._beside(known, fleet)))
+        again = _more_than_once(self._ways)
+        for number, found in [*known.items()] if strange or again else ():
+            ways = [way for way, _seen in found.attempts()]
+            if any(hash(way) in again or way in strange or backwards(way) in strange for way in ways):
+                del known[number]
+        # Packets of no such entry may be of one all the same, translated. Two such entries may have the same number: of many, some do.
+        numbers = {*self._numbers}
+        for recording, beside in self._beside(known, fleet):
+            numbers.update(isn for each in beside for packet in recording.numbers(each) for isn in isns_of(*packet))
+        well = (known.get(number) for number in range(len(self._entries)))
+        return [found.elapsed_ms if found and (not numbers or numbers.isdisjoint(found.isns())) else None for found in well]
+
+    def concerned(self, times: Sequence[Sequence[float] | None]) -> set[str]:
+        """The hosts with a part in any other entry than those with `times`, or with a packet that is of none of these."""
+        others = (entry for entry, each in zip(self._entries, times, strict=True) if each is None)
+        beside = self._recorded_beside((number, each) for number, each in enumerate(times) if each is not None)
+        return {*self._quoting, *beside, *(name for entry in others for name, _role in parties(entry))}
+
+    def _note_quoted(self, recording: Recording) -> None:
+        """What errors quote may be of attempts."""
+        for seen in recording.others:
+            numbers, flow = client_isns(seen.packet), flow_of(seen.packet)
+            self._numbers.extend(numbers)
+            if flow:
+                one, *more = flow
+                self._quoted.update(both_ways(one, more[0] if more else one))
+            if numbers or flow:
+                self._quoting.add(recording.host)
+
+    def _note_client(self, client: UsualEnd, seen: Mapping[Ends, bytes]) -> None:
+        tried, ports, slow = _attempts(client.host.probes), _Ports(client.host), _names_that_took_long(client.host)
+        self._dialling.add(client.host.name)
+        for number in self._of_client[client.host.name]:
+            entry = self._entries[number]
+            attempts = tried.get(entry.dial, [])
+            self._ways.extend(hash(each.way) for each in attempts)
+            if (
+                client.whole
+                and entry.server is not None
+                and entry.server != entry.client
+                and not (entry.client in self._closely and entry.server in self._closely)
+                and not (entry.via or entry.source or entry.expect != "open" or entry.address in slow)
+                and self._dialled[entry.flow, entry.client, entry.address, entry.port] == 1
+                and 0 < len(attempts) <= _MOST_ATTEMPTS
+                and (found := _left_as_usual(entry, client, attempts, seen, ports)) is not None
+            ):
+                found.locals = self._known.setdefault(found.locals, found.locals)
+                self._usual[number] = found
+
+    def _note_server(self, server: UsualEnd, seen: Mapping[Ends, bytes]) -> None:
+        for number in self._of_server[server.host.name]:
+            found = self._usual.get(number)
+            if found is not None:
+                found.answered = server.whole and _answered_as_usual(self._entries[number], server, found, seen)
+                if not found.answered:
+                    del self._usual[number]
+
+    def _recorded_beside(self, known: Iterable[tuple[int, Sequence[float]]]) -> list[str]:
+        """The hosts that recorded packets of none of these entries, of which it is known how long their attempts took."""
+        counted = Counter[str]()
+        for number, elapsed_ms in known:
+            entry = self._entries[number]  # which has no more parties than its ends
+            counted[entry.client] += 2 * len(elapsed_ms)
+            counted[entry.server or ""] += 2 * len(elapsed_ms)
+        return [name for name, count in self._ends.items() if count != counted[name]]
+
+    def _beside(self, known: Mapping[int, _Usual], fleet: Fleet) -> Iterator[tuple[Recording, set[Ends]]]:
+        """How packets begin that hosts recorded, of none of these entries."""
+        for name in self._recorded_beside((number, found.elapsed_ms) for number, found in known.items()) if known else ():
+            recording, numbers = fleet.hosts[name].observations, [number for number in self._parts[name] if number in known]
+            if recording is not None:
+                own = {way for number in numbers for forth, _seen in known[number].attempts() for way in (forth, backwards(forth))}
+                yield recording, recording.tcp.keys() - own
+
+
+def _have_alone(fleet: Fleet, entry: Entry, local: str) -> bool:
+    """Whether no other host has the address of either end."""
+
+    def looked_up() -> bool:
+        ends = ((entry.client, local), (entry.server, entry.address))
+        owners = [(owner.host.name, end) for end, address in ends for owner in fleet.owners(address)]
+        return len(owners) <= 2 and all(owner == end for owner, end in owners)
+
+    return fleet.once(("have alone", entry.client, entry.server, entry.address, local), looked_up)
+
+
+def _more_than_once(numbers: array[int]) -> set[int]:
+    return {one for one, other in pairwise(sorted(numbers)) if one == other}
+
+
+class _Ports:
+    """From which ports a client connected, and when."""
+
+    def __init__(self, client: Host) -> None:
+        self._ports, self._started = client.probes.each("local_port"), client.probes.each("started")
+        self._times = Counter(self._ports)
+
+    def one_at_a_time(self, attempt: _Attempt, until: float) -> bool:
+        """Whether no other attempt from the same port began meanwhile."""
+        own = attempt.near[1]
+        if self._times[own] == 1:
+            return True
+        others = zip(self._ports, self._started, strict=True)
+        return not any(port == own and attempt.started < started < until for port, started in others)
+
+
+def _left_as_usual(
+    entry: Entry, client: UsualEnd, attempts: Sequence[_Attempt], seen: Mapping[Ends, bytes], ports: _Ports
+) -> _Usual | None:
+    """What is kept of an entry whose attempts its client recorded as usual."""
+    at_once_ns, far = _at_once_ns(entry), (entry.address, entry.port)
+    kept, near, lives = list[bytes](), set[tuple[str, int | None, int]](), set[int]()
+    for each in attempts:
+        found = seen.get(each.way)
+        if found is None or not each.as_usual or each.far != far:
+            return None
+        _alike, _isn, began_ns, answered_ns, acked_ns, ifindex, ttl, outgoing = opened(found)
+        began, ended = each.started - 0.05, each.started + each.elapsed_ms / 1000 + 1.0
+        local, _port, uid = each.near
         if (
-            server is None
-            or server is client
-            or entry.via
-            or entry.source
-            or entry.expect != "open"
-            or self._dialled[entry.flow, entry.client, entry.address, entry.port] != 1
-            or not 0 < len(probes) == len(ways) <= _MOST_ATTEMPTS
-            or not (self._usual(client.name) and self._usual(server.name))
-            or not self._usual_port(server.name, entry.port)
-            or entry.address in self._slow_names(client.name)
-            or ((opened := server.delta("Tcp", "PassiveOpens")) is not None and opened < len(probes))
+            local is None
+            or not outgoing
+            or answered_ns >= at_once_ns
+            or not began <= began_ns / 1e9
+            or not (began_ns + acked_ns) / 1e9 <= ended
+            or not ports.one_at_a_time(each, ended)
         ):
             return None
-        here, there = client.observations, server.observations
-        if here is None or there is None:
+        near.add((local, uid, ifindex))
+        lives.add(ttl)
+        kept += each.way, found
+    if len(lives) != 1:
+        return None
+    for local, uid, ifindex in near:
+        interface = client.interface(ifindex)
+        if interface is None or not client.leaves(entry.address, local, uid, interface):
             return None
-        at_once_ns = int(1e6 * min(_AT_ONCE_MS, slow_ms(entry.timeout)))
-        left, numbers = dict[tuple[str | None, int | None, int, int], tuple[str, str]](), list[int]()
-        lives_here, lives_there = set[int](), set[int]()
-        for probe, way in zip(probes, ways, strict=True):
-            if not _is_usual_probe(probe) or (probe.address, probe.port) != (entry.address, entry.port) or not self._others.isdisjoint(way):
-                return None
-            places = [recording.tcp.get(each, []) for recording in (here, there) for each in way]
-            if not (self._is_in_time(client, probe, places[0]) and _follow(here, there, places, at_once_ns)):
-                return None
-            sent, got, arrived, answered = places
-            if not (
-                _are_usual(here, sent, _OUT, 2, set())
-                and _are_usual(here, got, _IN, 1, lives_here)
-                and _are_usual(there, arrived, _IN, 2, lives_there)
-                and _are_usual(there, answered, _OUT, 1, set())
-            ):
-                return None
-            way_out = (probe.local_address, probe.uid, sent[0].ifindex, answered[0].ifindex)
-            if way_out not in left:
-                left[way_out] = here.interface(sent[0]), there.interface(answered[0])
-            numbers.append(here.numbers(sent[0])[0])
-        known = all(self._usual_pair(client.name, server.name, entry.address, *each[:2], *left[each]) for each in left)
-        return (probes, numbers) if known and len(lives_here) == len(lives_there) == 1 else None
+    addresses = tuple(sorted({local for local, _uid, _ifindex in near}))
+    return _Usual(array("d", [each.elapsed_ms for each in attempts]), b"".join(kept), addresses)
 
-    def _is_in_time(self, client: Host, probe: Probe, sent: Sequence[Place]) -> bool:
-        """Whether SYN and ACK left the client while it made this attempt, and no other one from the same port."""
-        if not 2 <= len(sent) <= _MOST_PACKETS:
+
+def _answered_as_usual(entry: Entry, server: UsualEnd, usual: _Usual, seen: Mapping[Ends, bytes]) -> bool:
+    """Whether the server recorded the same of attempts that left their client as usual."""
+    at_once_ns, interfaces, lives = _at_once_ns(entry), set[int](), set[int]()
+    for way, left in usual.attempts():
+        found = seen.get(way)
+        if found is None or not are_alike(left, found):
             return False
-        began, ended = probe.started - 0.05, probe.started + (probe.elapsed_ms or 0.0) / 1000 + 1.0
-        if not began <= sent[0].ts_ns / 1e9 <= sent[1].ts_ns / 1e9 <= ended:
+        _alike, _isn, _began_ns, answered_ns, _acked_ns, ifindex, ttl, outgoing = opened(found)
+        if outgoing or answered_ns >= at_once_ns:
             return False
-        alike = client.probes if self._ports[client.name][probe.local_port] > 1 else ()
-        return not any(other.local_port == probe.local_port and probe.started < other.started < ended for other in alike)
-
-    def _is_usual(self, name: str) -> bool:
-        """Whether nothing that is asked of a whole host is unusual."""
-        host = self._hosts[name]
-        before, after = host.before, host.after
-        return (
-            before is not None
-            and after is not None
-            and host.saw_everything
-            and not (host.captured or host.point or host.traced_probes)
-            and (host.temporary_listeners is None or not (host.temporary_listeners.ends or host.temporary_listeners.taken))
-            and all(each.state == "invalid" or _lets_through(each) for each in host.rulings.all())
-            and not after.xinetd
-            and all(socket.state != "SYN_RECV" for socket in after.sockets or ())
-            and not unanswered(host)
-        )
-
-    def _names_that_took_long(self, name: str) -> frozenset[str]:
-        """What a client asked its resolver for, and had to wait for, or was not told."""
-        asked = self._hosts[name].resolutions
-        return frozenset(each.name for each in asked if each.error or (each.elapsed_ms or 0.0) >= SLOW_MS)
-
-    def _is_usual_port(self, name: str, port: int) -> bool:
-        """Whether nobody waits to be accepted there, few connections are half-open, no program passes connections on to another, and the
-        units that should serve it run."""
-        host = self._hosts[name]
-        if host.snapshot is None:
-            return True
-        served = all(listener.recv_q == 0 for listener in host.snapshot.listeners_on.get(port, ()))
-        crowded = (each.port for snapshot in (host.before, host.after) if snapshot for each in snapshot.half_open or ())
-        stopped = any(unit.port == port and unit.active != "active" for unit in host.snapshot.units or ())
-        return served and not stopped and port not in crowded and all(relay.port != port for relay in host.snapshot.relays or ())
-
-    def _is_usual_pair(self, client: str, server: str, address: str, local: str | None, uid: int | None, left: str, answered: str) -> bool:
-        """Whether both ends have the addresses, nobody else has, and the packets leave by the interfaces that the routes name.
-
-        ``left``, ``answered``: the interfaces by which the SYN and the SYN-ACK left.
-        """
-        here, there = self._hosts[client], self._hosts[server]
-        if local is None or not (here.owns(local) and there.owns(address)):
-            return False
-        owners = [(owner.host, end) for end, address_ in ((here, local), (there, address)) for owner in self._fleet.owners(address_)]
-        if len(owners) > 2 or any(owner is not end for owner, end in owners):
-            return False
-        beside = [entry.address for entry in (here.snapshot.addresses if here.snapshot else None) or ()]
-        if not self._declared.has(client, local) and any(self._declared.has(client, each) for each in beside):
-            return False
-        routes = ((here.route(address, None, uid), left), (there.route(local, address), answered))
-        return all(route is None or route.interface in (None, interface) for route, interface in routes)
-
-
-def _ways(probes: Sequence[Probe]) -> list[Way]:
-    """How the packets of attempts begin; fewer than attempts where one has no ends."""
-    return [
-        (ends((probe.local_address, probe.local_port), end), ends(end, (probe.local_address, probe.local_port)))
-        for probe in probes
-        if probe.local_address is not None and probe.local_port is not None
-        for end in [(probe.address, probe.port)]
-    ]
-
-
-def _lets_through(verdict: Verdict) -> bool:
-    """Whether a firewall lets a packet through as it is, whoever sends it."""
-    return verdict.verdict == "accept" and not (verdict.users or verdict.rewritten or verdict.undecided)
-
-
-def _is_usual_probe(probe: Probe) -> bool:
-    """Whether it connected in time, and the connection then stayed as it was."""
-    unusual = (probe.via, probe.errno, probe.late_ms, probe.late_errno, probe.icmp, probe.awaited_ms)
-    usual = probe.connected and probe.stage == "done" and probe.peer == "open" and not probe.ended and probe.elapsed_ms is not None
-    return usual and not any(each is not None for each in unusual)
-
-
-def _follow(here: Recording, there: Recording, places: Sequence[Sequence[Place]], at_once_ns: int) -> bool:
-    """Whether SYN, SYN-ACK and ACK are alike at both ends, belong together, and follow each other at once.
-
-    ``places``: of what left the client and what came to it; of the same at the server. ``at_once_ns``: less than this lies between a SYN
-    and its SYN-ACK.
-    """
-    sent, got, arrived, answered = places
-    if not got or not answered or len(arrived) < 2 or max(len(got), len(arrived), len(answered)) > _MOST_PACKETS:
-        return False
-    isn, _ack, flags = here.numbers(sent[0])
-    _seq, ack_of_answer, flags_of_answer = here.numbers(got[0])
-    seq_of_ack, _ack, flags_of_ack = here.numbers(sent[1])
+        lives.add(ttl)
+        interfaces.add(ifindex)
+    names = [server.interface(ifindex) for ifindex in interfaces]
     return (
-        flags & _FLAGS == _SYN
-        and flags_of_answer & _FLAGS == _SYN_ACK
-        and flags_of_ack & _FLAGS == _ACK
-        and ack_of_answer == seq_of_ack == (isn + 1) & 0xFFFFFFFF
-        and here.header(sent[0]) == there.header(arrived[0])
-        and here.header(got[0]) == there.header(answered[0])
-        and here.header(sent[1]) == there.header(arrived[1])
-        and 0 <= got[0].ts_ns - sent[0].ts_ns < at_once_ns
-        and 0 <= answered[0].ts_ns - arrived[0].ts_ns < at_once_ns
-        and arrived[0].ifindex == answered[0].ifindex
+        len(lives) == 1
+        and server.port(entry.port)
+        and (server.opened is None or server.opened >= len(usual.elapsed_ms))
+        and all(name is not None and server.answers(entry.address, local, name) for name in names for local in usual.locals)
     )
 
 
-def _are_usual(recording: Recording, along: Sequence[Place], pkttype: int, first: int, lives: set[int]) -> bool:
-    """Whether packets go one way only, and behind the ``first`` ones of the handshake none begins or breaks it off; with their TTLs."""
-    for number, place in enumerate(along):
-        if place.pkttype != pkttype or (number >= first and recording.flags(place) & _BREAKING):
-            return False
-        lives.add(recording.ttl(place))
-    return True
+def _at_once_ns(entry: Entry) -> int:
+    return int(1e6 * min(_AT_ONCE_MS, slow_ms(entry.timeout)))
+
+
+def _attempts(probes: Many[Probe]) -> dict[int, list[_Attempt]]:
+    """The attempts of a client by their dial."""
+    usual = (*_CONNECTED.values(), *(None for _name in _NOTHING_ELSE))
+    as_usual = [said == usual for said in zip(*map(probes.each, (*_CONNECTED, *_NOTHING_ELSE)), strict=True)]
+    fields = ("dial", "started", "elapsed_ms", "local_address", "local_port", "uid", "address", "port")
+    found: dict[int, list[_Attempt]] = defaultdict(list)
+    for is_usual, dial, started, elapsed_ms, local, own, uid, address, port in zip(as_usual, *map(probes.each, fields), strict=True):
+        if local is None or own is None or elapsed_ms is None:
+            is_usual, elapsed_ms = False, elapsed_ms or 0.0
+        way = both_ways((local, own), (address, port))[0] if local is not None and own is not None else b""
+        found[dial].append(_Attempt(way, is_usual, started, elapsed_ms, (local, own, uid), (address, port)))
+    return found
+
+
+def _names_that_took_long(host: Host) -> frozenset[str]:
+    """What a client asked its resolver for, and had to wait for, or was not told."""
+    asked = zip(*map(host.resolutions.each, ("name", "error", "elapsed_ms")), strict=True)
+    return frozenset(name for name, error, elapsed_ms in asked if error or (elapsed_ms or 0.0) >= SLOW_MS)

@@ -47,6 +47,11 @@ class Row:
             self._at[key] = next((observation for observation in found if observation.interface != "lo"), found[0] if found else None)
         return self._at[key]
 
+    def kept_by_bridge(self, host: str) -> bool:
+        """Whether a bridge of the host got it to send, and none of its ports did."""
+        left = [seen for seen in self.everywhere if (seen.host, seen.direction) == (host, "out")]
+        return bool(left) and all(seen.on_bridge for seen in left)
+
     @cached_property
     def identity(self) -> tuple[object, ...]:
         """The numbers by which its observations are known."""

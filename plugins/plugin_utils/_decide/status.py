@@ -20,9 +20,11 @@ def case_status(case: Case, explanation: Explanation) -> str:
     explained = explanation.causes
     outcomes = case.outcomes or [case.outcome]
     completed = sum(outcome.completed for outcome in outcomes)
+    unfinished = bool(explained) and explained[0][1].leg == "ack"
+    if unfinished and all(outcome.kind == "completed" for outcome in outcomes):
+        return "broken"  # connect() returns at the SYN-ACK, whoever sent that: the service has no connection
     if completed == len(outcomes):
         return "degraded" if any(outcome.recovered for outcome in outcomes) or explained else "ok"
-    unfinished = bool(explained) and explained[0][1].leg == "ack"
     if completed or (all(outcome.completed or outcome.kind in DEGRADING for outcome in outcomes) and not unfinished):
         return "degraded"
     return "broken" if explained else "undetermined"

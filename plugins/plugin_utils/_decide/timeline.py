@@ -101,10 +101,11 @@ class Packets:
         if self._shared(client, flow, probe):
             return Attempt(probe, None, [], {}, cut=frozenset((client,)))
 
+        begun, ended = _span(probe)
         next_one = self._index.next_start(client, probe.local_port, probe.started)
 
         def of_probe(observations: Iterable[Observation]) -> list[Observation]:
-            return [seen for seen in observations if seen.host != client or (_within(probe, seen) and seen.time < next_one)]
+            return [seen for seen in observations if seen.host != client or (begun <= seen.time <= ended and seen.time < next_one)]
 
         by_flow = of_probe(self._index.of_flow(flow))
         isn = _isn([seen for seen in by_flow if seen.host in parties], client)
@@ -215,10 +216,9 @@ def _syn(observation: Observation) -> int | None:
     return tcp.seq if tcp and tcp.is_syn else None
 
 
-def _within(probe: Probe, observation: Observation) -> bool:
+def _span(probe: Probe) -> tuple[float, float]:
     """An ephemeral port may serve two attempts one after the other: only the packets of this one count."""
-    end = probe.started + max(probe.elapsed_ms or 0.0, probe.late_ms or 0.0) / 1000 + 2.5
-    return probe.started - 0.05 <= observation.time <= end
+    return probe.started - 0.05, probe.started + max(probe.elapsed_ms or 0.0, probe.late_ms or 0.0) / 1000 + 2.5
 
 
 def _isn(observations: list[Observation], client: str) -> int | None:

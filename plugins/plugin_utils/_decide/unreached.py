@@ -19,5 +19,5 @@ def unreached(case: Case, explained: Explanation) -> str | None:
     cause, finding = explained.decisive
     behind = STEPS[step(finding.leg or case.outcome.leg, finding.segment) + 1 :]
     by_packet = {leg: [segment for of, segment in behind if of == leg] for leg, _segment in behind}
-    parts = [f"of the {_NAMES[leg]} {', '.join(segments)}" if leg else ", ".join(segments) for leg, segments in by_packet.items()]
-    return f"not reached behind {cause.code}, and may have faults of their own: {'; '.join(parts)}" if parts else None
+    parts = [f"{_NAMES[leg]}: {', '.join(segments)}" if leg else ", ".join(segments) for leg, segments in by_packet.items()]
+    return f"not reached because of {cause.code}, so other faults may be there; {'; '.join(parts)}" if parts else None

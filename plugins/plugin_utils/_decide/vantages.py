@@ -43,9 +43,10 @@ def loss_behind(kind: str, leg: Leg, segment: str, place: int | None, way: Seque
     last = seen_at(rows, way[place])
     if not beyond.saw_everything:
         return Outcome("silent", None, None, "path", last_seen=last)
-    swallowed = here is beyond
-    row = next((row for row in rows if row.at(here.name, way[place][1])), None)
-    return Outcome(kind, leg, segment, here.name if swallowed else "path", between=(here.name, beyond.name), last_seen=last, row=row)
+    there = [row for row in rows if row.at(here.name, way[place][1])]
+    if here is beyond or (here.saw_everything and all(row.kept_by_bridge(here.name) for row in there)):
+        return Outcome(kind, leg, segment, here.name, between=(here.name, here.name), last_seen=last, row=first(there))
+    return Outcome(kind, leg, segment, "path", between=(here.name, beyond.name), last_seen=last, row=first(there))
 
 
 def seen_at(rows: Sequence[Row], vantage: Vantage) -> Observation | None:

@@ -83,9 +83,9 @@ def _of_part(part: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
         was, now = old.get(name), new.get(name)
         if part in _SAYING_NOTHING:
             was, now = (None if each is not None and _SAYING_NOTHING[part](each) else each for each in (was, now))
-        if part == "firewall" and name not in new and new:  # not asked: there is no way any more, or no such flow, which is told elsewhere
+        if part == "firewall" and name not in new and new:  # not asked: no way any more, or no such flow, which is reported elsewhere
             continue
-        if part == "sysctls" and interface_of(name) and interface_of(name) not in known:  # used by a way that is told elsewhere
+        if part == "sysctls" and interface_of(name) and interface_of(name) not in known:  # used by a way that is reported elsewhere
             continue
         if part == "listeners" and was is not None and now is not None:
             was, now = _known_to_both(was, now)
@@ -137,7 +137,7 @@ def _meets_nothing(verdict: Record) -> bool:
     return verdict["verdict"] == "accept" and not verdict.get("rules") and not verdict.get("rewritten")
 
 
-# A packet that meets no rule is not told of where there are none; a next hop is told by its way, unless somebody pinned it.
+# A packet that meets no rule is not reported where there are none; a next hop is reported with its way, unless somebody pinned it.
 _SAYING_NOTHING: Mapping[str, Callable[[Record], bool]] = {
     "firewall": _meets_nothing,
     "neighbours": lambda neighbour: "permanent_mac" not in neighbour,
@@ -154,7 +154,7 @@ def _about(was: str | None, now: str | None) -> bool:
 
 
 def _known_to_both(was: Record, now: Record) -> tuple[Record, Record]:
-    """Without what one of them could not see: a listener whose process is not told has no owner that could be compared."""
+    """Without what one of them could not see: a listener whose process is not known has no owner that could be compared."""
     if ("process" in was) == ("process" in now):
         return was, now
     first, second = ({name: value for name, value in each.items() if name not in _PRIVILEGED} for each in (was, now))

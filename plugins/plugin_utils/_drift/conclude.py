@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""From what hosts told and what their baselines say to the drift report: the document of drift.json, see docs/drift.md."""
+"""From what hosts returned and what their baselines say to the drift report: the document of drift.json, see docs/drift.md."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ALWAYS_MENDED = ("neighbour", "reboot", "service", "sysctl")
 
 @dataclass(frozen=True)
 class Observed:
-    """What a host told. ``failure``: why it told nothing; else None. ``absent``: (what, why) of each part that it could not see."""
+    """What a host returned. ``failure``: why it returned nothing; else None. ``absent``: (what, why) of each part that it could not see."""
 
     state: State = field(default_factory=State)
     absent: tuple[tuple[str, Prose], ...] = ()
@@ -171,7 +171,7 @@ def _known(before: State, now: State) -> list[Difference]:
 
 
 def _of_flows(before: Iterable[str], now: Iterable[str]) -> list[Difference]:
-    """Other flows are declared than when the baseline was written: that is told, because other state belongs to them."""
+    """Other flows are declared than when the baseline was written: that is reported, because other state belongs to them."""
     added, removed = sorted(set(now) - set(before)), sorted(set(before) - set(now))
     return [Difference("flow", flow, change, None, None) for change, flows in (("added", added), ("removed", removed)) for flow in flows]
 

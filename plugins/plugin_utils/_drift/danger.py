@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.module_utils._host.sysctl_meanings import MEANINGS
 from ansible_collections.threeway.handshake.plugins.module_utils._host.sysctls import pattern
 from ansible_collections.threeway.handshake.plugins.module_utils._state.services import RUNNING
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import on_loopback
 
 from .._model.records import whole
 from .compare import Difference
@@ -101,7 +102,7 @@ def _listener(difference: Difference, mine: list[Part], now: State) -> Dangers:
 
 def _covers(address: str, part: Part, gone: str) -> bool:
     """Whether another listener still takes the handshake. Where addresses are translated, one of several may have been the other's."""
-    return address in (*_ANY, *part.server) or (gone not in (*_ANY, *part.server) and not address.startswith(("127.", "::1")))
+    return address in (*_ANY, *part.server) or (gone not in (*_ANY, *part.server) and not on_loopback(address))
 
 
 def _service(difference: Difference, mine: list[Part], _now: State) -> Dangers:

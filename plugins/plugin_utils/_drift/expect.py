@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._libraries import lacking
-from .._plan.flows import show
+from .._values.words import quoted
 from . import DriftError
 
 MOST, LONGEST = 200, 2000
@@ -24,19 +24,19 @@ def read(raw: object, of_host: str = "") -> dict[str, tuple[str, str]]:
         return {}
     if not isinstance(raw, Sequence) or isinstance(raw, str) or len(raw) > MOST:
         raise DriftError(
-            f"drift_expect{of_host} is {show(raw)}: give a list of at most {MOST} mappings with 'expect' and perhaps 'name' and 'hosts'."
+            f"drift_expect{of_host} is {quoted(raw)}: give a list of at most {MOST} mappings with 'expect' and perhaps 'name' and 'hosts'."
         )
     found: dict[str, tuple[str, str]] = {}
     for index, each in enumerate(raw):
         place = f"drift_expect[{index}]{of_host}"
         if not isinstance(each, Mapping) or not {"expect"} <= set(each) <= {"expect", "name", "hosts"}:
-            raise DriftError(f"{place} is {show(each)}: give a mapping with 'expect' and perhaps 'name' and 'hosts'.")
+            raise DriftError(f"{place} is {quoted(each)}: give a mapping with 'expect' and perhaps 'name' and 'hosts'.")
         for key, value in each.items():
             if not isinstance(value, str) or not value.strip() or len(value) > LONGEST or not value.isprintable():
-                raise DriftError(f"{place}, field '{key}': {show(value)} is no text of one line: correct it.")
+                raise DriftError(f"{place}, field '{key}': {quoted(value)} is no text of one line: correct it.")
         name = each.get("name", each["expect"])
         if name in found:
-            raise DriftError(f"{place}: the name {show(name)} is taken by another expectation: give another one.")
+            raise DriftError(f"{place}: the name {quoted(name)} is taken by another expectation: give another one.")
         compiled(each["expect"], place)
         found[name] = (each["expect"], each.get("hosts", "all"))
     return found
@@ -54,14 +54,16 @@ def compiled(expression: str, place: str) -> Any:
     except (JMESPathError, ValueError, RecursionError) as error:
         column = getattr(error, "lex_position", None)
         at = f" at column {column + 1}" if isinstance(column, int) and column >= 0 else ""
-        raise DriftError(f"{place}: {show(expression)} is not a JMESPath expression{at}: correct it (see https://jmespath.org).") from error
+        raise DriftError(
+            f"{place}: {quoted(expression)} is not a JMESPath expression{at}: correct it (see https://jmespath.org)."
+        ) from error
 
 
 def broken(expectations: Mapping[str, str], state: Mapping[str, Any]) -> dict[str, str]:
     """name -> what came out instead, of the expectations that do not hold: whose result is false, null or empty."""
     found = {}
     for name, expression in expectations.items():
-        query = compiled(expression, f"The expectation {show(name)}")
+        query = compiled(expression, f"The expectation {quoted(name)}")
         from jmespath.exceptions import JMESPathError
 
         try:
@@ -70,5 +72,5 @@ def broken(expectations: Mapping[str, str], state: Mapping[str, Any]) -> dict[st
             found[name] = f"it cannot be evaluated: {' '.join(str(error).split())[:300]}"
             continue
         if result is None or result is False or result in ("", [], {}):
-            found[name] = f"the result is {show(result)}"
+            found[name] = f"the result is {quoted(result)}"
     return found

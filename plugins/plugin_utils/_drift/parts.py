@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical_or_none
+
 from .._decide.entry import identify
-from .._plan.flows import literal
 from .._plan.orders import STAND_INS
 from .._plan.plan import Entry, Plan
 from .._values.words import named_end
@@ -77,7 +78,7 @@ def parts(plan: Plan, *states: Mapping[str, State]) -> dict[str, list[Part]]:
 
 def _server(entry: Entry, client: State) -> Iterable[str]:
     """What is dialled: an address, or what the client makes of a name."""
-    address = literal(entry.address)
+    address = canonical_or_none(entry.address)
     return [address] if address else (client.names or {}).get(entry.address, ())
 
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""A host's state, typed: whatever a host told, or a baseline has, fits these records or is refused. See docs/drift.md.
+"""A host's state, typed: whatever a host returned, or a baseline has, fits these records or is refused. See docs/drift.md.
 
 They are no records of evidence (_model/): a state is what stays the same while nobody changes the host, reduced there
 (module_utils/_state/distil.py), and its fields and their order are those of baselines, which people keep under version control.

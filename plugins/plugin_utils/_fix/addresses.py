@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from .._decide.case import Case
 from .._decide.finding import Finding
-from .._model.address_subjects import ClaimedAddress, MissingAddress, SharedAddress, TwinAddress, Unscoped
+from .._model.address_subjects import ClaimedAddress, MissingAddress, SharedAddress, TakenForOwn, TurnedBack, TwinAddress, Unscoped
 from .._model.fixes import Fix
+from .._model.host import Host
 from .._model.network_records import Address
 from .._model.network_subjects import Broadcast
 from .._values.words import asking
 from .make import advice, shell
 from .network import configured, with_ipv6
+from .sysctl import of_interface
 
 _MASTERS = "with VRRP, find out why more than one is master: each must get the others' advertisements (IP protocol 112)"
 
@@ -69,6 +71,13 @@ def address_elsewhere(case: Case, finding: Finding) -> Fix | None:
 
 def martian_source(case: Case, finding: Finding) -> Fix | None:
     """The address goes only where it is not the host's by the inventory: packets of its own may come back to it by a translation."""
+    if back := finding.about(TurnedBack):
+        return advice(
+            "firewall",
+            back.by,
+            f"have {back.by} translate the source as well of what it sends back into the network that it comes from (masquerade), or have "
+            f"{finding.host} dial its own address, {back.address}",
+        )
     own = finding.about(Address)
     if own is None:
         return None
@@ -86,11 +95,14 @@ def ip_conflict(case: Case, finding: Finding) -> Fix | None:
     shared, twin, claimed = finding.about(SharedAddress), finding.about(TwinAddress), finding.about(ClaimedAddress)
     if shared:
         several = f"{', '.join(shared.holders[:-1])} and {shared.holders[-1]}"
-        return advice("address", finding.host, f"leave {case.address} on one of {several}; {_MASTERS}")
+        return advice(
+            "address", finding.host, f"leave {case.address} on one of {several}; {_MASTERS}", _taken_off(case, finding.host, shared)
+        )
     if twin:
         entry = twin.entry
         summary = f"remove {entry.address} from {entry.interface} of {finding.host}, or give {twin.other} another one"
-        return advice("address", finding.host, summary)
+        command = shell("ip", "address", "delete", f"{entry.address}/{entry.prefix}", "dev", entry.interface)
+        return advice("address", finding.host, summary, [command])
     if unused := finding.about(Address):
         return advice(
             "address",
@@ -106,6 +118,20 @@ def ip_conflict(case: Case, finding: Finding) -> Fix | None:
         return advice("address", finding.host, take)
     who = _who_has(claimed.address, claimed.interface)
     return advice("address", finding.host, f"{take} ({who} on {case.server.name}: who answers has it); {_MASTERS}")
+
+
+def _taken_off(case: Case, host: str, shared: SharedAddress) -> list[str]:
+    """Where nobody serves the address at the one that answers, and somebody does at another."""
+    holders = [holder for name in shared.holders if (holder := case.named(name)) is not None]
+    serving = {holder.name for holder in holders if _serves(holder, case.port)}
+    own = next((holder.interface_of(case.address) for holder in holders if holder.name == host), None)
+    if own is None or host in serving or not serving:
+        return []
+    return [shell("ip", "address", "delete", f"{own.address}/{own.prefix}", "dev", own.interface)]
+
+
+def _serves(host: Host, port: int) -> bool:
+    return any(each.port == port for each in (host.snapshot.listeners if host.snapshot else None) or ())
 
 
 def address_without_interface(case: Case, finding: Finding) -> Fix | None:
@@ -139,6 +165,31 @@ def broadcast_address(case: Case, finding: Finding) -> Fix | None:
         ]
         if right and right != own.prefix
         else (),
+    )
+
+
+def taken_for_own(case: Case, finding: Finding) -> Fix | None:
+    found, theirs = finding.about(TakenForOwn), finding.about(Address)
+    if theirs:
+        return advice("address", case.server.name if case.server else finding.host, _not_the_first(case, theirs))
+    if found is None:
+        return None
+    if found.own is None:
+        words = f"{found.route.type} {found.route.prefix or case.address}"
+        return advice("route", finding.host, f"remove the route '{words}' of {finding.host}, or give the server another address")
+    setting = of_interface(6, found.own.interface, "forwarding") or f"forwarding of {found.own.interface}"
+    return advice(
+        "address",
+        finding.host,
+        f"{_not_the_first(case, found.own)}; or, where {finding.host} need not forward on {found.own.interface}, set {setting}=0 there",
+    )
+
+
+def _not_the_first(case: Case, entry: Address) -> str:
+    name = case.server.name if case.server else "the server"
+    return (
+        f"give {name} another address than {case.address}, the first one of {entry.network}, which is for the routers of that network "
+        "(RFC 4291, 2.6.1)"
     )
 
 

@@ -9,6 +9,7 @@ from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.unit_records import Unit
 from . import fit
+from .drop_ins import drop_in
 from .make import advice, shell
 
 _FAMILIES = ("AF_INET", "AF_INET6")
@@ -17,10 +18,9 @@ _FAMILIES = ("AF_INET", "AF_INET6")
 def allowed(host: Host, unit: Unit, forbidden: str) -> Fix:
     """Allow a unit what it needs, and start it. What a drop-in lists adds to what the unit's own file does (systemd.exec(5))."""
     lines = ["AmbientCapabilities=CAP_NET_BIND_SERVICE"] if forbidden == "port" else _families(unit.confined.families or "")
-    directory, name = f"/etc/systemd/system/{unit.unit}.d", unit.unit
-    written = shell("printf", r"%s\n", "[Service]", *lines)
+    name = unit.unit
     commands = (
-        f"mkdir -p {shell(directory)} && {written} > {shell(f'{directory}/listen.conf')}",
+        drop_in(name, "Service", forbidden, lines),
         shell("systemctl", "daemon-reload"),
         shell("systemctl", "reset-failed", name),
         shell("systemctl", "start", name),

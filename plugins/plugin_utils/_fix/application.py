@@ -1,69 +1,32 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""What an application is told in its own configuration: advice, with the very line where the program is a known one."""
+"""What to change in the configuration of an application: advice, with the very line where the program is a known one."""
 
 from __future__ import annotations
 
-from .._decide.case import Case
+from .._decide.case import Case, literal_is_loopback
 from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.host import Host
-from .._model.socket_records import Process
-from .._model.socket_subjects import HangsUp, Published, Refusal, RefusingService, SocketOwner, UnitApart
-from .._model.unit_records import Relative
+from .._model.socket_records import Limit, Process, WrapperRule
+from .._model.socket_subjects import Asking, HangsUp, Kept, ListenerApart, Published, Refusal, RefusingService, SocketOwner
+from .._model.unit_records import Relative, SocketUnit
 from .._values.words import endpoint
 from . import fit
 from .make import advice, shell
+from .programs import by_name, known, other_address
 from .service import displaced
+from .socket_units import listening_at, taking_more
 
 _SESSIONS = ("sshd-session",)
-_MEMCACHED = "its command line (ExecStart= of its unit; on Debian, memcached.conf)"
-_PUBLISHED = "ports: of the compose file, or -p of the command that runs the container, and make the container again"
-# By the name of the process: the line, with {address}, {socket} (address and port) and {port}, and where it belongs.
-_LISTEN = {
-    "postgres": ("listen_addresses = '{address}'", "postgresql.conf"),
-    "mysqld": ("bind-address = {address}", "my.cnf, section mysqld"),
-    "mariadbd": ("bind-address = {address}", "my.cnf, section mysqld"),
-    "redis-server": ("bind {address}", "redis.conf"),
-    "nginx": ("listen {socket};", "the server block"),
-    "apache2": ("Listen {socket}", "ports.conf"),
-    "httpd": ("Listen {socket}", "httpd.conf"),
-    "haproxy": ("bind {socket}", "the frontend"),
-    "sshd": ("ListenAddress {socket}", "sshd_config"),
-    "mosquitto": ("listener {port} {address}", "mosquitto.conf (with allow_anonymous or a password_file, as its version 2 demands)"),
-    "mongod": ("net.bindIp: {address}", "mongod.conf"),
-    "memcached": ("-l {address}", _MEMCACHED),
-    "docker-proxy": ("{port}:PORT in place of 127.0.0.1:{port}:PORT", _PUBLISHED),
-    "rootlessport": ("{port}:PORT in place of 127.0.0.1:{port}:PORT", _PUBLISHED),
-}
-_BACKLOG = {
-    "nginx": ("listen {port} backlog=4096;", "the server block"),
-    "redis-server": ("tcp-backlog 4096", "redis.conf"),
-    "mysqld": ("back_log = 4096", "my.cnf, section mysqld"),
-    "mariadbd": ("back_log = 4096", "my.cnf, section mysqld"),
-    "apache2": ("ListenBacklog 4096", "apache2.conf"),
-    "httpd": ("ListenBacklog 4096", "httpd.conf"),
-    "haproxy": ("backlog 4096", "the frontend"),
-    "memcached": ("-b 4096", _MEMCACHED),
-}
-_CONNECTIONS = {
-    "nginx": ("worker_connections 8192; and worker_rlimit_nofile 16384;", "nginx.conf"),
-    "redis-server": ("maxclients 20000", "redis.conf"),
-    "mysqld": ("max_connections = 1000", "my.cnf, section mysqld"),
-    "mariadbd": ("max_connections = 1000", "my.cnf, section mysqld"),
-    "unbound": ("incoming-num-tcp: 100", "unbound.conf, section server"),
-    "apache2": ("MaxRequestWorkers 400", "the MPM's configuration"),
-    "httpd": ("MaxRequestWorkers 400", "the MPM's configuration"),
-    "haproxy": ("maxconn 20000", "the sections global and frontend"),
-    "memcached": ("-c 4096", _MEMCACHED),
-}
+_REASONS = "access list, limit of connections, a dead backend"
 
 
 def listening(server: Host, owner: str, process: Process | None, address: str, port: int) -> Fix:
     """Listen on the address that clients dial."""
     where = endpoint(address, port)
-    line = _line(_LISTEN, process, address=address, socket=where, port=port)
+    line = other_address(process, address, where, port)
     summary = f"make {owner} listen on {address} (or on all addresses), port {port}{line}"
     return advice("application", server.name, summary, check=f"ss -ltn shows {where}, or the port on all addresses")
 
@@ -81,6 +44,8 @@ def listener_elsewhere(case: Case, finding: Finding) -> Fix | None:
         return None
     if owner.displaced:
         return displaced(case.server, owner.displaced, owner.name, case.server_port)
+    if owner.socket and fit.address(case.server_address):
+        return listening_at(finding.host, owner.socket, case.server_address)
     if owner.process and owner.process.pid == 1:
         return _by_socket(case, finding.host)
     if forwarding := _forwarding(owner.process, case.server_port):
@@ -89,6 +54,12 @@ def listener_elsewhere(case: Case, finding: Finding) -> Fix | None:
         summary = (
             f"make {owner.name} listen on {case.server_address} (or on all addresses), or, if it listens by the name {owner.names[0]}, put "
             f"{case.server_address} in its line of /etc/hosts and restart it"
+        )
+        return advice("application", finding.host, summary)
+    if owner.setting:
+        summary = (
+            f"make {owner.name} listen on {case.server_address} (or on 0.0.0.0) as well, or set {owner.setting}=0 on {finding.host}, also "
+            f"where it is set, and restart {owner.name}: it is asked when a socket is bound"
         )
         return advice("application", finding.host, summary)
     return listening(case.server, owner.name, owner.process, case.server_address, case.server_port)
@@ -119,7 +90,8 @@ def _forwarding(process: Process | None, port: int) -> str:
 
 
 def listener_other_namespace(case: Case, finding: Finding) -> Fix:
-    if apart := finding.about(UnitApart):
+    apart = finding.about(ListenerApart)
+    if apart and apart.unit:
         return advice(
             "service",
             finding.host,
@@ -127,7 +99,11 @@ def listener_other_namespace(case: Case, finding: Finding) -> Fix:
             f"socket unit listen on port {case.server_port} for it in the host's; where it runs containers, publish the port",
             [shell("systemctl", "show", "--property=PrivateNetwork,NetworkNamespacePath", apart.unit)],
         )
-    return advice("application", finding.host, f"publish port {case.server_port} from the container or namespace to the host")
+    publish = f"publish port {case.server_port} from the container or namespace to the host"
+    if apart and literal_is_loopback(apart.listener.address or ""):
+        name = apart.listener.name or "it"
+        return advice("application", finding.host, f"have {name} listen on an address of the namespace, or on all of them, and {publish}")
+    return advice("application", finding.host, publish)
 
 
 def listener_filtered(_case: Case, finding: Finding) -> Fix | None:
@@ -155,41 +131,39 @@ def application_closes(_case: Case, finding: Finding) -> Fix:
     return _refusing(finding, "access list, TLS, limit of connections")
 
 
-# By the name of the process: what may have it say something and close.
-LIMITS = {
-    "sshd": "MaxStartups (of connections that are not authenticated), PerSourceMaxStartups and LoginGraceTime of sshd_config, TCP wrappers",
-    "redis-server": "protected-mode (without a password it takes connections of other hosts only with bind ADDRESS), maxclients",
-    "mysqld": "max_connections, and hosts that it has blocked (mysqladmin flush-hosts)",
-    "mariadbd": "max_connections, and hosts that it has blocked (mysqladmin flush-hosts)",
-}
-# By the name of the process: what may have it close without a byte.
-REFUSES = {
-    "dnsmasq": "local-service, with which it serves clients of its own networks only, as Debian's does by default: interface= or "
-    "listen-address= in dnsmasq.conf in place of it; interface= and except-interface=, where they name other interfaces",
-    "pihole-FTL": "dns.listeningMode, which is LOCAL by default: clients of other networks are served with ALL, or SINGLE",
-    "unbound": "tcp-connection-limit in unbound.conf",
-    "nginx": "allow and deny of the server block, limit_conn, and the servers behind it",
-    "haproxy": "tcp-request connection reject, and the servers behind it",
-    "socat": "range= and tcpwrap= of its address, and what it connects to",
-    "stunnel4": "the service's connect= in stunnel.conf, and TCP wrappers",
-    "sshd": "what a forwarded port leads to (ssh -L, -R), TCP wrappers, MaxStartups",
-    "ssh": "what the forwarded port (-L) leads to, as its other end sees it",
-}
-
-
 def application_hangs_up(case: Case, finding: Finding) -> Fix:
+    if rule := finding.about(WrapperRule):
+        return advice(
+            "application",
+            finding.host,
+            f"let {case.client_address} in by a line of /etc/hosts.allow (DAEMON: {case.client_address}; the daemon is the name of its "
+            f"program, under xinetd that of the server or service), or take it out of {rule.file}: they are read for each connection",
+        )
+    if (by := finding.about(SocketUnit)) and by.instances:
+        return _of_instances(finding.host, by.instances)
     hangs_up = finding.about(HangsUp)
-    name = hangs_up.process.name if hangs_up else ""
-    if hangs_up and hangs_up.said and name in LIMITS:
-        summary = f"read what {name} says before it closes, and look at {LIMITS[name]}"
+    if hangs_up is None:
+        return _refusing(finding, _REASONS)
+    if hangs_up.limit:
+        return taking_more(finding.host, hangs_up.limit)
+    name, program = hangs_up.process.name, known(hangs_up.process)
+    if hangs_up.said and program.speaks_and_closes:
+        summary = f"read what {name} says before it closes, and look at {program.speaks_and_closes}"
         return advice("application", finding.host, summary, [f"timeout 3 nc {shell(case.address, case.port)} </dev/null"])
-    if name in REFUSES:
-        return advice("application", finding.host, f"look at what has {name} turn clients away: {REFUSES[name]}")
-    return _refusing(finding, "access list, limit of connections, a dead backend")
+    if program.closes:
+        return advice("application", finding.host, f"look at what has {name} turn clients away: {program.closes}")
+    return _refusing(finding, _REASONS)
+
+
+def _of_instances(host: str, instances: str) -> Fix:
+    """Whether systemd calls one failed is its unit's choice (ExecStart=-)."""
+    pattern = instances.replace("@.", "@*.")
+    look = f"find out why the instances of {instances} on {host} end at once: by their own configuration, in most cases"
+    return advice("service", host, look, [shell("journalctl", "-u", pattern, "-n", 20), shell("systemctl", "cat", instances)])
 
 
 def _refusing(finding: Finding, reasons: str) -> Fix:
-    return advice("application", finding.host, f"look in the application's log for why it refuses this client ({reasons})")
+    return advice("application", finding.host, f"see in the application's log why it refuses this client ({reasons})")
 
 
 def xinetd_refuses(_case: Case, finding: Finding) -> Fix | None:
@@ -200,21 +174,68 @@ def xinetd_refuses(_case: Case, finding: Finding) -> Fix | None:
     return advice("application", finding.host, f"{let}, and have xinetd read it again (systemctl reload xinetd)")
 
 
-def application_silent(_case: Case, finding: Finding) -> Fix:
-    process, asleep = finding.about(Process), finding.about(Relative)
+def _without_lookups(host: str, asking: Asking) -> Fix:
+    """It looks up the client's name, most likely; what it has to say waits for that."""
+    servers, own = ", ".join(asking.nameservers), by_name(asking.program).no_lookups
+    return advice(
+        "dns",
+        host,
+        f"have nameserver {servers} answer {host}, or take it out of /etc/resolv.conf there, and restart {asking.program}; or have "
+        f"{asking.program} not look up the names of its clients" + (f": {own}" if own else ""),
+        check="the server greets at once",
+    )
+
+
+def thawed(host: str, process: Process, why: str = "") -> Fix:
+    """Whoever froze the control group can thaw it; a signal does not reach a frozen process."""
+    if process.container:
+        summary, commands = (
+            f"thaw the container of {process.name} (pid {process.pid}) on {host}",
+            [shell("docker", "unpause", process.container)],
+        )
+    elif fit.unit(process.unit):
+        summary, commands = (
+            f"thaw {process.unit} on {host}, which is frozen with {process.name}",
+            [shell("systemctl", "thaw", process.unit)],
+        )
+    else:
+        summary, commands = f"thaw the control group of {process.name} (pid {process.pid}) on {host}: 0 into its cgroup.freeze", []
+    return advice("application", host, f"{summary}; see who froze it (a backup, docker pause, systemctl freeze)", commands, why=why)
+
+
+def application_silent(case: Case, finding: Finding) -> Fix:
+    process, asleep, asking = finding.about(Process), finding.about(Relative), finding.about(Asking)
+    if asking:
+        return _without_lookups(finding.host, asking)
+    if kept := finding.about(Kept):
+        return advice(
+            "firewall",
+            finding.host,
+            f"have podman write its rules on {finding.host} again: whoever reloads or flushes the firewall, as firewalld does, takes them "
+            "away (from podman 5 on, netavark-firewalld-reload.service brings them back)",
+            [shell("podman", "network", "reload", kept.container or "--all")],
+        )
     if asleep:
         looks = [shell("systemctl", "list-jobs"), shell("systemctl", "status", asleep.unit)] if fit.unit(asleep.unit) else []
         return advice("service", finding.host, f"see what the start of {asleep.unit} waits for, or why it fails, and get it started", looks)
+    if process and process.frozen:
+        return thawed(finding.host, process)
     if process and process.stopped:
         summary = f"let {process.name} (pid {process.pid}) on {finding.host} go on, or restart it"
         return advice("application", finding.host, summary, [shell("kill", "-CONT", process.pid)])
     if process:
         summary = f"see why {process.name} (pid {process.pid}) on {finding.host} accepts no connection (stuck, or without a free worker)"
         return advice("application", finding.host, summary)
+    listener = case.listener()
+    waiting = next((each for each in (listener.processes if listener else None) or () if known(each).proxy_protocol), None)
+    if waiting:
+        option = known(waiting).proxy_protocol
+        summary = f"check whether {waiting.name} waits for a header that clients do not send ({option}), and whether its backend is stuck"
+        return advice("application", finding.host, summary)
     return advice(
         "application",
         finding.host,
-        "look whether the application is stuck, has no worker left, or waits for a lookup of the client's name before it greets",
+        "check whether the application is stuck, has no worker left, or waits for a lookup of the client's name before it greets",
     )
 
 
@@ -236,7 +257,19 @@ _REFUSALS = {
 }
 
 
+_RAISED = {
+    "maxclients": "maxclients in redis.conf, with as many open files (LimitNOFILE= of its unit)",
+    "maxconn": "maxconn of that section in haproxy.cfg, and of its global section",
+    "worker_connections": "worker_connections in nginx.conf, with as many open files (worker_rlimit_nofile)",
+}
+
+
 def service_refuses(case: Case, finding: Finding) -> Fix | None:
+    if limit := finding.about(Limit):
+        raised = _RAISED.get(limit.setting, limit.setting)
+        summary = f"find out who holds the connections of {limit.program} on {finding.host}, and have them end, or raise {raised}"
+        look = shell("ss", "-tnp", "state", "established", "sport", "=", f":{case.server_port}")
+        return advice("application", finding.host, summary, [look])
     refusal = finding.about(Refusal)
     if refusal is None or refusal.kind not in _REFUSALS:
         return None
@@ -250,21 +283,6 @@ def turned_away(case: Case, finding: Finding) -> Fix:
     return advice(
         "advice",
         finding.host,
-        f"look whether {case.target} limits connections of one source or locks it out, and exempt {case.client.name} from it, or lower "
+        f"check whether {case.target} limits connections of one source or locks it out, and exempt {case.client.name} from it, or lower "
         "diagnose_attempts and diagnose_connects (docs/attempts.md)",
     )
-
-
-def longer_backlog(process: Process | None, port: int) -> str:
-    """The line that asks for more room in the accept queue, in words that go on a sentence; empty for a program that is not known."""
-    return _line(_BACKLOG, process, address="", socket="", port=port)
-
-
-def more_connections(process: Process | None) -> str:
-    """The line that raises a program's limit of connections, likewise."""
-    return _line(_CONNECTIONS, process, address="", socket="", port="")
-
-
-def _line(lines: dict[str, tuple[str, str]], process: Process | None, **values: object) -> str:
-    line, file = lines.get(process.name if process else "", ("", ""))
-    return f": write {line.format(**values)} into {file}" if line else ""

@@ -11,9 +11,9 @@ from .._model.fixes import Fix
 from .._model.network_records import Route
 from .._model.network_subjects import Source, SplitWays, TwoWays
 from . import fit
-from .make import advice, shell
+from .make import advice, ip, shell
+from .tables import free_table
 
-_OWN_TABLE = 100  # any number that no other table has
 _OWN_BIT = "0x1000"  # a bit of marks outside kube-proxy's 0xc000, WireGuard's 0xca6c and the upper half, which Calico and Cilium use
 
 
@@ -21,30 +21,33 @@ def asymmetric_route(case: Case, finding: Finding) -> Fix | None:
     """The subject is the two ways, or the route by which the server takes the client for a neighbour."""
     ways, route, server = finding.about(TwoWays), finding.about(Route), finding.host
     if split := finding.about(SplitWays):
-        return _by_the_way_in(server, split)
+        return _by_the_way_in(server, split, free_table(case.named(server)))
     if route:
         client = case.client_address or ""
         summary = f"correct the prefix on {route.interface} of {server}, or give it a route to {client} by the router"
         return advice("route", server, summary)
     if ways is None:
         return None
-    source = case.server_address
+    return by_source(server, ways, case.server_address, free_table(case.named(server)))
+
+
+def by_source(host: str, ways: TwoWays, source: str, table: int | None) -> Fix:
     way = (ways.network,) if ways.network else ("default", "via", ways.router) if ways.router else ()
     return advice(
         "route",
-        server,
-        f"have {server} answer from {source} by {ways.comes_in} (a table of its own for that source), or have the way behind "
+        host,
+        f"have {host} answer from {source} through {ways.comes_in} (with a routing table for that source), or have what filters behind "
         f"{ways.leaves} let its answers pass",
         [
-            shell("ip", "route", "add", *way, "dev", ways.comes_in, "table", _OWN_TABLE),
-            shell("ip", "rule", "add", "from", source, "table", _OWN_TABLE),
+            ip(source, "route", "add", *way, "dev", ways.comes_in, "table", table),
+            ip(source, "rule", "add", "from", source, "table", table),
         ]
-        if way
+        if way and table
         else (),
     )
 
 
-def _by_the_way_in(host: str, split: SplitWays) -> Fix:
+def _by_the_way_in(host: str, split: SplitWays, table: int | None) -> Fix:
     """By connection: what is routed is the server's answer, whose address may be translated only behind the routing decision."""
     name = split.comes_in
     marking = (
@@ -59,11 +62,11 @@ def _by_the_way_in(host: str, split: SplitWays) -> Fix:
         f"table of its own for that), "
         f"or have the way behind {split.leaves} let them pass",
         [
-            shell("ip", "route", "add", "default", "via", split.router, "dev", name, "table", _OWN_TABLE),
-            shell("ip", "rule", "add", "fwmark", f"{_OWN_BIT}/{_OWN_BIT}", "table", _OWN_TABLE),
+            shell("ip", "route", "add", "default", "via", split.router, "dev", name, "table", table),
+            shell("ip", "rule", "add", "fwmark", f"{_OWN_BIT}/{_OWN_BIT}", "table", table),
             shell("nft", marking),
         ]
-        if split.router and ":" not in split.router and fit.interface(name)
+        if table and split.router and ":" not in split.router and fit.interface(name)
         else (),
     )
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
@@ -12,9 +14,10 @@ from .._model.host import Host
 from .._model.prose import NOTHING, Wording
 from .._model.socket_records import ForeignListener, Listener
 from .._model.socket_subjects import SOMAXCONN, Accepting, AcceptQueue, HalfOpen
-from .application import longer_backlog, more_connections
+from .application import thawed
 from .make import advice, shell
-from .service import restarted
+from .programs import longer_backlog, more_connections
+from .start import restarted
 from .sysctl import saved, setting, sysctls
 
 _ENOUGH = 4096  # the kernel's own default since 5.4
@@ -40,6 +43,10 @@ def unblocked(server: Host, who: Accepting, listener: Listener, limit: str, held
     why = f"{listener.recv_q} connections wait for accept(), and the queue has room for {listener.send_q}"
     if who.kind in ("descriptors", "not_waiting"):
         return _own_limit(server, who, why, held)
+    if process and who.kind == "frozen":
+        return thawed(server.name, process, why)
+    if process and process.unit and who.kind == "left":
+        return _started_again(server, who.pids, process.unit, why, any(each.stopped for each in listener.processes or ()))
     if process and who.kind == "hung":
         summary = f"find out for what {who.name} waits in the kernel (/proc/{process.pid}/stack, dmesg): it cannot be ended before"
         return advice("application", server.name, summary, [shell("cat", f"/proc/{process.pid}/stack")], why=why)
@@ -57,6 +64,15 @@ def unblocked(server: Host, who: Accepting, listener: Listener, limit: str, held
         summary = f"let {process.name} (pid {process.pid}) go on: kill -CONT {process.pid}, or restart it"
         return advice("application", server.name, summary, commands, why=why)
     return advice("application", server.name, f"find out why the application does not accept; {slow}", why=why)
+
+
+def _started_again(server: Host, pids: Sequence[int], unit: str, why: str, stopped: bool) -> Fix:
+    """systemctl restart leaves alone what systemd has left running (KillMode=), and no stopped process ends before it goes on."""
+    listed = ", ".join(map(str, pids))
+    summary = f"end what is left of {unit} on {server.name} (pid {listed}), then start it"
+    go_on = [shell("kill", "-CONT", *pids)] if stopped else []
+    commands = [shell("kill", *pids), *go_on, shell("systemctl", "reset-failed", unit), shell("systemctl", "start", unit)]
+    return advice("service", server.name, f"{summary}; without KillMode=process systemd ends it by itself", commands, why=why)
 
 
 def _own_limit(server: Host, who: Accepting, why: str, held: Wording) -> Fix:

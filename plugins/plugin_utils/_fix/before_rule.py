@@ -31,7 +31,7 @@ def before_rule(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix 
         ruling.packet != "syn" and ruling.state == "established" and not (ruling.change and ruling.change.stateless),
         *((ruling.change.in_interface, ruling.change.out_interface) if ruling.change and _fit(ruling.change) else ()),
     )
-    file, line = _kept(rule)
+    file, line = kept(rule)
     arguments: dict[str, object] = {
         "variant": variant,
         "family": rule.family,
@@ -75,7 +75,7 @@ def _fit(change: RuleChange) -> bool:
 
 
 def _variant(host: Host, rule: Rule) -> str:
-    """Which tool's rule it is. A policy that does not tell is legacy iptables' unless nf_tables has such a chain."""
+    """Which tool's rule it is. A policy without that is legacy iptables' unless nf_tables has such a chain."""
     if rule.manager == "nftables":
         return "nft"
     if rule.legacy is not None:
@@ -86,7 +86,7 @@ def _variant(host: Host, rule: Rule) -> str:
     return "iptables-nft" if of_nft else "iptables-legacy"
 
 
-def _kept(rule: Rule) -> tuple[str | None, int | None]:
+def kept(rule: Rule) -> tuple[str | None, int | None]:
     """The file that has the rule, and the line, where they are known."""
     origin = rule.origin if isinstance(rule.origin, dict) else {}
     file, line = origin.get("file"), origin.get("line")

@@ -14,6 +14,7 @@ from .._model.host import Host
 from .._model.network_records import LOOPBACK
 from .._model.network_subjects import Resolved, SlowNames, Unresolved
 from .._model.probe_records import Unconfigured
+from .._model.socket_records import Process
 from .make import advice, shell
 
 
@@ -21,6 +22,10 @@ def name_resolution_failed(case: Case, finding: Finding) -> Fix | None:
     name = finding.about(Unresolved)
     if name is None:
         return None
+    if name.unreadable:
+        return _readable(case, name)
+    if (address := case.dialled.partition("%")[0]) != case.dialled and _parsed(address):
+        return _on_an_interface(case, address)
     if name.cut:
         return _resolvable(
             case,
@@ -28,8 +33,24 @@ def name_resolution_failed(case: Case, finding: Finding) -> Fix | None:
             "options edns0 in /etc/resolv.conf lets answers by UDP be longer, up to 1200 bytes",
             so="; until then,",
         )
+    if name.forbidden:
+        return _resolvable(
+            case,
+            f"let the firewall of {case.client.name} pass what goes to UDP and TCP port 53 of {', '.join(name.forbidden)}, and what comes "
+            "back (ufw: allow out to ADDRESS port 53; else accept rules in the chains of its output hook)",
+            so="; until then,",
+        )
+    if name.prohibited:
+        return _resolvable(
+            case,
+            f"see what forbids {case.client.name} to send to {', '.join(name.prohibited)}, and take it away: a route or policy rule "
+            "of type prohibit (ip route get ADDRESS, ip rule), else SELinux or AppArmor",
+            so="; until then,",
+        )
     if name.unconfigured:
         return _resolvable(case, _configure(case.client.name, name.unconfigured), so="; until then,")
+    if name.own:
+        return _answering(case, name.own)
     if name.waiting:
         return _resolvable(case, f"find out which nameserver of {case.client.name} does not answer (/etc/resolv.conf)")
     if name.unasked:
@@ -39,7 +60,54 @@ def name_resolution_failed(case: Case, finding: Finding) -> Fix | None:
             f"{' '.join(name.unasked)})",
             so="; until then,",
         )
+    if name.known:
+        return _resolvable(case, _with_address(case), so="; until then,")
     return _resolvable(case, f"make {case.dialled} resolvable on {case.client.name} (DNS record, /etc/hosts, search list)")
+
+
+def _readable(case: Case, name: Unresolved) -> Fix:
+    """Files that a link leads to are named as the link; chmod(1) follows it."""
+    files = " and ".join(name.unreadable)
+    summary = f"let {name.user} read {files} on {case.client.name}, and enter the directories to which a link leads; see who writes it "
+    return advice(
+        "dns",
+        case.client.name,
+        f"{summary}without that permission (a umask of 077)",
+        (shell("chmod", "a+r", *name.unreadable),),
+        check=f"as {name.user}, getent ahosts {case.dialled} names an address",
+    )
+
+
+def _on_an_interface(case: Case, address: str) -> Fix:
+    """An address with a scope, which no resolver has: the C library has not found the interface."""
+    client = case.client
+    links = (client.snapshot.links if client.snapshot else None) or ()
+    names = [f"{address}%{link.name}" for link in links if link.up and link.name != LOOPBACK]
+    has = f": {' or '.join(names[:3])}" if names else ""
+    return advice("dns", client.name, f"dial {address} on an interface that {client.name} has, or another address of the server{has}")
+
+
+def _with_address(case: Case) -> str:
+    """Some resolvers keep private addresses back, against DNS rebinding."""
+    addresses = _data_addresses(case, case.server) if case.server else []
+    private = any(known.is_private for address in addresses if (known := _parsed(address)))
+    return f"give {case.dialled}, which the nameserver knows without an address, an address record" + (
+        f"; or, if it has one, let the resolver of {case.client.name} pass on private addresses for it (dnsmasq: rebind-domain-ok, "
+        "unbound: private-domain, routers: rebind protection)"
+        if private
+        else ""
+    )
+
+
+def _answering(case: Case, own: Process) -> Fix | None:
+    """The name is of no account: nobody on the client gets an answer for any. Who asks others is silent as long as these are."""
+    unit = own.unit if own.unit and own.unit.endswith(".service") else "it"
+    program = f"{own.name} (pid {own.pid}) on {case.client.name}"
+    if own.stopped:
+        summary = f"let {program} go on (kill -CONT {own.pid}), or restart {unit}, which is to answer for all names"
+    else:
+        summary = f"restart {unit} if {program} is stuck; else find out why the nameservers that it asks do not answer it"
+    return _resolvable(case, summary, so="; until then,")
 
 
 def _configure(client: str, found: Unconfigured) -> str:
@@ -86,11 +154,11 @@ def dead_address_family(case: Case, _finding: Finding) -> Fix:
     )
 
 
-def _resolvable(case: Case, summary: str, so: str = ":") -> Fix:
+def _resolvable(case: Case, summary: str, so: str = "; or") -> Fix:
     """The server's address on the data network, where it is managed."""
     addresses = _data_addresses(case, case.server) if case.server else []
     lines = "; ".join(f"{address} {case.dialled}" for address in addresses)
-    instruction = f"{so} as lines of /etc/hosts, {lines}" if lines else ""
+    instruction = f"{so} put into /etc/hosts: {lines}" if lines else ""
     check = f"{shell('getent', 'ahosts', case.dialled)} names an address of {case.server.name}" if case.server else ""
     return advice("dns", case.client.name, summary + instruction, check=check)
 
@@ -101,14 +169,15 @@ def _data_addresses(case: Case, server: Host) -> list[str]:
     entries = (server.snapshot.addresses if server.snapshot else None) or ()
     routes = (server.route(address) for address in case.declared.of(case.client.name))
     interfaces = {route.interface for route in routes if route and not route.error and route.interface not in (None, LOOPBACK)}
-    there = [entry.address for entry in entries if entry.interface in interfaces and not _is_local(entry.address)]
-    known = [address for address in there if case.declared.has(server.name, address)]
+    on_them = {entry.address: _parsed(entry.address) for entry in entries if entry.interface in interfaces}
+    there = [address for address, known in on_them.items() if known and not known.is_link_local]
+    declared = [address for address in there if case.declared.has(server.name, address)]
     dialled = [address for address in case.declared.of(server.name)[:1] if "/" not in address]
-    return known or there[:2] or dialled
+    return declared or there[:2] or dialled
 
 
-def _is_local(address: str) -> bool:
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(address).is_link_local
+        return ipaddress.ip_address(address)
     except ValueError:
-        return True
+        return None

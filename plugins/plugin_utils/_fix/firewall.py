@@ -20,7 +20,9 @@ from .._model.prose import Prose
 from . import fit
 from .before_rule import before_rule
 from .firewalld import in_zone
-from .make import advice
+from .in_sets import delisted, shorter
+from .make import advice, shell
+from .translation import let_through
 from .trusted import for_packet
 from .ufw import with_ufw
 from .way_back import rerouted, served
@@ -41,7 +43,10 @@ def stopped(case: Case, finding: Finding) -> Fix | None:
         return None
     if stop is None or stop.verdict.rule is None:
         return opening(case, host, stop.verdict if stop else None)
-    return rerouted(host, stop.verdict) or served(host, stop.verdict) or opening(case, host, stop.verdict, stop.later)
+    if stop.taken:
+        return let_through(host.name, stop.taken)
+    otherwise = rerouted(case, host, stop.verdict) or served(host, stop.verdict) or delisted(host, stop.verdict, stop.later)
+    return otherwise or opening(case, host, stop.verdict, stop.later)
 
 
 def rate_limited(_case: Case, finding: Finding) -> Fix:
@@ -55,6 +60,22 @@ def queue_unread(_case: Case, finding: Finding) -> Fix | None:
         return None
     summary = f"start the program that should read queue {stop.verdict.queue} on {finding.host}, or let the rule bypass the queue"
     return advice("service", finding.host, summary)
+
+
+def queue_drops(case: Case, finding: Finding) -> Fix | None:
+    """A rule of the firewall would not help: whoever reads the queue decides."""
+    stop = finding.about(Stop)
+    if stop is None:
+        return None
+    reader, client = stop.verdict.reader, case.client_address or case.client.name
+    who = reader.name if reader else f"the program that reads queue {stop.verdict.queue}"
+    return advice(
+        "application",
+        finding.host,
+        f"see why {who} on {finding.host} drops it (its rules, its log), and allow {client} -> {case.target} there; a rule that accepts "
+        f"ahead of the queue would pass {who} by",
+        [shell("journalctl", "-u", reader.unit, "-n", "50")] if reader and fit.unit(reader.unit) else (),
+    )
 
 
 def conntrack_invalid(_case: Case, finding: Finding) -> Fix | None:
@@ -94,13 +115,14 @@ def opening(case: Case, host: Host, ruling: Verdict | None = None, later: Sequen
         if more is None or not more.steps or not fix.steps:
             return _halfway(host, fix, behind, more)
         fix = _both(fix, more)
-    for other in later if fix.steps else ():
+    passed = [_goes_before(each) for each in (ruling, *_behind(ruling))]
+    for other in (each for first in later for each in (first, *_behind(first))) if fix.steps else ():
         # What lets the SYN through where it stands lets the ACK through there.
-        covered = (ruling.packet, other.packet, _goes_before(other)) == ("syn", "ack", _goes_before(ruling))
+        covered = (ruling.packet, other.packet) == ("syn", "ack") and _goes_before(other) in passed
         more = None if covered else _one(case, host, other)
         if more and more.steps and more.steps[0] not in fix.steps:
             fix = _both(fix, more)
-            rulings.append(other)
+            rulings += [other] if other.packet not in {each.packet for each in rulings} else []
     return replace(fix, packets=tuple(packets(rulings))) if fix.steps else fix
 
 
@@ -151,7 +173,17 @@ def _one(case: Case, host: Host, ruling: Verdict) -> Fix | None:
     make = _MAKERS.get(rule.manager or "") if change.commands else None
     fix = make(host, ruling, change.before or ruling.left_by or rule, change.summary) if make and _fits(ruling) else None
     fix = fix or advice("firewall", host.name, change.summary, change.commands, why=f"{rule.name} stops it")
-    return for_packet(case, host, ruling, replace(fix, simple=change.simple or ""))
+    fix = replace(fix, why=f"{fix.why}{_in_a_file(ruling)}", simple=shorter(ruling) or change.simple or "")
+    return for_packet(case, host, ruling, fix)
+
+
+def _in_a_file(ruling: Verdict) -> str:
+    """That a file has a rule for the packet already, and how to load it. Only people can say what else that may change."""
+    found = ruling.unloaded
+    if found is None:
+        return ""
+    way = f"{found.command} replaces what is loaded" if found.replaces else f"{found.command} alone adds to what is loaded"
+    return f"; {found.place} has such a rule, and is not loaded: compare the file with what is loaded; {way}"
 
 
 def _goes_before(ruling: Verdict) -> tuple[object, ...] | None:
@@ -171,11 +203,12 @@ def _both(fix: Fix, more: Fix) -> Fix:
         saves=replace(saves, files=tuple(dict.fromkeys(saves.files + other.files)), units=tuple(dict.fromkeys(saves.units + other.units))),
         undo=more.undo + fix.undo,
         check=f"{fix.check}; {more.check}",
+        simple=" && ".join(dict.fromkeys((fix.simple, more.simple))) if fix.simple and more.simple else "",
     )
 
 
 def _fits(ruling: Verdict) -> bool:
-    """Whether the packet is told well enough, as it came and as it was translated, and whether a rule sent it to where a policy ends it."""
+    """Whether enough of the packet is known, as it came and as it was translated, and whether a rule sent it to where a policy ends it."""
     if ruling.in_words_alone and ruling.rule and ruling.rule.is_policy:
         return False
     for ends in (ruling, ruling.rewritten or ruling):

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Whether what a host told is fit to become an argument of a step: names by pattern, addresses by parsing."""
+"""Whether what a host returned is fit to become an argument of a step: names by pattern, addresses by parsing."""
 
 from __future__ import annotations
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from .._decide.case import Case
 from .._decide.finding import Finding
-from .._model.firewall_subjects import ControlGroup, DropReason, OutboundPolicy
+from .._model.firewall_subjects import ControlGroup, DropReason, OutboundPolicy, Queueing
 from .._model.fixes import Fix
 from .._model.log_records import LogRecord
 from .._model.network_records import Link
+from . import fit
 from .make import advice, shell
 
 
@@ -65,7 +66,7 @@ def kernel_drop(_case: Case, finding: Finding) -> Fix | None:
     if reason is None:
         return None
     if reason.direction is None:
-        return advice("advice", finding.host, f"look up the reason {reason.name} (include/net/dropreason-core.h), and what makes it here")
+        return advice("advice", finding.host, f"look up the reason {reason.name} (include/net/dropreason-core.h), and what causes it here")
     where = f" of {reason.interface}" if reason.interface else ""
     return advice(
         "traffic_control",
@@ -73,6 +74,21 @@ def kernel_drop(_case: Case, finding: Finding) -> Fix | None:
         f"look for the filter of traffic control that drops it ({reason.direction}{where} on {finding.host}), and remove it where whoever "
         "put it there, as a CNI plugin or a traffic shaper, is gone or has it wrong",
         [shell("tc", "filter", "show", "dev", reason.interface, reason.direction)] if reason.interface else [],
+    )
+
+
+def queueing_drop(_case: Case, finding: Finding) -> Fix | None:
+    """Without its own, the kernel gives the interface its default one again."""
+    queue = finding.about(Queueing)
+    if queue is None:
+        return None
+    which = f"{queue.kind or 'the queueing discipline'} of {queue.interface} on {finding.host}"
+    looked = fit.interface(queue.interface)
+    return advice(
+        "traffic_control",
+        finding.host,
+        f"give {which} a burst and a limit into which packets fit (tc -s qdisc show dev {queue.interface}), or take it away",
+        [shell("tc", "qdisc", "delete", "dev", queue.interface, "root")] if looked else [],
     )
 
 
@@ -95,5 +111,5 @@ def descriptor_limit(case: Case, finding: Finding) -> Fix:
     """ENFILE is for the whole host; EMFILE for the process that tried."""
     if case.errno() == "ENFILE":
         return advice("limit", finding.host, "raise fs.file-max")
-    whose = f"the user as whom Ansible logs in on {finding.host} (ulimit -Hn)"
+    whose = f"the user that Ansible logs in as on {finding.host} (ulimit -Hn)"
     return advice("limit", finding.host, f"raise the limit of open files of {whose}, and look at the application's")

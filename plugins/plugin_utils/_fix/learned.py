@@ -10,7 +10,7 @@ from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.network_records import Route
 from . import fit
-from .make import advice, shell
+from .make import advice, ip, shell
 
 
 def learned_gateway(_case: Case, finding: Finding) -> Fix | None:
@@ -28,7 +28,7 @@ def _redirected(host: str, route: Route) -> Fix:
         f"have {host} forget the redirect and take no more of them, and see why {route.instead_of} sends redirects to {route.gateway} (it "
         "has a route by that one, and net.ipv4.conf.*.send_redirects is on)",
         [
-            shell("ip", *["-6"] * ipv6, "route", "flush", "cache"),
+            ip(route.gateway or "", "route", "flush", "cache"),
             *(
                 shell("sysctl", "-w", f"net.ipv{6 if ipv6 else 4}.conf.{name}.accept_redirects=0")
                 for name in ("all", str(route.interface).replace(".", "/"))

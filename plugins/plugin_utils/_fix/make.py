@@ -48,3 +48,8 @@ def advice(kind: str, host: str, summary: Wording, commands: Sequence[str] = (),
 def shell(*words: object) -> str:
     """A command line for a shell."""
     return shlex.join(str(word) for word in words)
+
+
+def ip(address: str, *words: object) -> str:
+    """A command line of iproute2, which does not see by itself that rules and default routes are for IPv6."""
+    return shell("ip", *(["-6"] if ":" in address else []), *words)

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from .._decide.case import Case
 from .._decide.finding import Finding
-from .._model.address_subjects import Behind, FalseNeighbour, Misdelivered, NextHop, Unanswering, WrongEntry
+from .._model.address_subjects import Behind, DeadHop, FalseNeighbour, Misdelivered, NextHop, ProxyAnswer, Unanswering, WrongEntry
 from .._model.firewall_records import RuleChange
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
-from .._model.network_records import Neighbour
+from .._model.network_records import Neighbour, Route
 from .._model.socket_records import Namespace
 from . import fit
-from .make import advice, mending, shell
+from .make import advice, ip, mending, shell
 from .network import passing
 from .routes import behind_local, not_next_door
 from .sysctl import of_interface, sysctls
 from .trusted import for_owner
 
+_MAIN = 254  # RT_TABLE_MAIN
 _LEAST = 4096  # entries; about 400 bytes each
 _NDP_PROXY = ("net.ipv6.conf.all.forwarding", "NDP proxy", ", for whole networks ndppd")
 _DISCOVERY = {135: "neighbour solicitations", 136: "neighbour advertisements"}
@@ -134,6 +135,46 @@ def not_answered_for(_case: Case, finding: Finding) -> Fix | None:
     )
 
 
+def next_hop_silent(_case: Case, finding: Finding) -> Fix | None:
+    dead = finding.about(DeadHop)
+    if dead is None:
+        return None
+    route, host = dead.route, finding.host
+    summary = f"bring {dead.address} back, or correct the route {route.words} of {host}"
+    if not dead.next_door or not _is_of_main(route):
+        return advice("neighbour", host, summary)
+    take = f"{summary}: without it, {host} finds {route.remote} on its own network"
+    return advice("route", host, take, [ip(dead.address, "route", "delete", route.prefix, "via", dead.address, "dev", route.interface)])
+
+
+def _is_of_main(route: Route) -> bool:
+    """Whether a plain command of iproute2 is about it."""
+    known = route.prefix is not None and fit.network(route.prefix) and route.interface is not None and fit.interface(route.interface)
+    return bool(known) and route.table in (None, _MAIN)
+
+
+def proxy_answers(_case: Case, finding: Finding) -> Fix | None:
+    """A host with the network itself finds the owner there, once nothing leads elsewhere; others are to be silent."""
+    proxy, host = finding.about(ProxyAnswer), finding.host
+    if proxy is None:
+        return None
+    family = "-6 " if ":" in proxy.address else ""
+    forget = f"have {proxy.asking} forget it (ip {family}neigh flush to {proxy.address} dev {proxy.learned_on})"
+    how = f"set {proxy.setting}=0" if proxy.setting else f"remove its entry (ip {family}neigh show proxy)"
+    silent = f"have {host} not answer for {proxy.address} on {proxy.interface} ({how}), and {forget}"
+    route = proxy.onward
+    if not proxy.next_door or route.error or not route.prefix or not route.interface:
+        return advice("neighbour", host, silent)
+    words = ["route", "delete", route.prefix, *(["via", route.gateway] if route.gateway else []), "dev", route.interface]
+    return advice(
+        "route",
+        host,
+        f"remove the route {route.words} on {host}, also from where it is kept: it leads {proxy.address} away from "
+        f"the network of {proxy.interface}; or {silent}",
+        [ip(proxy.address, *words)] if _is_of_main(route) else [],
+    )
+
+
 def _to_answer(host: Host, silent: Unanswering) -> str:
     """What has a host answer requests for its address again, by what keeps it from that."""
     address, interface = silent.address, silent.interface
@@ -148,8 +189,17 @@ def _to_answer(host: Host, silent: Unanswering) -> str:
                 f"set net.ipv4.conf.{interface}.arp_ignore and net.ipv4.conf.all.arp_ignore so that the higher one lets {host.name} answer "
                 f"(0), or add {address} to {interface}; a real server behind a director is meant to be silent"
             )
+        case "rp_filter":
+            asker = silent.askers[0]
+            route = host.route(asker)
+            if _shares_network(host, route, interface, address):
+                return _to_asker(host, silent)
+            return (
+                f"have {asker} send by the network on {route.interface if route else 'the other interface'} of {host.name} (its default "
+                f"route, or a rule for its source, as of a container in several networks), or set net.ipv4.conf.{interface}.rp_filter=2"
+            )
         case "arp_filter":
-            return f"correct the route to {silent.askers[0]} on {host.name}, or switch arp_filter off on {interface}"
+            return _to_asker(host, silent)
         case "firewall" if silent.stopped:
             what = f"{_DISCOVERY[silent.stopped]} (type {silent.stopped})"
             return (
@@ -164,6 +214,31 @@ def _to_answer(host: Host, silent: Unanswering) -> str:
         case "tc":
             return f"look at the filters there (tc filter show dev {interface} ingress, egress)"
     return f"find out what keeps {host.name} from answering on {interface}: arptables, ebtables, tc, its bridge"
+
+
+def _shares_network(host: Host, route: Route | None, interface: str, address: str) -> bool:
+    """Whether the way to the asker is by another interface with the very network of the address that was asked for."""
+    entry = host.interface_of(address)
+    return bool(route and entry and entry.interface == interface != route.interface and route.prefix == str(entry.network))
+
+
+def _to_asker(host: Host, silent: Unanswering) -> str:
+    """A virtual address with the prefix of the network makes that one of its own interface, such as a macvlan of VRRP, as well."""
+    interface, asker = silent.interface, silent.askers[0]
+    route = host.route(asker)
+    by = [
+        entry
+        for entry in (host.snapshot.addresses if host.snapshot else None) or ()
+        if route and entry.interface == route.interface != interface and str(entry.network) == route.prefix
+    ]
+    if not by:
+        return f"correct the route to {asker} on {host.name}, or switch arp_filter off on {interface}"
+    other, least = by[0], 128 if ":" in asker else 32
+    return (
+        f"give {other.address} on {other.interface} of {host.name} the prefix /{least}, where it is configured (keepalived: "
+        f"virtual_ipaddress without a prefix) and now: /{other.prefix} makes {other.network} a network of {other.interface} as well, by "
+        f"which its way to {asker} is; or give that route a higher metric than that of {interface}"
+    )
 
 
 def forgotten(host: Host, entry: Neighbour, real: str) -> Fix:

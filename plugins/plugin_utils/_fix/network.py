@@ -25,14 +25,14 @@ def source_address_unavailable(case: Case, _finding: Finding) -> Fix:
 def link_down(case: Case, finding: Finding) -> Fix | None:
     link = finding.about(Link)
     if link is None:
-        return None
+        return bridge_port(case, finding)
     fix = _brought_up(link, finding.host)
     return or_restarted(fix, case.client, f"{link.name} is administratively down", link.name) if link.up is False else fix
 
 
-def server_link_down(_case: Case, finding: Finding) -> Fix | None:
+def server_link_down(case: Case, finding: Finding) -> Fix | None:
     link = finding.about(Link)
-    return _brought_up(link, finding.host) if link else None
+    return _brought_up(link, finding.host) if link else bridge_port(case, finding)
 
 
 def _brought_up(link: Link, host: str) -> Fix:
@@ -70,6 +70,14 @@ def passing(host: str, port: BridgePort) -> Fix:
             f"switch hairpin mode on for {port.name} of {host}, now and where {port.bridge} is made (CNI: hairpinMode; libvirt, Docker and "
             "kubelet have settings of their own)",
             [shell("bridge", "link", "set", "dev", port.name, "hairpin", "on")] if fit.interface(port.name) else (),
+        )
+    if port.state == "disabled":
+        return advice(
+            "link",
+            host,
+            f"find out who has disabled {port.name} in {port.bridge} of {host} (a spanning tree that is no kernel's, such as mstpd, or "
+            "'bridge link set'), and whether there is a loop behind it; if not, have it forward again",
+            [shell("bridge", "link", "set", "dev", port.name, "state", 3)] if fit.interface(port.name) else (),
         )
     return advice(
         "link",
@@ -131,7 +139,7 @@ def configured(host: Host, interface: str, address: str) -> Fix:
     return advice(
         "address",
         host.name,
-        f"have {interface} of {host.name} get its addresses again from {who}, and see there why it lost them, such as a lease that ran "
+        f"have {who} configure {interface} of {host.name} again, and see there why it lost its addresses, such as a lease that ran "
         f"out; {address} added by hand does not last",
         [shell(*again, interface)] if again and fit.interface(interface) else (),
     )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 
 from .._decide.case import Case
 from .._decide.finding import Finding
@@ -13,15 +14,25 @@ from .._model.address_subjects import FalseNeighbour, Lone
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.network_records import Address, Route
-from .._model.network_subjects import REFUSING, DeafInterface, RefusingRoute, RouterError, RouterRoute, RuleAhead, WithoutIpv6
+from .._model.network_subjects import (
+    REFUSING,
+    DeafInterface,
+    MarkedAstray,
+    RefusingRoute,
+    RouterError,
+    RouterRoute,
+    RuleAhead,
+    WithoutIpv6,
+)
 from .._values.nat64 import translated_from
 from . import fit
-from .make import advice, mending, shell
+from .make import advice, ip, mending, shell
 from .network import or_restarted, with_ipv6
 from .sysctl import of_interface
 from .trusted import for_client
 
-_TO_KEEP = "to keep it, tell who manages the network of {}: NetworkManager, systemd-networkd, netplan or ifupdown"
+_TO_KEEP = "to make that last, configure it in what manages the network of {}: NetworkManager, systemd-networkd, netplan or ifupdown"
+_DAEMONS = {"bird": "BIRD, also Calico's", **dict.fromkeys(("zebra", "bgp", "ospf", "isis", "rip"), "FRRouting or Quagga")}
 _TABLES = 1 << 32
 
 
@@ -41,6 +52,8 @@ def no_route(case: Case, finding: Finding) -> Fix:
             f"{setting or f'accept_ra of {deaf.name}'}=2, since it ignores them as long as it forwards",
             [shell("sysctl", "-w", f"{setting}=2")] if setting else (),
         )
+    if case.route and case.route.only_from:
+        return advice("route", client.name, _for_more_sources(client.name, case.address, case.route.only_from, "it"))
     if lone := finding.about(Lone):
         return _said_on_link(client, lone, case.address)
     return or_restarted(_towards(case, client, case.address), client, f"{client.name} lacks a route to {case.address}")
@@ -90,10 +103,10 @@ def shadowing_route(case: Case, finding: Finding) -> Fix | None:
     )
 
 
-def local_table_late(_case: Case, finding: Finding) -> Fix | None:
+def local_table_late(case: Case, finding: Finding) -> Fix | None:
     """Who moved the rule for the local table, as some container networks do, needs it where it is: the other one is to move."""
     ahead = finding.about(RuleAhead)
-    return advice("route", finding.host, behind_local(finding.host, ahead), ["ip rule show"]) if ahead else None
+    return advice("route", finding.host, behind_local(finding.host, ahead), [ip(case.address, "rule", "show")]) if ahead else None
 
 
 def behind_local(host: str, ahead: RuleAhead) -> str:
@@ -122,6 +135,8 @@ def not_next_door(server: str, false: FalseNeighbour) -> Fix:
 def router_route(_case: Case, finding: Finding) -> Fix | None:
     """A routing daemon that put a route there would put it there again: nothing is removed without people."""
     found, host = finding.about(RouterRoute), finding.host
+    if marked := finding.about(MarkedAstray):
+        return _unmarked(host, marked)
     if found is None:
         return None
     route, target = found.route, found.target
@@ -138,6 +153,17 @@ def router_route(_case: Case, finding: Finding) -> Fix | None:
         host,
         f"give {route.interface} of {host} another network than {route.prefix} (that of a bridge of containers can be chosen), or add a "
         f"more specific route to {target}",
+    )
+
+
+def _unmarked(host: str, marked: MarkedAstray) -> Fix:
+    tables = " or ".join(str(table) for table in marked.tables)
+    return advice(
+        "route",
+        host,
+        f"bring up what table {tables} of {host} leads to, such as a VPN, which leaves a blackhole route when it is down; or exempt this "
+        f"flow from {marked.rule.tag} of chain {marked.rule.chain}, which marks it with {marked.mark:#x}",
+        [f"ip route show table {table}" for table in marked.tables],
     )
 
 
@@ -161,12 +187,14 @@ def router_error(case: Case, finding: Finding) -> Fix | None:
         return advice(
             "advice",
             "path",
-            f"look what keeps {name}'s ARP replies or neighbour advertisements for {case.address} from {offender}: a switch or a "
+            f"find out what keeps {name}'s ARP replies or neighbour advertisements for {case.address} from {offender}: a switch or a "
             f"hypervisor that lets {name} use its first address only (port security, anti-spoofing, allowed address pairs)",
         )
     about = error.about or case.address
     if (meant := translated_from(about)) and error.meaning in ("no_route", "unreachable"):
         return _by_nat64(finding.host, meant, f"have {offender} send {about} to a NAT64 translator")
+    if error.only_from:
+        return advice("route", finding.host, _for_more_sources(offender, about, error.only_from, case.client_address or case.client.name))
     remedies = {
         "rejected": f"allow tcp/{error.port or case.port} to {about} on {offender}",
         "no_route": f"add a route to {about} on {offender}",
@@ -174,6 +202,15 @@ def router_error(case: Case, finding: Finding) -> Fix | None:
         "loop": f"correct the routes that send packets for {about} in a circle",
     }
     return advice("route" if error.meaning in ("no_route", "loop") else "advice", finding.host, remedies[error.meaning])
+
+
+def _for_more_sources(host: str, remote: str, sources: Sequence[str], sender: str) -> str:
+    """`from` of iproute2, "sourcefilter" of OpenWrt: a router with prefixes of several providers must not mix them up."""
+    these = " or ".join(sources)
+    return (
+        f"have {host} send what {sender} sends to {remote} as well: its way there is for sources of {these} only ('from' in "
+        f"ip -6 route show table all; sourcefilter in OpenWrt); or have an address of {these} as the source, there or by translation"
+    )
 
 
 def _by_nat64(host: str, meant: str, route: str) -> Fix:
@@ -231,7 +268,7 @@ def _on_link(ours: Address, theirs: str, version: int) -> bool:
 
 
 def _without(host: Host, route: Route, summary: str) -> Fix:
-    """Remove a route that refuses packets, where the kernel told which it is."""
+    """Remove a route that refuses packets, where the kernel says which it is."""
     kind, prefix, table = route.type, _prefix(route), route.table
     if kind not in REFUSING or prefix is None or table is None or not 0 < table < _TABLES:
         return advice("route", host.name, summary, [f"ip route show table all type {kind}"] if kind in REFUSING else ())
@@ -239,7 +276,7 @@ def _without(host: Host, route: Route, summary: str) -> Fix:
     return mending(
         "route",
         host.name,
-        f"{summary}; {_TO_KEEP.format(host.name)}",
+        f"{summary}; {_kept_away(host, route)}",
         [
             Step(
                 "threeway.handshake.network_entry",
@@ -255,8 +292,16 @@ def _without(host: Host, route: Route, summary: str) -> Fix:
     )
 
 
+def _kept_away(host: Host, route: Route) -> str:
+    """Who has to be told, so that a removed route does not come back."""
+    daemon = _DAEMONS.get(route.origin or "")
+    if daemon is None:
+        return _TO_KEEP.format(host.name)
+    return f"{daemon} made it (proto {route.origin}) and makes it again: change what it exports to the kernel"
+
+
 def _prefix(route: Route) -> str | None:
-    """The route's prefix; the kernel tells none for a default route."""
+    """The route's prefix; the kernel names none for a default route."""
     if route.prefix is None:
         return None
     return route.prefix if fit.network(route.prefix) else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .._decide.case import Case
 from .._decide.finding import Finding
-from .._model.firewall_subjects import Setting
+from .._model.firewall_subjects import Setting, Translated
 from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.network_subjects import ReversePath
@@ -30,9 +30,13 @@ def router_not_forwarding(case: Case, finding: Finding) -> Fix | None:
             return not_settable(host, f"let {host.name} forward packets of that interface")
         name = alone
     also = "; it then takes no router advertisements unless accept_ra=2" if family == 6 else ""
-    return sysctls(
-        host, {name: 1}, f"set {name}=1 on {host.name}{also}", why=f"the flow names {host.name} on its way, and it does not forward"
-    )
+    return sysctls(host, {name: 1}, f"set {name}=1 on {host.name}{also}", why=_why_forward(host, finding.about(Translated)))
+
+
+def _why_forward(host: Host, translated: Translated | None) -> str:
+    if translated:
+        return f"{host.name} translates to {translated.end}, which is not its own, and does not forward"
+    return f"the flow names {host.name} on its way, and it does not forward"
 
 
 def rp_filter_drop(case: Case, finding: Finding) -> Fix | None:
@@ -127,6 +131,9 @@ def synproxy_loose(_case: Case, finding: Finding) -> Fix | None:
 
 
 def synproxy_unserved(case: Case, finding: Finding) -> Fix:
+    if case.listeners_on_port() == []:
+        start = f"start the service that should listen on port {case.server_port} of {finding.host}, or correct the port"
+        return advice("service", finding.host, start, [shell("ss", "-ltnp")])
     return advice(
         "firewall",
         finding.host,

@@ -17,7 +17,10 @@ FILE = "/etc/sysctl.d/99-threeway-handshake.conf"
 
 
 def sysctls(host: Host, values: Mapping[str, object], summary: str, *, why: str, risk: str = "low") -> Fix:
-    """Set sysctls, whose names are ours or come from :func:`of_interface`."""
+    """Set sysctls, whose names are ours or come from :func:`of_interface`. Advice where the host's root cannot."""
+    if fixed := [name for name in values if _dotted(name) in ((host.snapshot and host.snapshot.read_only_sysctls) or ())]:
+        elsewhere = f"{' and '.join(fixed)} cannot be set on {host.name}, even by root: as in a container, the machine that runs it has to"
+        return advice("sysctl", host.name, f"{summary}; {elsewhere}")
     return mending(
         "sysctl",
         host.name,
@@ -67,7 +70,12 @@ def undone(name: str, before: str | None) -> list[str]:
 
 def _now(host: Host, name: str) -> str | None:
     values = host.snapshot.sysctls if host.snapshot else None
-    return (values or {}).get(name if "/" not in name else name.replace("/", "."))
+    return (values or {}).get(_dotted(name))
+
+
+def _dotted(name: str) -> str:
+    """The name as the evidence has it."""
+    return name if "/" not in name else name.replace("/", ".")
 
 
 def not_settable(host: Host, summary: str) -> Fix:

@@ -66,7 +66,7 @@ def connect_timeout_too_short(case: Case, finding: Finding) -> Fix | None:
     return advice(
         "timeout",
         client,
-        f"let the application on {client} wait longer than {end.seconds:.1f} s for connect(), best {seconds:g} s (its connect timeout "
+        f"let the application on {client} wait longer than {end.seconds:.1f} s for connect(), ideally {seconds:g} s (its connect timeout "
         f"is {case.timeout:g} s)",
         why=f"the handshake takes {end.seconds:.2f} s",
         check=f"the flow with timeout: {seconds:g} is ok",

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical_or_none
+
 from .._decide.case import Case
 from .._model.firewall_records import Verdict
 from .._model.fixes import Fix
 from .._model.host import Host
-from .._plan.flows import literal
 
 
 def for_client(case: Case, host: Host, address: str | None, fix: Fix) -> Fix:
@@ -60,6 +61,9 @@ def _undeclared(case: Case, owner: Host, address: str) -> str:
         f"if it is {owner.name}'s address on the data network, declare it, as handshake_address: {address} or among handshake_addresses of "
         f"{owner.name}, and run this again"
     )
+    others = [each for each in case.declared.of(owner.name) if owner.owns(each) and (":" in each) == (":" in address)]
+    if owner is case.client and others:
+        way_out += f"; or have {owner.name} send from {others[0]}, by the src of its route or the application's own source"
     if owner is case.client:
         way_out += f"; if a host on the way translates {owner.name}'s address to it, declare it there, and name that host in the flow's via"
     return f"the inventory does not say that {address} is an address of {owner.name} (it has: {known}): {way_out}"
@@ -69,7 +73,7 @@ def _unknown_server(case: Case, host: Host, address: str, port: int | None) -> s
     """Why the server's end of a packet is not the flow's; None if it is."""
     if port != case.port:
         return f"the packet is for port {port}, and the flow names port {case.port}: declare a flow for port {port} if it is meant"
-    dialled = literal(case.dialled)
+    dialled = canonical_or_none(case.dialled)
     if address == dialled or (case.server is not None and case.declared.has(case.server.name, address)):
         return None
     if host is case.client and address == case.address:

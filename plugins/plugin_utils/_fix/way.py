@@ -9,9 +9,16 @@ from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.address_subjects import LostBetween, LostRequests
 from .._model.fixes import Fix
-from .._model.network_records import LOOPBACK
-from .._model.network_subjects import GOAL, Outlook, Tunnel
-from .make import advice, shell
+from .._model.network_records import LOOPBACK, Route
+from .._model.network_subjects import GOAL, NarrowPath, Outlook, Tunnel
+from . import fit
+from .make import advice, ip, shell
+
+_CLAMP = (
+    "add table inet handshake_mss; add chain inet handshake_mss forward { type filter hook forward priority -150; }; "
+    "add rule inet handshake_mss forward tcp flags syn tcp option maxseg size set rt mtu"
+)
+_EVERYTHING = ("0.0.0.0/0", "::/0")
 
 
 def path_loss(case: Case, finding: Finding) -> Fix:
@@ -36,6 +43,8 @@ def path_drop(case: Case, finding: Finding) -> Fix:
     if lost and lost.direct:
         look = f"look at the switches, bridges and hypervisors {where}: no router is there, and ARP passes, but IP does not"
         return advice("advice", finding.host, f"{look} (port or MAC ACLs, ebtables, a bridge that shows its frames to a firewall)")
+    if lost and lost.diverted and (diverted := _diverted(lost.sender, lost.diverted)):
+        return diverted
     summary = f"look at filters, routes and security groups {where}"
     if lost and lost.mute and lost.gateway:
         summary += (
@@ -44,6 +53,61 @@ def path_drop(case: Case, finding: Finding) -> Fix:
             "flow's via"
         )
     return advice("advice", finding.host, summary)
+
+
+def _diverted(host: str, route: Route) -> Fix | None:
+    """A policy rule for the source has packets leave by another way than the table for all packets."""
+    other = route.sourceless
+    if other is None or other.prefix is None or other.table is None or not route.rule or not fit.network(other.prefix):
+        return None
+    towards = f"via {other.gateway}" if other.gateway else f"by {other.interface}"
+    summary = (
+        f"see which of the two ways of {host} is meant: policy rule {route.rule} leads packets from {route.source} by "
+        f"{route.gateway or route.interface}, where they are lost, past {other.prefix} {towards} of table {other.table}; to have that one "
+        "count, "
+    )
+    if other.prefix in _EVERYTHING or route.rule < 2:  # a rule ahead of it would be ahead of all others, or of the local table, as well
+        return advice("route", host, f"{summary}correct the rule, or the routes of the table that it leads to, where they come from")
+    ahead = "put a rule for it ahead of the other, and keep it where the rules come from"
+    command = ip(other.prefix, "rule", "add", "to", other.prefix, "table", other.table, "priority", route.rule - 1)
+    return advice("route", host, summary + ahead, [command])
+
+
+def path_rate_limited(case: Case, finding: Finding) -> Fix:
+    summary = (
+        f"look for limits of new connections, by source or in all, {case.outcome.stretch}: protection against floods of SYNs, hashlimit "
+        f"and limit rules, policers of switches and clouds; until then, let {case.client.name} keep connections, or begin fewer at once"
+    )
+    return advice("advice", finding.host, summary)
+
+
+def path_mtu_blackhole(case: Case, finding: Finding) -> Fix | None:
+    """By what helps at once; what keeps the ICMP errors back is to be found by people."""
+    found, route = finding.about(NarrowPath), case.route
+    if found is None:
+        return None
+    errors = "ICMPv6 packet too big" if case.family == 6 else "ICMP fragmentation needed (type 3, code 4)"
+    own = f", and in the firewall of {' and of '.join(found.filtering)} itself" if found.filtering else ""
+    if found.interface is not None:
+        filters = " or ".join((finding.host, *found.filtering))
+        return advice(
+            "advice",
+            finding.host,
+            f"have {finding.host} lower the MSS of the handshakes that it forwards to what its links carry, and let {errors} from it "
+            f"through, which firewalls on {filters} or the way back drop; keep the rule where its other ones are",
+            [shell("nft", _CLAMP)],
+        )
+    if found.size is None:
+        return advice("advice", finding.host, f"see which sizes of packets pass (diagnose_depth=full), and let {errors} through")
+    by = [*(["via", route.gateway] if route and route.gateway else []), *(["dev", route.interface] if route and route.interface else [])]
+    prefix = f"{case.address}/{128 if case.family == 6 else 32}"
+    return advice(
+        "advice",
+        case.client.name,
+        f"let {errors} through {case.outcome.stretch}{own}, or have the gateway of the tunnel there lower the MSS; until then, set the "
+        f"MTU of the route from {case.client.name} to {case.address} to {found.size}, which its SYNs then tell the server as well",
+        [ip(case.address, "route", "replace", prefix, *by, "mtu", found.size)] if by else [],
+    )
 
 
 def requests_lost(_case: Case, finding: Finding) -> Fix | None:

@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+from .._decide.case import Case
 from .._decide.last_hop import hop_of
-from .._model.firewall_records import Verdict
+from .._model.firewall_records import Rule, Verdict
 from .._model.fixes import Fix
 from .._model.host import Host
 from . import fit
-from .make import advice, shell
+from .make import advice, ip, shell
+from .tables import free_table
 
 
-def rerouted(host: Host, ruling: Verdict) -> Fix | None:
+def rerouted(case: Case, host: Host, ruling: Verdict) -> Fix | None:
     """Advice about the route; None where the rule does not ask for the way back."""
     back = ruling.way_back
     if back is None or not fit.address(ruling.source):
@@ -23,27 +25,52 @@ def rerouted(host: Host, ruling: Verdict) -> Fix | None:
         "route",
         host.name,
         f"give {host.name} a route back to {ruling.source} {here}",
-        [_by_router(host, ruling, back.came_by) or shell("ip", "route", "get", ruling.source)],
+        [_by_router(case, host, ruling, back.came_by) or shell("ip", "route", "get", ruling.source)],
         why=f"{ruling.rule.name if ruling.rule else 'a rule'} stops what would be answered by another way than it came",
     )
 
 
-def _by_router(host: Host, ruling: Verdict, interface: str) -> str:
+def _by_router(case: Case, host: Host, ruling: Verdict, interface: str) -> str:
     """The route to the packet's source by the router from which packets of that source came in; empty where it is not known."""
-    wanted = ("in", interface, ruling.source)
-    came = (seen for seen in host.observations or () if (seen.direction, seen.interface, seen.packet.src) == wanted)
-    router = next(filter(None, (hop_of(host, seen) for seen in came)), None)
+
+    def find() -> str | None:
+        wanted = ("in", interface, ruling.source)
+        came = (seen for seen in host.observations or () if (seen.direction, seen.interface, seen.packet.src) == wanted)
+        return next(filter(None, (hop_of(host, seen) for seen in came)), None)
+
+    router = case.fleet.once(("router of", host.name, interface, ruling.source), find)
     if router is None or not fit.address(router) or not fit.interface(interface):
         return ""
     return shell("ip", "route", "add", f"{ruling.source}/{128 if ':' in ruling.source else 32}", "via", router, "dev", interface)
 
 
 def served(host: Host, ruling: Verdict) -> Fix | None:
-    """Advice to start the proxy; None where the packet is not dropped for lack of one."""
+    """Advice to start the proxy, or to lead to it; None where the packet is not dropped for lack of one."""
     rule = ruling.rule
+    if rule is not None and ruling.past_its_proxy:
+        return _delivered(host, ruling, rule)
     if rule is None or not ruling.without_a_proxy:
         return None
     summary = f"start the transparent proxy to which {rule.name} on {host.name} hands connections, or take the rule away"
     return advice(
         "service", host.name, summary, [shell("ss", "-ltnp")], why="without a socket that has IP_TRANSPARENT set TPROXY drops packets"
+    )
+
+
+def _delivered(host: Host, ruling: Verdict, rule: Rule) -> Fix:
+    """What TPROXY marks is to end here: the two lines beside it that are often lost at a reboot."""
+    mark, table = ruling.rewritten.mark if ruling.rewritten else None, free_table(host)
+    to = ruling.destination
+    everything = "::/0" if ":" in to else "0.0.0.0/0"
+    return advice(
+        "route",
+        host.name,
+        f"lead what {rule.name} on {host.name} marks to a local route, and keep both lines where the network of {host.name} is configured",
+        (
+            ip(to, "rule", "add", "fwmark", f"0x{mark:x}", "lookup", table),
+            ip(to, "route", "add", "local", everything, "dev", "lo", "table", table),
+        )
+        if mark and table
+        else (),
+        why="a packet that TPROXY has for a socket is dropped where it would be forwarded",
     )

@@ -7,4 +7,4 @@ from __future__ import annotations
 
 
 class HistoryError(Exception):
-    """The history cannot be kept, asked or told; the message is a sentence, and holds no secret."""
+    """The history cannot be kept, asked or sent; the message is a sentence, and holds no secret."""

@@ -8,7 +8,7 @@ Where one record of the evidence is enough, such as an `Address`, that record it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from .host import Host
 from .network_records import Address, Neighbour, Route
@@ -31,12 +31,47 @@ class MissingAddress:
 
 
 @dataclass(frozen=True)
+class TurnedBack:
+    """An address of the client's own, to which its own packets are sent back; by which host on the way."""
+
+    address: str
+    by: str
+
+
+@dataclass(frozen=True)
+class KeptAddress:
+    """An address that a server has, and those by name that would serve what comes for it; ``vrrp``: the server takes part in VRRP."""
+
+    address: str
+    holder: str
+    served_by: tuple[str, ...]
+    vrrp: bool
+
+
+@dataclass(frozen=True)
 class Behind:
     """An address that others look for on a link of a host, and that is behind the host, in a network with that prefix."""
 
     address: str
     interface: str
     prefix: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxyAnswer:
+    """An address that a host answers for on an interface, though it leads it elsewhere by a route.
+
+    ``asking``, ``learned_on``: who believes it, and where. ``setting``: the sysctl by which it answers, where one is known.
+    ``next_door``: it has the network of the owner itself, and no more specific route would be needed.
+    """
+
+    address: str
+    interface: str
+    asking: str
+    learned_on: str
+    onward: Route
+    setting: str | None
+    next_door: bool
 
 
 @dataclass(frozen=True)
@@ -85,6 +120,30 @@ class WrongEntry:
     mac: str
 
 
+@dataclass(frozen=True)
+class Deaf:
+    """A next hop whose answers a host does not take, and its route there; for ``chains``, in words, or since a ``port`` has its address.
+    ``of_bridge``: one of them is of a bridge, as hypervisors have them for their guests."""
+
+    address: str
+    route: Route
+    _keywords: KW_ONLY
+    chains: tuple[Wording, ...] = ()
+    port: BridgePort | None = None
+    of_bridge: bool = False
+
+    def __post_init__(self) -> None:
+        worded(self, "chains")
+
+
+@dataclass(frozen=True)
+class TakenForOwn:
+    """An address that a host's routes lead to itself although it has not got it; of an anycast address, the own one whose network it is."""
+
+    route: Route
+    own: Address | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Unanswering:
     """A host that answers no request for its address; ``kind``: of what keeps it from that, None where it is not known.
@@ -110,13 +169,15 @@ class Unanswering:
 class LostBetween:
     """Who sent a packet that was lost behind it, and by which gateway; ``direct``: the far end, where it is next door and answers there.
 
-    ``mute``: no router answered SYNs with a rising TTL, the gateway included.
+    ``mute``: no router answered SYNs with a rising TTL, the gateway included. ``diverted``: the route, where a policy rule for the source
+    leads past another one.
     """
 
     sender: str
     gateway: str | None
     direct: str | None = None
     mute: bool = False
+    diverted: Route | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +188,15 @@ class LostRequests:
     owner: str
     address: str
     meet: bool
+
+
+@dataclass(frozen=True)
+class DeadHop:
+    """A gateway of a route that does not answer; ``next_door``: the host has the destination's network itself."""
+
+    address: str
+    route: Route
+    next_door: bool
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Drops:
-    """What one tracer told. ``how``: ``bpf``, or ``tracepoint``, which knows no addresses and speaks of the whole machine."""
+    """What one tracer returned. ``how``: ``bpf``, or ``tracepoint``, which knows no addresses and speaks of the whole machine."""
 
     how: str
     events: tuple[KernelEvent, ...] = ()

@@ -10,16 +10,17 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import inflate
 
 from .._decide.firewall_verdicts import read as read_rulings
-from .._plan.plan import TRACE_PHASES
+from .._plan.plan import REHEARSE, TRACE_PHASES
 from .drop_records import Drops
 from .host import Absence, Host
-from .probe_records import Hop, Probe, Resolution
+from .many import Many
+from .probe_records import Hop, Pace, Probe, Resolution, SizedConnection
 from .prose import Prose
 from .recording import Recording
-from .records import Count, RecordError, Time, build
+from .records import Count, RecordError, Time, build, build_field
+from .rehearsals import Rehearsal, Use
 from .snapshot import Snapshot
 from .socket_records import TemporaryListeners
 from .trace_records import Tracing
@@ -31,10 +32,14 @@ def read_host(name: str, answers: Mapping[str, object], failures: Mapping[str, s
     """Build a :class:`Host` from its answers by phase. A malformed part becomes an absence; the rest stays."""
     host = Host(name)
     for phase, why in failures.items():
-        host.lacks(f"phase {phase}", why)
+        if phase == REHEARSE:
+            host.unrehearsed = Prose(why)
+        else:
+            host.lacks(f"phase {phase}", why)
     for phase, answer in answers.items():
         if isinstance(answer, Mapping):
-            (_read_trace if phase in TRACE_PHASES else _read_answer)(host, phase, answer)
+            read = _read_trace if phase in TRACE_PHASES else _read_rehearsals if phase == REHEARSE else _read_answer
+            read(host, phase, answer)
         elif answer is not None:
             host.lacks(f"phase {phase}", "malformed answer: it is no mapping")
     host.rulings, unread = read_rulings(answers)
@@ -48,8 +53,8 @@ def _read_answer(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
         ("snapshot", "before", Snapshot),
         ("before", "before", Snapshot),
         ("after", "after", Snapshot),
-        ("resolutions", "resolutions", tuple[Resolution, ...]),
-        ("probes", "probes", tuple[Probe, ...]),
+        ("resolutions", "resolutions", Many[Resolution]),
+        ("probes", "probes", Many[Probe]),
         ("hops", "hops", tuple[Hop, ...]),
         ("hops_back", "hops_back", tuple[Hop, ...]),
         ("temporary_listeners", "temporary_listeners", TemporaryListeners),
@@ -84,7 +89,7 @@ def _read_snapshot(host: Host, data: object, where: str) -> Snapshot:
     parts = {}
     for part in sorted(_SNAPSHOT_PARTS.intersection(given)):
         try:
-            parts[part] = getattr(build(Snapshot, {"time": snapshot.time, part: given[part]}, where), part)
+            parts[part] = build_field(Snapshot, part, given[part], where)
         except RecordError as error:
             host.lacks(part, f"malformed answer: {error}")
     return replace(snapshot, **parts)
@@ -94,6 +99,8 @@ def _read_trace(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
     try:
         host.traced_probes += build(tuple[Probe, ...], answer.get("probes") or [], f"{phase}.probes")
         host.bypasses += build(tuple[Probe, ...], answer.get("bypass") or [], f"{phase}.bypass")
+        host.path_sizes += build(tuple[SizedConnection, ...], answer.get("path_sizes") or [], f"{phase}.path_sizes")
+        host.paces += build(tuple[Pace, ...], answer.get("paces") or [], f"{phase}.paces")
         if answer.get("trace") is not None:
             host.tracings += (build(Tracing, answer["trace"], f"{phase}.trace"),)
         if answer.get("drops") is not None:
@@ -104,6 +111,23 @@ def _read_trace(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
     except RecordError as error:
         host.lacks("trace", f"malformed answer: {error}")
     _read_absent(host, phase, answer)
+
+
+def _read_rehearsals(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
+    try:
+        found: tuple[Rehearsal, ...] = build(tuple[Rehearsal, ...], answer.get("rehearsals") or [], f"{phase}.rehearsals")
+        host.rehearsals = _by_digest_or_use(found)
+    except RecordError as error:
+        host.unrehearsed = Prose(f"malformed answer: {error}")
+
+
+def _by_digest_or_use(found: Iterable[Rehearsal]) -> dict[str | Use, Rehearsal]:
+    """A use alone does not say which of several it was, unless the same came of them."""
+    known: dict[str | Use, dict[str, Rehearsal]] = {}
+    for each in found:
+        for key in [each.digest] if each.digest else each.uses:
+            known.setdefault(key, {})[each.result] = each
+    return {key: next(iter(several.values())) for key, several in known.items() if len(several) == 1}
 
 
 def _read_absent(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
@@ -126,9 +150,8 @@ def _time(snapshot: Snapshot) -> float:
 
 def _read_recording(host: Host, data: object) -> None:
     recording = build(_Recording, data, "recording")
-    raw = inflate(recording_frames(data))
     known = host.observations if host.observations is not None else Recording(host.name)
-    undecodable = known.add(raw, recording.interfaces, host.is_port)
+    undecodable = known.add(recording_frames(data), recording.interfaces, host.is_bridge, host.is_port)
     host.observations = known
     host.recorded_until = max(host.recorded_until or 0.0, recording.to)
     host.incomplete = host.incomplete or _missing(recording, undecodable)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from .prose import NOTHING, Prose
 from .records import Count, IpAddress, Port, RecordError, Time
+from .socket_records import Process
 
 VERDICTS = ("accept", "drop", "reject", "queue", "undecided", "stolen")  # stolen: synproxy answers it
 SOURCE_NAT = ("snat", "masquerade", "netmap")
@@ -34,7 +35,7 @@ class Rule:
     log_prefix: Prose | None = None  # what the rule itself writes to the kernel log ahead of a packet
     interfaces: tuple[str, ...] = ()  # which ones of a packet it looks at: in, out
     legacy: bool | None = None
-    """Whether legacy iptables has it; None where that was not told."""
+    """Whether legacy iptables has it; None where that was not reported."""
 
     @property
     def identity(self) -> Identity:
@@ -85,7 +86,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Undecided:
-    """On what a verdict hangs: ``kind`` is ``limit``, ``unknown``, ``unsupported`` or ``too_many``.
+    """On what a verdict hangs: ``kind`` is ``limit``, ``unknown``, ``unroutable``, ``unsupported`` or ``too_many``.
 
     ``otherwise`` and ``if_so``: the verdicts where it is not so, and where it is; None where they do not depend on one thing.
     """
@@ -116,8 +117,9 @@ class Rewritten:
     source: IpAddress
     destination: IpAddress
     source_port: Port | None = None
+    mark: Count | None = None
     port: Port | None = None
-    direction: str | None = None  # which way it goes then; None: not told
+    direction: str | None = None  # which way it goes then; None: not reported
     changes: tuple[Prose, ...] = ()
 
 
@@ -168,6 +170,64 @@ class MissedRule:
     translating: Rule | None = None
 
 
+@dataclass(frozen=True)
+class HiddenTranslation:
+    """That a rule would translate a packet's destination, were it not for others ahead of it, which take the packet: all of `by`."""
+
+    by: tuple[Rule, ...]
+    translating: Rule
+    destination: IpAddress
+    port: Port | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InSet:
+    """What a set with a name has for a packet that is stopped, without which it would not be, or lacks, with which it would not be."""
+
+    kind: str  # nft | ipset
+    set: str
+    family: str | None = None
+    table: str | None = None  # of nf_tables
+    map: bool = False  # whether its elements have verdicts, or values
+    rule: Rule | None = None  # that looks into the set
+    key: Prose = NOTHING  # what the packet has
+    elements: tuple[Prose, ...] = ()  # that would have to go; none: the set lacks one
+    alone: bool = False  # whether they are for the packet's source alone
+    nearest: Prose | None = None  # the element that just misses, where there is none
+    expires: Count | None = None  # seconds that the first has left
+    comment: Prose | None = None  # which the first has
+    count: Count = 0
+    filled_by: Rule | None = None
+    file: str | None = None  # that has it, or the set
+    line: Count | None = None
+    commands: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> Prose:
+        """``set blocked (table inet filter)``, ``ipset blocked``"""
+        if self.kind == "ipset":
+            return Prose(f"ipset {self.set}")
+        return Prose(f"{'map' if self.map else 'set'} {self.set} (table {self.family} {self.table})")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unloaded:
+    """A rule in a file that lets the packet through where it is stopped, and is not loaded; ``replaces``: whether ``command``, which loads
+    the file, empties first what it fills."""
+
+    manager: str
+    file: str
+    line: Count | None = None
+    text: Prose = NOTHING
+    command: Prose = NOTHING
+    replaces: bool = False
+
+    @property
+    def place(self) -> Prose:
+        """``/etc/nftables.conf line 9``"""
+        return Prose(self.file + (f" line {self.line}" if self.line else ""))
+
+
 @dataclass(frozen=True, kw_only=True)
 class RuleChange:
     """How to let the packet through, in the words of whoever keeps the rule."""
@@ -175,7 +235,7 @@ class RuleChange:
     summary: Prose = NOTHING
     commands: tuple[str, ...] = ()
     simple: str | None = None  # what people would write, which opens more than the flow needs
-    before: Rule | None = None  # the rule or policy before which it lets the packet through; None: not told
+    before: Rule | None = None  # the rule or policy before which it lets the packet through; None: not reported
     in_interface: str | None = None  # the only one by which it lets the packet come
     out_interface: str | None = None  # and leave; None: by any
     stateless: bool = False  # whether rules meet the packet there before the kernel has looked for its connection
@@ -194,6 +254,7 @@ class Verdict:
     port: Port | None = None
     reject_with: str | None = None
     queue: Port | None = None
+    reader: Process | None = None  # who reads that queue, and decides
     undecided_because: Prose | None = None
     undecided: Undecided | None = None
     rewritten: Rewritten | None = None
@@ -204,11 +265,14 @@ class Verdict:
     zones: Zones | None = None
     way_back: WayBack | None = None
     missed: tuple[MissedRule, ...] = ()  # of a SYN that is stopped, or for a port without a listener, behind the attempts
-    marked_by: tuple[Rule, ...] = ()  # where it is stopped for its mark: the rule that gave it the mark, and the one that led there
+    hidden: HiddenTranslation | None = None  # of a SYN, behind the attempts
+    sets: tuple[InSet, ...] = ()  # of a SYN that is stopped, behind the attempts
+    unloaded: Unloaded | None = None  # of a SYN that is stopped, behind the attempts
+    marked_by: tuple[Rule, ...] = ()  # for which it is stopped, or has no way: the rule that gave it the mark, and the one that led there
     rule: Rule | None = None
     change: RuleChange | None = None
     then: Verdict | None = None
-    """What would become of the packet if it were accepted where `change` says; None: not known."""
+    """What would become of the packet if it were accepted where `change` says, or by who reads the queue; None: not known."""
     shadowed: tuple[Rule, ...] = ()
     path: tuple[RuleStep, ...] = ()
 
@@ -222,7 +286,7 @@ class Verdict:
 
     @property
     def in_words_alone(self) -> bool:
-        """Whether what rules do, or what is unknown, is told to people alone, as version 0.1.0 did."""
+        """Whether what rules do, or what is unknown, is in sentences for people alone, as version 0.1.0 did."""
         unexplained = self.verdict == "undecided" and self.undecided is None
         return unexplained or any(step.effect and not step.effects for step in self.path)
 
@@ -233,6 +297,11 @@ class Verdict:
         return hangs is not None and hangs.kind in ("limit", "unknown") and (hangs.otherwise, hangs.if_so) == (None, None)
 
     @property
+    def unroutable(self) -> bool:
+        """Whether rules let it through, and the kernel has no way to where they send it, or for the mark that they give it."""
+        return self.undecided is not None and self.undecided.kind == "unroutable"
+
+    @property
     def unread_queue(self) -> int | None:
         """The queue by which it is dropped, because no program reads it."""
         return self.queue if self.verdict == "drop" else None
@@ -241,6 +310,11 @@ class Verdict:
     def without_a_proxy(self) -> bool:
         """Whether TPROXY drops it, because no transparent socket takes it."""
         return self.stops and any(effect.kind == "no_transparent_socket" for step in self.path[-1:] for effect in step.effects)
+
+    @property
+    def past_its_proxy(self) -> bool:
+        """Whether TPROXY has it for a socket here, and the routing table leads it elsewhere: such packets are not forwarded."""
+        return self.stops and self.rule is not None and self.rule == self.last_to("tproxy")
 
     @property
     def stops(self) -> bool:

@@ -10,32 +10,82 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .firewall_records import MissedRule, Verdict
+from .firewall_records import HiddenTranslation, MissedRule, Rule, Verdict
 from .prose import Wording, worded
 from .recording import Observation
 
 
 @dataclass(frozen=True)
+class TakenAhead:
+    """A translation of a SYN from ``source`` for ``address`` and ``port``, as it comes to the host, that is not made, because of rules
+    ahead of it."""
+
+    hidden: HiddenTranslation
+    source: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
 class Stop:
-    """A firewall's verdict that stops the packet, and those that would stop later packets of the handshake at the same host."""
+    """A firewall's verdict that stops the packet, and those that would stop later packets of the handshake at the same host; ``taken``: a
+    translation that would lead it elsewhere, but for rules ahead."""
 
     verdict: Verdict
     later: tuple[Verdict, ...] = ()
+    taken: TakenAhead | None = None
+
+
+@dataclass(frozen=True)
+class Queueing:
+    """A queueing discipline of an interface, of a kind, where that is known."""
+
+    interface: str
+    kind: str | None = None
 
 
 @dataclass(frozen=True)
 class Translated:
-    """An address, or an address and port, whose translation leads astray."""
+    """An address, or an address and port, whose translation leads astray, and the rule that does it, where that is known; ``unserved``:
+    it may be meant, if only somebody were there; ``needless``: without it, the SYN would come to a listener of the server's; ``passing``:
+    the host translates what is for another one, and only passes it."""
 
     end: str
+    rule: Rule | None = None
+    unserved: bool = False
+    needless: bool = False
+    passing: bool = False
+
+
+@dataclass(frozen=True)
+class ToLoopback:
+    """A loopback address and port to which a rule translates what comes in by an interface."""
+
+    end: str
+    port: int
+    interface: str
+    rule: Rule
 
 
 @dataclass(frozen=True)
 class TranslatedInside:
-    """A port in another network namespace of the server, in words, to which the SYN is translated."""
+    """A port in another network namespace of the server, in words, to which the SYN is translated; ``beside``: there are listeners on
+    other ports there."""
 
     port: int
     namespace: Wording
+    beside: bool = False
+
+    def __post_init__(self) -> None:
+        worded(self, "namespace")
+
+
+@dataclass(frozen=True)
+class RulesInside:
+    """Another network namespace of the server, in words, whose rules are between the SYN and who listens there; ``pid``: it has it."""
+
+    namespace: Wording
+    pid: int | None
 
     def __post_init__(self) -> None:
         worded(self, "namespace")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .prose import NOTHING, Wording, worded
+from .rehearsals import Rehearsed
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Fix:
     simple: str = ""
     packets: tuple[dict[str, object], ...] = ()
     """What a change of a firewall must let through, as questions to module firewall_info: it is rehearsed before it is made."""
+    rehearsed: Rehearsed | None = None
+    """What came of that in the diagnosis; None of what is no change of a firewall."""
 
     def __post_init__(self) -> None:
         worded(self, "summary", "why", "check")

@@ -27,6 +27,7 @@ class TrafficControl:
     direction: str = "egress"
     filters: tuple[str, ...] = ()
     drops: Count = 0
+    kind: str | None = None  # tbf, htb ...
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,13 @@ from .._decide.firewall_verdicts import Rulings
 from .._plan.gaps import Gap
 from .drop_records import Drops
 from .firewall_records import Rule
+from .many import Many
 from .network_records import Address, Link, Neighbour, Route
-from .probe_records import Hop, Probe, Resolution
+from .probe_records import Hop, Pace, Probe, Resolution, SizedConnection
 from .prose import Prose
 from .recording import Observation, Recording
 from .records import whole
+from .rehearsals import Rehearsal, Use
 from .snapshot import Snapshot
 from .socket_records import TemporaryListeners
 from .trace_records import Tracing
@@ -35,7 +37,7 @@ class Absence:
     why: Prose
 
 
-@dataclass
+@dataclass(eq=False)
 class Host:
     """All that one host returned in the three round trips."""
 
@@ -48,17 +50,22 @@ class Host:
     captured: bool = False  # packets of it are from a capture that a user brought, which does not say what it left out
     point: bool = False  # such a capture sees each packet once, somewhere on the path, and does not say which way it goes
     recorded_until: float | None = None  # by this host's clock
-    resolutions: tuple[Resolution, ...] = ()
-    probes: tuple[Probe, ...] = ()
+    resolutions: Many[Resolution] = field(default_factory=lambda: Many.of(()))
+    probes: Many[Probe] = field(default_factory=lambda: Many.of(()))
     hops: tuple[Hop, ...] = ()
     hops_back: tuple[Hop, ...] = ()  # of SYN-ACKs, from a server
     temporary_listeners: TemporaryListeners | None = None
     traced_probes: tuple[Probe, ...] = ()  # the handshakes that were tried once more to be traced
     bypasses: tuple[Probe, ...] = ()  # handshakes with servers behind a balancer, past it
+    path_sizes: tuple[SizedConnection, ...] = ()  # which sizes of packets pass on the way to servers, and back
+    paces: tuple[Pace, ...] = ()  # how many SYNs are answered at which rates
     tracings: tuple[Tracing, ...] = ()  # what the kernel traced of them here
     drops: tuple[Drops, ...] = ()  # which of their packets the kernel dropped here
     rulings: Rulings = field(default_factory=Rulings)
     unreachable: Prose | None = None  # why Ansible could not reach it
+    rehearsals: dict[str | Use, Rehearsal] = field(default_factory=dict)  # changes of its firewall in a copy of it, by digest, or by use
+    unrehearsed: Prose | None = None  # why it returned none of them
+    unasked: str | None = None  # the fault of the controller for which it was not asked
     gap: Gap | None = None  # what is missing of its answers
     absent: list[Absence] = field(default_factory=list)
 
@@ -78,6 +85,11 @@ class Host:
     @property
     def snapshot(self) -> Snapshot | None:
         return self.after or self.before
+
+    @property
+    def identity(self) -> Snapshot | None:
+        """What distinguishes a host from others: of its snapshot the addresses and links, the boot and the network namespace."""
+        return self.snapshot
 
     def delta(self, group: str, name: str) -> int | None:
         """How far a counter of ``group`` rose between the two snapshots.
@@ -158,7 +170,7 @@ class Host:
 
     def interface_of(self, address: str) -> Address | None:
         """The interface address entry that has an address."""
-        return self.snapshot.address_entries.get(address) if self.snapshot else None
+        return self.identity.address_entries.get(address) if self.identity else None
 
     def translates(self, *hooks: str) -> bool | None:
         """Whether address translation is set up on one of the hooks; ``None`` when that could not be read."""
@@ -174,14 +186,18 @@ class Host:
         hooks = self.snapshot.hooks if self.snapshot else None
         return any(table.startswith("ip6:") for table in (hooks.iptables_legacy if hooks else None) or ())
 
+    def is_bridge(self, interface: str | None) -> bool:
+        """Whether an interface is a bridge."""
+        link = self.link(interface) if interface else None
+        return link is not None and link.kind == "bridge"
+
     def is_port(self, interface: str) -> bool:
         """Whether an interface is a port of a bridge."""
         link = self.link(interface)
-        master = self.link(link.master) if link and link.master else None
-        return master is not None and master.kind == "bridge"
+        return link is not None and self.is_bridge(link.master)
 
     def rules_changed(self, rule: Rule) -> bool | None:
-        """Whether the firewall's rules were changed between the snapshots, as far as that concerns a rule; None: it cannot be told."""
+        """Whether the firewall's rules were changed between the snapshots, as far as that concerns a rule; None: unknown."""
         hooks = self.snapshot.hooks if self.snapshot else None
         legacy = hooks is None or hooks.iptables_legacy is None or bool(hooks.iptables_legacy)
         return self.rulings.changed(rule, legacy)
@@ -193,14 +209,14 @@ class Host:
         """
         if self.name == other.name:
             return True
-        here, there = self.snapshot, other.snapshot
+        here, there = self.identity, other.identity
         if here is None or there is None or not (here.boot and here.netns) or (here.boot, here.netns) != (there.boot, there.netns):
             return False
         mine, theirs = ({link.mac.lower() for link in snapshot.links or () if link.mac} - {_NO_MAC} for snapshot in (here, there))
         return not (mine and theirs) or not mine.isdisjoint(theirs)
 
     def link(self, name: str | None) -> Link | None:
-        return self.snapshot.link_by_name.get(name) if self.snapshot and name else None
+        return self.identity.link_by_name.get(name) if self.identity and name else None
 
 
 _NO_MAC = "00:00:00:00:00:00"  # of the loopback interface

@@ -63,6 +63,16 @@ class PathHop:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PassedOver:
+    """How a route leads on, and where it stands."""
+
+    interface: str | None = None
+    gateway: IpAddress | None = None
+    table: int | None = None
+    prefix: Network | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Route:
     """The kernel's answer to one question put to its routing table."""
 
@@ -80,8 +90,20 @@ class Route:
     multipath: tuple[PathHop, ...] | None = None  # all next hops, where connections are spread over several
     origin: str | None = None  # who made it: ra, dhcp, static, kernel ...
     instead_of: IpAddress | None = None  # the gateway that the table has, where an ICMP redirect led to another one
+    sourceless: PassedOver | None = None  # where it would lead if no policy rule asked for the source
     others: tuple[IpAddress, ...] | None = None  # the gateways of other routes to the same prefix, of one that an advertisement brought
+    only_from: tuple[Network, ...] | None = None  # where there is no way: the sources for which there is one
     uid: Count | None = None  # of the user that the question is about; None: the one as whom Ansible runs there
+
+    @property
+    def for_others(self) -> str:
+        """`: its way there is for sources of 2001:db8::/56 only`; empty where it is for everybody, or there is none at all."""
+        return f": its way there is for sources of {' and '.join(self.only_from)} only" if self.only_from else ""
+
+    @property
+    def words(self) -> str:
+        """``10.0.2.0/24 via 10.0.1.2 dev eth0``, as iproute2 has it."""
+        return f"{self.prefix or 'default'}{f' via {self.gateway}' if self.gateway else ''} dev {self.interface}"
 
 
 @dataclass(frozen=True)
@@ -95,8 +117,15 @@ class Neighbour:
     def unresolved(self) -> bool:
         return self.state in ("FAILED", "INCOMPLETE")
 
+    @property
+    def answered(self) -> bool:
+        """Whether somebody has answered for it: nobody entered it by hand, and it is one that has to be asked for."""
+        return not self.unresolved and self.state not in ("PERMANENT", "NOARP")
+
 
 @dataclass(frozen=True)
 class PolicyRule:
     family: str
     priority: Count
+    table: int | None = None
+    text: str = ""  # as `ip rule` has it

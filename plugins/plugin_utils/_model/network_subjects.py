@@ -10,25 +10,37 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 
+from .firewall_records import Rule
 from .network_records import Address, Link, Route
 from .probe_records import Unconfigured
+from .socket_records import Process
 
 REFUSING = ("unreachable", "blackhole", "prohibit", "throw")
 """Types of routes that refuse packets."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Unresolved:
     """A name without an address; ``waiting``: the resolver had not answered when we stopped waiting.
 
     ``unasked``: what nsswitch.conf has for hosts, where nameservers have the name and the resolver does not use it. ``cut``: nameservers
-    whose answers do not fit into UDP and that take no TCP. ``unconfigured``: resolv.conf names no nameserver.
+    whose answers do not fit into UDP and that take no TCP. ``unconfigured``: resolv.conf names no nameserver. ``own``: the client's own
+    program that is to answer at a loopback address, and does not. ``known``: nameservers know the name, and no address of it.
+    ``forbidden``: nameservers to which the client's own kernel lets no query go (EPERM), and ``prohibited``: those for which it has no
+    way that is allowed (EACCES). ``user``: as whom it was asked, and ``unreadable``: the
+    resolver's files that this user may not read.
     """
 
     waiting: bool
     unasked: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
     unconfigured: Unconfigured | None = None
+    own: Process | None = None
+    known: bool = False
+    forbidden: tuple[str, ...] = ()
+    prohibited: tuple[str, ...] = ()
+    user: str | None = None
+    unreadable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +95,7 @@ class Source:
 
 @dataclass(frozen=True)
 class RefusingRoute:
-    """A route of a type that refuses packets, as the kernel told it."""
+    """A route of a type that refuses packets, as the kernel reports it."""
 
     kind: str
     route: Route
@@ -95,6 +107,15 @@ class RouterRoute:
 
     route: Route
     target: str
+
+
+@dataclass(frozen=True)
+class MarkedAstray:
+    """A mark with which the routes of a host on the way refuse packets, the rule that sets it, and the tables of its policy rules."""
+
+    mark: int
+    rule: Rule
+    tables: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -129,7 +150,8 @@ class WithoutIpv6:
 
 @dataclass(frozen=True)
 class BridgePort:
-    """A port of a bridge that does not pass a frame: the state that its spanning tree has it in, or "hairpin" where that mode is off."""
+    """A port of a bridge that does not pass a frame: the state that it is in there, "hairpin" where that mode is off, or "address" where
+    the host has an address on it."""
 
     name: str
     bridge: str
@@ -171,6 +193,7 @@ class RouterError:
     """What a router's ICMP error says; ``remote``, ``instead``: of a SYN-ACK, the client's address, and a declared one of it.
 
     ``about`` and ``port``: where the packet went that it quotes. ``unheard``: the server answers who asks for its address, unheard.
+    ``only_from``: the sources for which the router has a way there.
     """
 
     offender: str
@@ -181,6 +204,7 @@ class RouterError:
     about: str = ""
     port: int = 0
     unheard: bool = False
+    only_from: tuple[str, ...] = ()
 
 
 GOAL = 0.999
@@ -207,3 +231,13 @@ class Late:
     """How long after the first packet what it waits for comes."""
 
     seconds: float
+
+
+@dataclass(frozen=True)
+class NarrowPath:
+    """The largest packets that pass, in bytes, if that was measured; the interface of the finding's host behind which the path is so
+    narrow, if known; and who of those that send larger ones has rules that may keep ICMP errors from itself."""
+
+    size: int | None
+    interface: str | None = None
+    filtering: tuple[str, ...] = ()

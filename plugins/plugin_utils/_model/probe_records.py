@@ -6,16 +6,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from ansible_collections.threeway.handshake.plugins.module_utils._host.hosts_file import HOSTS
 
 from .prose import Prose
-from .records import Count, IpAddress, Milliseconds, Port, RecordError, Time
+from .records import Count, IpAddress, Milliseconds, Port, RecordError, Time, one_of, within
+from .socket_records import Process
 
-OUTCOMES = ("connected", "error", "timeout")
+Seconds = Annotated[float, within("a duration in seconds", 0, 3600)]
+Ending = Annotated[str, one_of("an outcome of an attempt", "connected", "error", "timeout")]
 
 
 @dataclass(frozen=True)
 class IcmpError:
-    """An ICMP error as the socket's error queue told it."""
+    """An ICMP error as the socket's error queue has it."""
 
     offender: IpAddress | None
     type: Count
@@ -44,7 +49,8 @@ class Query:
 class Nameserver:
     """A configured nameserver, and whether it answers at all; None: it did not in time, or ``error`` came at once.
 
-    ``tcp``: what came of a connection to it, where an answer was cut to what UDP takes: connected, or an errno's name.
+    ``tcp``: what came of a connection to it, where an answer was cut to what UDP takes: connected, or an errno's name. ``process``: who has
+    its port on the client itself, where that is to answer, and does not.
     """
 
     address: str
@@ -52,6 +58,7 @@ class Nameserver:
     error: str | None = None
     tcp: str | None = None
     queries: tuple[Query, ...] = ()
+    process: Process | None = None
 
     @property
     def silent(self) -> bool:
@@ -78,6 +85,8 @@ class Resolution:
     hosts: tuple[IpAddress, ...] = ()  # what the hosts file has for the name
     sources: tuple[str, ...] | None = None  # which sources nsswitch.conf has the C library ask
     unconfigured: Unconfigured | None = None
+    user: str | None = None  # as whom it was asked; None: as whom Ansible comes
+    unreadable: tuple[str, ...] = ()  # the resolver's files that this user may not read
 
     def held(self) -> tuple[str, tuple[str, ...]] | None:
         """The first name, as the search list has it, for which nameservers have records, and these nameservers; None: there is none."""
@@ -88,8 +97,16 @@ class Resolution:
                 return name, tuple(holders)
         return None
 
+    @property
+    def closed(self) -> tuple[str, ...]:
+        """Those of the files that this user may not read for lack of which the name is not resolved, as far as root can tell: the hosts
+        file where it has the name, and the others where a nameserver has an address, or none was asked."""
+        by_dns = self.nameservers is None or self.held() is not None
+        return tuple(path for path in self.unreadable if (self.hosts if path == HOSTS else by_dns))
+
 
 CAPTURED = "captured"
+MOST_AT_A_PACE = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +119,10 @@ class Probe:
     port: Port
     started: Time
     stage: str
-    outcome: str
+    outcome: Ending
     local_address: IpAddress | None = None
     local_port: Port | None = None
-    uid: Count | None = None  # as whom it connected; None: that was not told
+    uid: Count | None = None  # as whom it connected; None: not reported
     errno: str | None = None
     elapsed_ms: Milliseconds | None = None
     late_ms: Milliseconds | None = None
@@ -116,10 +133,6 @@ class Probe:
     awaited_ms: Milliseconds | None = None  # where the server speaks first: when what `peer` says came, or the wait for it ended
     tcp_info: TcpInfo | None = None
     via: str | None = None  # who connected in the place of the application: sshd; only its word is known then
-
-    def __post_init__(self) -> None:
-        if self.outcome not in OUTCOMES:
-            raise RecordError(f"an attempt's outcome is {self.outcome[:60]!r}, which is none")
 
     @property
     def connected(self) -> bool:
@@ -134,6 +147,39 @@ class Probe:
     def final_errno(self) -> str | None:
         """What the kernel said in the end, even after the application had given up."""
         return self.errno or self.late_errno
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizedConnection:
+    """One with a listener of ours, whose packets were of ``size`` bytes at most: how much of what either end sent came through."""
+
+    address: IpAddress
+    size: Count | None = None  # None: it was not connected
+    sent: Count = 0
+    acked: Count = 0
+    expected: Count = 0
+    received: Count = 0
+    retransmits: Count = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Of SYNs that were sent ``interval`` seconds after each other, or at once, how many were answered before they were repeated."""
+
+    address: IpAddress
+    port: Port
+    interval: Seconds
+    attempts: Count
+    answered: Count
+
+    def __post_init__(self) -> None:
+        """RecordError for more answers than SYNs."""
+        if self.answered > self.attempts or self.attempts > MOST_AT_A_PACE:
+            raise RecordError(f"{self.answered} of {self.attempts} SYNs were answered")
+
+    @property
+    def lost(self) -> int:
+        return self.attempts - self.answered
 
 
 @dataclass(frozen=True)

@@ -10,24 +10,44 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, overload
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, Place, frame_at, places
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import (
+    HEAD,
+    LLADDR,
+    Frame,
+    frame_at,
+    heads,
+    inflate,
+    ts_of,
+    unwrap,
+    way_of,
+)
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import ETH_P_IP, ETH_P_IPV6, TCP
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
 
 from .network_records import LOOPBACK
 
-_DIRECTIONS = {0: "in", 1: "in", 2: "in", 3: "other", 4: "out"}  # linux/if_packet.h PACKET_*
-NUMBERS = struct.Struct("!IIH")  # sequence number, acknowledgement number, data offset and flags: behind the ports of a TCP header
+INCOMING, OUTGOING = 0, 4  # linux/if_packet.h PACKET_HOST, PACKET_OUTGOING
+_DIRECTIONS = {INCOMING: "in", 1: "in", 2: "in", 3: "other", OUTGOING: "out"}  # linux/if_packet.h PACKET_*
+_NUMBERS = struct.Struct("!IIxB")  # sequence number, acknowledgement number, flags: behind the ports of a TCP header
+# Version and length, fragments, protocol, addresses and ports, data offset; of IPv6 version, protocol, and so on.
+_IPV4 = struct.Struct("!B5xHxB2x12s8xB")
+_IPV6 = struct.Struct("!B5xBx36s8xB")
+_LEAST_IPV4, _LEAST_IPV6, _LEAST_OFFSET = 40, 60, 0x50  # a TCP header has 20 bytes at least
+_FRAGMENT = 0x3FFF  # more fragments, offset
 Endpoint = tuple[str, int]
 Ends = bytes
 """Source address, destination address, source port, destination port, as they stand in a packet."""
+IPV4_ENDS = 12
+Place = int
+"""Where a frame begins in the inflated bytes of a recording."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +61,14 @@ class Observation:
     packet: Packet
     frame: Frame
     bridged: bool = False  # it came in on a port of a bridge, for a machine behind another port
+    on_bridge: bool = False  # it went out by a bridge, of which a port is to send it
 
 
-def ends(source: Endpoint, destination: Endpoint) -> Ends:
-    """How the packets from one end to another begin. ValueError for what is no address."""
-    return b"%b%b%b" % (_packed(source[0]), _packed(destination[0]), struct.pack("!HH", source[1], destination[1]))
+def both_ways(one: Endpoint, other: Endpoint) -> tuple[Ends, Ends]:
+    """How the packets between two ends begin, forth and back. ValueError for what is no address."""
+    here, there = _packed(one[0]), _packed(other[0])
+    near, far = one[1].to_bytes(2, "big"), other[1].to_bytes(2, "big")
+    return here + there + near + far, there + here + far + near
 
 
 @lru_cache(4096)
@@ -54,80 +77,134 @@ def _packed(address: str) -> bytes:
 
 
 class _Part(NamedTuple):
-    """What one answer of the host recorded, which begins at ``base``."""
+    """What one answer of the host recorded, which begins at ``base`` of all that it recorded."""
 
     base: int
+    packed: bytes
     interfaces: Mapping[str, str]
+    bridges: frozenset[str]
     bridge_ports: frozenset[str]
 
     def name(self, ifindex: int) -> str:
-        return self.interfaces.get(str(ifindex), f"if{ifindex}")
+        known = self.interfaces.get(str(ifindex))
+        return f"if{ifindex}" if known is None else known
+
+
+class _Opened(NamedTuple):
+    """All frames, inflated, and where those of plain TCP are, by their ends and in the order of the clock."""
+
+    raw: bytes
+    tcp: dict[Ends, list[Place]]
 
 
 class Recording(Sequence[Observation]):
-    """All observations of one host, in the order of its clock; and its TCP packets by their ends, without decoding them."""
+    """All observations of one host, in the order of its clock; and its TCP packets by their ends, without decoding them.
+
+    What it has of plain TCP can be closed: it stays packed until somebody asks again.
+    """
 
     def __init__(self, host: str) -> None:
         self.host = host
-        self.tcp: dict[Ends, list[Place]] = {}
-        """Plain TCP: without IP options, and no fragments."""
         self.others: list[Observation] = []
-        """Of all other packets."""
-        self._raw = b""
+        """Of all packets that are not plain TCP."""
         self._parts: list[_Part] = []
-        self._made: dict[int, list[Observation]] = {}
+        self._opened: _Opened | None = None
+        self._made: dict[Place, list[Observation]] = {}
         self._all: list[Observation] | None = None
 
-    def add(self, raw: bytes, interfaces: Mapping[str, str], is_bridge_port: Callable[[str], bool] = lambda _name: False) -> int:
-        """Note inflated frames; a host that records as client and as server returns some twice. How many cannot be decoded. DecodeError."""
-        found = sorted(places(raw))
-        if self._raw:
-            known = {_identity(self._raw, place) for sorted_ in self.tcp.values() for place in sorted_}
-            known |= {(seen.frame.ts_ns, seen.frame.ifindex, seen.frame.data) for seen in self.others}
-            found = [place for place in found if _identity(raw, place) not in known]
-        base, undecodable, tcp = len(self._raw), 0, self.tcp
-        self._raw += raw
-        self._parts.append(_Part(base, interfaces, frozenset(filter(is_bridge_port, interfaces.values()))))
-        self._all = None
-        for place in found:
-            _ts_ns, at, _ifindex, ethertype, _pkttype, data, end = place
-            if base:
-                place = place._replace(at=base + at, data=base + data, end=base + end)
-            # The first byte tells version and length of an IPv4 header, the bytes 6 and 7 fragments; a TCP header has 20 bytes at least.
-            if (
-                ethertype == ETH_P_IP
-                and end - data >= 40
-                and raw[data] == 0x45
-                and raw[data + 9] == TCP
-                and not raw[data + 6] & 0x3F
-                and not raw[data + 7]
-                and raw[data + 32] >= 0x50
-            ):
-                tcp.setdefault(raw[data + 12 : data + 24], []).append(place)
-            elif ethertype == ETH_P_IPV6 and end - data >= 60 and raw[data] >> 4 == 6 and raw[data + 6] == TCP and raw[data + 52] >= 0x50:
-                tcp.setdefault(raw[data + 8 : data + 44], []).append(place)
-            else:
-                try:
-                    self.others += self.at(place)
-                except DecodeError:
-                    undecodable += 1
-        if base:
-            for together in tcp.values():
-                together.sort()
+    @property
+    def tcp(self) -> Mapping[Ends, Sequence[Place]]:
+        """Plain TCP: without IP options, and no fragments."""
+        return self._open().tcp
+
+    @property
+    def raw(self) -> bytes:
+        """All frames, inflated."""
+        return self._open().raw
+
+    def close(self) -> None:
+        """Keep no more of plain TCP than what it can be made from again."""
+        self._opened, self._all = None, None
+        self._made.clear()
+
+    def _open(self) -> _Opened:
+        if self._opened is None:
+            self._opened = _Opened(b"", {})
+            for part in self._parts:
+                self._opened, _left = self._with(self._opened, inflate(part.packed))
+        return self._opened
+
+    def add(
+        self,
+        packed: str,
+        interfaces: Mapping[str, str],
+        is_bridge: Callable[[str], bool] = lambda _name: False,
+        is_bridge_port: Callable[[str], bool] = lambda _name: False,
+    ) -> int:
+        """Note packed frames; a host that records as client and as server returns some twice. How many cannot be decoded. DecodeError."""
+        before, compressed = self._open(), unwrap(packed)
+        self._opened, left = self._with(before, inflate(compressed))
+        names = interfaces.values()
+        bridges, ports = frozenset(filter(is_bridge, names)), frozenset(filter(is_bridge_port, names))
+        self._parts.append(_Part(len(before.raw), compressed, interfaces, bridges, ports))
+        self._all, undecodable = None, 0
+        for place in left:
+            try:
+                self.others += self.at(place)
+            except DecodeError:
+                undecodable += 1
         self.others.sort(key=_time)
         return undecodable
 
+    def _with(self, before: _Opened, raw: bytes) -> tuple[_Opened, list[Place]]:
+        """What was opened before with more frames; and where those of these are that are not plain TCP. DecodeError."""
+        tcp: dict[Ends, list[Place]] = defaultdict(list)
+        left: list[Place] = []
+        known = self._identities(before) if before.raw else ()
+        base, last, in_order = len(before.raw), 0, not before.raw
+        ipv4, ipv6 = _IPV4.unpack_from, _IPV6.unpack_from
+        for at, (ts_ns, ifindex, ethertype, _vlan, _pkttype, lladdr, _wire, length) in heads(raw):
+            data = at + HEAD + lladdr
+            if ts_ns < last:
+                in_order = False
+            last = ts_ns
+            if known and (ts_ns, ifindex, raw[data : data + length]) in known:
+                continue
+            if ethertype == ETH_P_IP and length >= _LEAST_IPV4:
+                version, fragment, protocol, each, offset = ipv4(raw, data)
+                if version == 0x45 and protocol == TCP and not fragment & _FRAGMENT and offset >= _LEAST_OFFSET:
+                    tcp[each].append(base + at)
+                    continue
+            elif ethertype == ETH_P_IPV6 and length >= _LEAST_IPV6:
+                version, protocol, each, offset = ipv6(raw, data)
+                if version >> 4 == 6 and protocol == TCP and offset >= _LEAST_OFFSET:
+                    tcp[each].append(base + at)
+                    continue
+            left.append(base + at)
+        opened = _Opened(before.raw + raw, dict(tcp))
+        for each, places in before.tcp.items():
+            opened.tcp[each] = [*places, *opened.tcp.get(each, ())]
+        if not in_order:
+            for together in (*opened.tcp.values(), left):
+                together.sort(key=lambda place: (ts_of(opened.raw, place), place))  # as `in_order`, of what is not opened yet
+        return opened, left
+
+    def _identities(self, before: _Opened) -> set[tuple[int, int, bytes]]:
+        """By what the frames are known that are there already."""
+        frames = [frame_at(before.raw, place) for together in before.tcp.values() for place in together]
+        return {(frame.ts_ns, frame.ifindex, frame.data) for frame in (*frames, *(seen.frame for seen in self.others))}
+
     def at(self, place: Place) -> list[Observation]:
         """The observations of one packet: two on the loopback interface, where the recorder keeps one of them."""
-        found = self._made.get(place.at)
+        found = self._made.get(place)
         if found is None:
-            frame = frame_at(self._raw, place.at)
+            frame = frame_at(self.raw, place)
             packet = decode(frame.data, frame.ethertype)
             part = self._part(place)
-            interface = part.name(place.ifindex)
+            interface = part.name(frame.ifindex)
             directions = ("out", "in") if interface == LOOPBACK else (_DIRECTIONS.get(frame.pkttype, "other"),)
             bridged = directions == ("other",) and interface in part.bridge_ports
-            found = self._made[place.at] = [
+            found = self._made[place] = [
                 Observation(
                     host=self.host,
                     interface=interface,
@@ -136,46 +213,41 @@ class Recording(Sequence[Observation]):
                     packet=packet,
                     frame=frame,
                     bridged=bridged,
+                    on_bridge=direction == "out" and interface in part.bridges,
                 )
                 for direction in directions
             ]
         return found
 
-    def interface(self, place: Place) -> str:
-        """The name of the interface that a packet passed."""
-        return self._part(place).name(place.ifindex)
+    def interface(self, ifindex: int) -> str | None:
+        """The name of an interface, where all answers of the host agree about it."""
+        names = {part.name(ifindex) for part in self._parts}
+        return names.pop() if len(names) == 1 else None
+
+    def left(self, place: Place) -> bool:
+        """Whether a packet left the host, as those on its loopback interface do."""
+        ifindex, pkttype = way_of(self.raw, place)
+        return pkttype == OUTGOING or self._part(place).name(ifindex) == LOOPBACK
 
     def _part(self, place: Place) -> _Part:
         last = self._parts[-1]
-        return last if last.base <= place.at else next(part for part in reversed(self._parts) if part.base <= place.at)
+        return last if last.base <= place else next(part for part in reversed(self._parts) if part.base <= place)
 
-    def flags(self, place: Place) -> int:
-        """Of a plain TCP packet: the flags that RFC 9293 has."""
-        return self._raw[place.data + (33 if place.ethertype == ETH_P_IP else 53)]
+    def numbers(self, each: Ends) -> list[tuple[int, int, int]]:
+        """Of the packets of plain TCP with the same ends: sequence number, acknowledgement number, and the flags that RFC 9293 has."""
+        raw, numbers = self.raw, _NUMBERS.unpack_from
+        behind = HEAD + (24 if len(each) == IPV4_ENDS else 44)
+        return [numbers(raw, place + behind + raw[place + LLADDR]) for place in self.tcp.get(each, ())]
 
-    def header(self, place: Place) -> tuple[bytes, bytes]:
-        """Of a plain TCP packet: what its IP header says beside addresses, TTL and checksum, and its TCP header without its checksum.
+    def along(self, ways: Iterable[Ends]) -> list[Observation]:
+        """The TCP packets with any of some ends."""
+        tcp = self.tcp
+        return [seen for place in self.in_order([place for way in ways for place in tcp.get(way, ())]) for seen in self.at(place)]
 
-        A network card may compute that behind the recorder of who sends.
-        """
-        raw, data = self._raw, place.data
-        ip, tcp = (8, data + 20) if place.ethertype == ETH_P_IP else (7, data + 40)
-        return raw[data : data + ip], raw[tcp : tcp + 16] + raw[tcp + 18 : place.end]
-
-    def ttl(self, place: Place) -> int:
-        """Of a plain TCP packet."""
-        return self._raw[place.data + (8 if place.ethertype == ETH_P_IP else 7)]
-
-    def numbers(self, place: Place) -> tuple[int, int, int]:
-        """Of a plain TCP packet: sequence number, acknowledgement number, flags."""
-        sequence, acknowledgement, flags = NUMBERS.unpack_from(self._raw, place.data + (24 if place.ethertype == ETH_P_IP else 44))
-        return sequence, acknowledgement, flags & 0x1FF
-
-    def between(self, one: Endpoint, other: Endpoint) -> list[Observation]:
-        """The TCP packets of two ends to each other."""
-        there, back = (self.tcp.get(each, []) for each in (ends(one, other), ends(other, one)))
-        found = sorted((*there, *back)) if there and back and one != other else there or back
-        return [seen for place in found for seen in self.at(place)]
+    def in_order(self, found: Iterable[Place]) -> list[Place]:
+        """By the host's clock."""
+        raw = self.raw
+        return sorted(found, key=lambda place: (ts_of(raw, place), place))
 
     @property
     def whole(self) -> list[Observation]:
@@ -189,7 +261,7 @@ class Recording(Sequence[Observation]):
         return len(self.whole)
 
     def __bool__(self) -> bool:
-        return bool(self.tcp or self.others)
+        return bool(self.others or self.tcp)
 
     def __iter__(self) -> Iterator[Observation]:
         return iter(self.whole)
@@ -206,7 +278,3 @@ class Recording(Sequence[Observation]):
 
 def _time(seen: Observation) -> float:
     return seen.time
-
-
-def _identity(raw: bytes, place: Place) -> tuple[int, int, bytes]:
-    return place.ts_ns, place.ifindex, raw[place.data : place.end]

@@ -5,23 +5,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import ipaddress
-import math
+import operator
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical_or_none
 
+from .many import Alike, Many
 from .prose import Prose
+from .values import MisfitError, bounded, bounded_text, misfit, read_bool, read_float, read_int, read_prose, read_text, shown
 
-MAX_TEXT = 4096
-MAX_LENGTH = 200_000
-MAX_NUMBER = 1 << 64
 MAX_DEPTH, MAX_PLAIN = 4, 50  # of JSON whose shape nobody asks for
 _MISSING = object()  # of a key that is not there
 
@@ -37,6 +37,11 @@ class Meaning:
     name: str
     read: Callable[[Any], Any]
     bounds: tuple[float, float] | None = None  # of a number, where that is all
+
+
+def one_of(name: str, *known: str) -> Meaning:
+    """One of a few words."""
+    return Meaning(name, lambda word: word if word in known else None)
 
 
 def within(name: str, least: float, most: float) -> Meaning:
@@ -77,20 +82,17 @@ def build(kind: Any, data: object, where: str) -> Any:
     """
     try:
         return _reader(kind)(data)
-    except _MisfitError as misfit:
-        raise RecordError(f"{where}{''.join(reversed(misfit.path))} {misfit}") from None
+    except MisfitError as error:
+        raise RecordError(f"{where}{''.join(reversed(error.path))} {error}") from None
 
 
-class _MisfitError(Exception):
-    """What does not fit, and where, the innermost place first."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.path: list[str] = []
-
-    def within(self, place: str) -> _MisfitError:
-        self.path.append(place)
-        return self
+def build_field(kind: Any, name: str, data: object, where: str) -> Any:
+    """The same of one field of a dataclass, which is read by itself."""
+    field = next(each for each in _shape(kind).fields if each.name == name)
+    try:
+        return _read_field(field, data)
+    except MisfitError as error:
+        raise RecordError(f"{where}{''.join(reversed(error.path))} {error}") from None
 
 
 Reader = Callable[[Any], Any]
@@ -98,7 +100,7 @@ Reader = Callable[[Any], Any]
 
 @functools.cache
 def _reader(kind: Any) -> Reader:
-    """The function that reads data as ``kind`` or raises _MisfitError. Of few kinds there are many thousand values."""
+    """The function that reads data as ``kind`` or raises MisfitError. Of few kinds there are many thousand values."""
     if dataclasses.is_dataclass(kind):
         return functools.partial(_read_record, kind)
     if kind is object:
@@ -112,9 +114,11 @@ def _reader(kind: Any) -> Reader:
         return _optional(_reader(wanted))
     if origin is tuple:
         return functools.partial(_read_list, _reader(arguments[0]))
+    if origin is Many:
+        return functools.partial(_read_many, arguments[0])
     if origin is dict:
         return functools.partial(_read_mapping, _reader(arguments[1]))
-    return {str: _read_text, Prose: _read_prose, int: _read_int, float: _read_float, bool: _read_bool}[kind]
+    return {str: read_text, Prose: read_prose, int: read_int, float: read_float, bool: read_bool}[kind]
 
 
 class _Field(typing.NamedTuple):
@@ -122,62 +126,127 @@ class _Field(typing.NamedTuple):
     reader: Reader
     required: bool
     nullable: bool
+    default: Any
+    record: Any = None  # the kind of record that it holds, or may hold
 
 
 class _Shape(typing.NamedTuple):
     fields: tuple[_Field, ...]
-    plain: dict[str, Any] | None  # the defaults, where `__init__` does no more than to set fields
+    plain: bool  # whether `__init__` does no more than to set fields, which the object keeps in its `__dict__`
+    check: Callable[[Any], None] | None
 
 
 @functools.cache
 def _shape(kind: Any) -> _Shape:
     hints, known = typing.get_type_hints(kind, include_extras=True), dataclasses.fields(kind)
-    simple = not hasattr(kind, "__post_init__") and all(field.init and field.default_factory is dataclasses.MISSING for field in known)
     found = tuple(
         _Field(
             field.name,
             _reader(hints[field.name]),
             field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
             types.NoneType in typing.get_args(hints[field.name]),
+            field.default,
+            _record_in(hints[field.name]),
         )
         for field in known
         if field.init
     )
-    return _Shape(found, {field.name: field.default for field in known} if simple else None)
+    plain = not hasattr(kind, "__slots__") and all(field.init and field.default_factory is dataclasses.MISSING for field in known)
+    return _Shape(found, plain, getattr(kind, "__post_init__", None))
+
+
+def _record_in(kind: Any) -> Any:
+    """What kind of record a field has, if it has one."""
+    of_union = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else ()
+    return next((each for each in (kind, *of_union) if dataclasses.is_dataclass(each)), None)
 
 
 def _read_record(kind: Any, data: object) -> Any:
     if not isinstance(data, dict):
-        raise _misfit(data, "mapping")
-    fields, plain = _shape(kind)
-    values: dict[str, Any] = {}
-    get = data.get
-    for name, reader, required, nullable in fields:
-        value = get(name, _MISSING)
-        if value is None:
-            if nullable:
-                values[name] = None
-                continue
-            if not required:
-                continue
-        if value is not _MISSING:
-            try:
-                values[name] = reader(value)
-            except _MisfitError as misfit:
-                raise misfit.within(f".{name}") from None
-        elif required:
-            raise _MisfitError(f"has no {name}")
-    if plain is None:
-        return kind(**values)
-    made = object.__new__(kind)  # a frozen dataclass sets its fields one by one, which takes as long as all of the above
-    vars(made).update(plain, **values)
+        raise misfit(data, "mapping")
+    shape, get = _shape(kind), data.get
+    values = {field.name: _read_field(field, get(field.name, _MISSING)) for field in shape.fields}
+    if shape.plain:
+        return _made(kind, shape, values)
+    return kind(**{name: value for name, value in values.items() if value is not dataclasses.MISSING})
+
+
+def _read_field(field: _Field, value: object) -> Any:
+    """The value of a field, or its default."""
+    if value is None and field.nullable:
+        return None
+    if value is _MISSING or (value is None and not field.required):
+        if field.required:
+            raise MisfitError(f"has no {field.name}")
+        return field.default
+    try:
+        return field.reader(value)
+    except MisfitError as error:
+        raise error.within(f".{field.name}") from None
+
+
+def _made(kind: Any, shape: _Shape, values: Any) -> Any:
+    """A record of `values`. A frozen dataclass sets its fields one by one, which takes as long as reading them."""
+    made = object.__new__(kind)
+    vars(made).update(values)
+    if shape.check:
+        shape.check(made)
     return made
+
+
+def _read_many(kind: Any, data: object) -> Many[Any]:
+    """As many records one by one, which says where what does not fit is."""
+    items, shape = bounded(list, data), _shape(kind)
+    if items and shape.plain and not shape.check and set(map(type, items)) == {dict}:
+        with contextlib.suppress(MisfitError):
+            given = _columns(items, [field.name for field in shape.fields])
+            columns = {field.name: _read_column(field, given[field.name]) for field in shape.fields}
+            return Many(len(items), columns, functools.partial(_made, kind, shape))
+    return Many.of(_read_list(functools.partial(_read_record, kind), items))
+
+
+def _columns(items: list[dict[str, Any]], names: list[str]) -> dict[str, Sequence[Any]]:
+    """What many records have for some names."""
+    first = items[0]
+    known = [name for name in names if name in first]
+    found: dict[str, Sequence[Any]] = {}
+    if len(known) > 1:
+        with contextlib.suppress(KeyError):  # not all have what the first one has
+            found = dict(zip(known, zip(*map(operator.itemgetter(*known), items), strict=True), strict=True))
+    return {name: found[name] if name in found else _column(items, name) for name in names}
+
+
+def _column(items: list[dict[str, Any]], name: str) -> Sequence[Any]:
+    values = [item.get(name, _MISSING) for item in items] if any(name in item for item in items) else ()
+    return values or Alike(_MISSING, len(items))
+
+
+_NOTHING = {type(None), type(_MISSING)}
+_COMPARABLE = {str, int, bool}  # where no two values that are equal differ, as long as all are of one type
+
+
+def _read_column(field: _Field, values: Sequence[Any]) -> Sequence[Any]:
+    """One field of many records: most values repeat, and each is read once."""
+    kinds = set(map(type, values))
+    if kinds <= _NOTHING and len(kinds) == 1:
+        return Alike(_read_field(field, values[0]), len(values))
+    if field.record and kinds == {dict}:
+        return _read_many(field.record, [*values])
+    reader = field.reader if kinds.isdisjoint(_NOTHING) else functools.partial(_read_field, field)
+    if len(kinds - _NOTHING) <= 1 and kinds - _NOTHING <= _COMPARABLE:
+        distinct = set(values)
+        if len(distinct) == 1:
+            return Alike(reader(values[0]), len(values))
+        if 2 * len(distinct) <= len(values):
+            known = {value: reader(value) for value in distinct}
+            return list(map(known.__getitem__, values))
+    return list(map(reader, values))
 
 
 def _read_meant(reader: Reader, meaning: Meaning, data: object) -> Any:
     value = meaning.read(reader(data))
     if value is None:
-        raise _MisfitError(f"is {_found(data)} where {meaning.name} belongs")
+        raise MisfitError(f"is {shown(data)} where {meaning.name} belongs")
     return value
 
 
@@ -191,32 +260,24 @@ def _at_once(kind: Any, reader: Reader, least: float, most: float) -> Reader:
 
 
 def _read_list(reader: Reader, data: object) -> tuple[Any, ...]:
-    items, values = _bounded(list, data), list[Any]()
+    items, values = bounded(list, data), list[Any]()
     try:
         for item in items:
             values.append(reader(item))
-    except _MisfitError as misfit:
-        raise misfit.within(f"[{len(values)}]") from None
+    except MisfitError as error:
+        raise error.within(f"[{len(values)}]") from None
     return tuple(values)
 
 
 def _read_mapping(reader: Reader, data: object) -> dict[str, Any]:
     values = {}
-    for key, value in _bounded(dict, data).items():
-        name = _bounded_text(key)
+    for key, value in bounded(dict, data).items():
+        name = bounded_text(key)
         try:
             values[name] = reader(value)
-        except _MisfitError as misfit:
-            raise misfit.within(f".{name}") from None
+        except MisfitError as error:
+            raise error.within(f".{name}") from None
     return values
-
-
-def _bounded(kind: type[list[Any] | dict[Any, Any]], data: object) -> Any:
-    if not isinstance(data, kind):
-        raise _misfit(data, kind.__name__)
-    if len(data) > MAX_LENGTH:
-        raise _MisfitError(f"has {len(data)} entries, more than {MAX_LENGTH}")
-    return data
 
 
 def _read_plain(depth: int, data: object) -> object:
@@ -226,68 +287,11 @@ def _read_plain(depth: int, data: object) -> object:
     if isinstance(data, (str, int, float)):
         return _reader(str if isinstance(data, str) else float if isinstance(data, float) else int)(data)
     if depth == 0 or not isinstance(data, (list, dict)) or len(data) > MAX_PLAIN:
-        raise _misfit(data, "little JSON")
+        raise misfit(data, "little JSON")
     inner = functools.partial(_read_plain, depth - 1)
     return _read_mapping(inner, data) if isinstance(data, dict) else list(_read_list(inner, data))
-
-
-def _read_text(data: object) -> str:
-    if not isinstance(data, str):
-        raise _misfit(data, "str")
-    return data if len(data) <= MAX_TEXT and data.isascii() else _bounded_text(data)
-
-
-def _read_prose(data: object) -> Prose:
-    if not isinstance(data, str):
-        raise _misfit(data, "Prose")
-    return Prose(_bounded_text(data))
-
-
-def _read_int(data: object) -> int:
-    if isinstance(data, bool) or not isinstance(data, int):
-        raise _misfit(data, "int")
-    return int(_countable(data))
-
-
-def _read_float(data: object) -> float:
-    if isinstance(data, bool) or not isinstance(data, (int, float)):
-        raise _misfit(data, "float")
-    if isinstance(data, int):
-        return float(_countable(data))
-    if not math.isfinite(data):
-        raise _MisfitError("is not a finite number")
-    return float(data)
-
-
-def _countable(number: int) -> int:
-    if abs(number) > MAX_NUMBER:
-        raise _MisfitError("is a number beyond all that is counted here")
-    return number
-
-
-def _read_bool(data: object) -> bool:
-    if not isinstance(data, bool):
-        raise _misfit(data, "bool")
-    return data
 
 
 def whole(text: str) -> int | None:
     """A text that spells a whole number, as /proc has them."""
     return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
-
-
-def _bounded_text(data: object) -> str:
-    """Without halves of surrogate pairs, which no encoding has."""
-    text = str(data)[:MAX_TEXT]
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _misfit(data: object, wanted: str) -> _MisfitError:
-    return _MisfitError(f"is {_found(data)} where a {wanted} belongs")
-
-
-def _found(data: object) -> str:
-    if isinstance(data, str | bytes):
-        data = data[:61]
-    text = f"a {type(data).__name__} of {len(data)} entries" if isinstance(data, list | dict) and data else repr(data)
-    return text if len(text) <= 60 else f"{text[:57]}..."

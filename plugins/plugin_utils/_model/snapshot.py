@@ -12,10 +12,29 @@ from functools import cached_property
 
 from .hook_records import Conntrack, Hooks, IpsecPolicy
 from .log_records import LogRecord
+from .many import Many
 from .network_records import Address, Link, Neighbour, PolicyRule, Route
 from .records import Count, Time
-from .socket_records import Ephemeral, ForeignListener, HalfOpenPeers, Listener, Namespace, Peer, PortHolder, Relay, Socket, UdpSocket
-from .unit_records import BalancedServer, Unit, XinetdService
+from .socket_records import (
+    Call,
+    Ephemeral,
+    ForeignListener,
+    HalfOpenPeers,
+    Limit,
+    Listener,
+    Lookup,
+    Namespace,
+    Peer,
+    PortHolder,
+    Relay,
+    Socket,
+    SshSession,
+    Tracked,
+    UdpSocket,
+    UnixSocket,
+    WrappedProgram,
+)
+from .unit_records import BalancedServer, SocketUnit, Unit, XinetdService
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,29 +47,38 @@ class Snapshot:
     counters: dict[str, dict[str, int]] | None = None
     counters_at: Time | None = None  # of those behind the attempts: packets that came later are not in them
     sysctls: dict[str, str] | None = None
+    read_only_sysctls: tuple[str, ...] | None = None  # those that root cannot set there
     links: tuple[Link, ...] | None = None
     addresses: tuple[Address, ...] | None = None
     rules: tuple[PolicyRule, ...] | None = None
-    routes: tuple[Route, ...] | None = None
+    routes: Many[Route] | None = None
     neighbours: tuple[Neighbour, ...] | None = None
     conntrack: Conntrack | None = None
     raw_protocols: tuple[Count, ...] | None = None
     hooks: Hooks | None = None
     ipsec_policies: tuple[IpsecPolicy, ...] | None = None
     listeners: tuple[Listener, ...] | None = None
-    sockets: tuple[Socket, ...] | None = None
+    sockets: Many[Socket] | None = None
+    tracked: tuple[Tracked, ...] | None = None
     socket_counts: dict[str, dict[str, Count]] | None = None
-    ephemeral: tuple[Ephemeral, ...] | None = None
+    ephemeral: Many[Ephemeral] | None = None
     units: tuple[Unit, ...] | None = None
     other_namespaces: tuple[ForeignListener, ...] | None = None
     namespaces: tuple[Namespace, ...] | None = None
     port_holders: tuple[PortHolder, ...] | None = None
     udp_sockets: tuple[UdpSocket, ...] | None = None
+    unix_sockets: tuple[UnixSocket, ...] | None = None
+    socket_units: tuple[SocketUnit, ...] | None = None
     peers: tuple[Peer, ...] | None = None
     half_open: tuple[HalfOpenPeers, ...] | None = None
     xinetd: tuple[XinetdService, ...] | None = None
     balancers: tuple[BalancedServer, ...] | None = None
     relays: tuple[Relay, ...] | None = None
+    calls: tuple[Call, ...] | None = None
+    lookups: tuple[Lookup, ...] | None = None
+    tunnels: tuple[SshSession, ...] | None = None
+    limits: tuple[Limit, ...] | None = None
+    wrapped: tuple[WrappedProgram, ...] | None = None
     logs: tuple[LogRecord, ...] | None = None
 
     # Asked for each packet, of hosts with thousands of interfaces.
@@ -65,13 +93,14 @@ class Snapshot:
         return {entry.address: entry for entry in reversed(self.addresses or ())}
 
     @cached_property
-    def routes_to(self) -> Mapping[str, Sequence[Route]]:
-        """The kernel's answers for packets of its own, by where they are to go."""
-        found: dict[str, list[Route]] = defaultdict(list)
-        for route in self.routes or ():
-            if not route.iif:
-                found[route.remote].append(route)
-        return dict(found)
+    def _routes_to(self) -> Mapping[str, Sequence[int]]:
+        """Which of the kernel's answers are for packets of its own, by where they are to go."""
+        found: dict[str, list[int]] = defaultdict(list)
+        routes = self.routes or Many.of(())
+        for number, (remote, iif) in enumerate(zip(routes.each("remote"), routes.each("iif"), strict=True)):
+            if not iif:
+                found[remote].append(number)
+        return found
 
     def route(self, remote: str, local: str | None, uid: int | None) -> Route | None:
         """The kernel's answer for the way to ``remote`` (from ``local``, and for a user, where that was asked)."""
@@ -86,12 +115,16 @@ class Snapshot:
         return {}
 
     def _route(self, remote: str, local: str | None, uid: int | None) -> Route | None:
-        known = self.routes_to.get(remote, ())
-        candidates = [route for route in known if route.uid == uid] or [route for route in known if route.uid is None] or known
-        exact = [route for route in candidates if route.local == local]
+        if self.routes is None:
+            return None
+        uids, locals_ = self.routes.each("uid"), self.routes.each("local")
+        known = self._routes_to.get(remote, ())
+        candidates = [number for number in known if uids[number] == uid] or [number for number in known if uids[number] is None] or known
+        exact = [number for number in candidates if locals_[number] == local]
         own: Collection[str] = self.own if self.addresses is not None else ()
-        usable = [route for route in candidates if route.local is None or route.local in own]  # from others' addresses it fails by design
-        return next(iter(exact or usable), None)
+        usable = [number for number in candidates if locals_[number] is None or locals_[number] in own]  # from others' it fails by design
+        chosen = next(iter(exact or usable), None)
+        return None if chosen is None else self.routes[chosen]
 
     @cached_property
     def neighbours_at(self) -> Mapping[str, Sequence[Neighbour]]:
@@ -120,5 +153,6 @@ class Snapshot:
     @cached_property
     def own(self) -> frozenset[str]:
         """Its addresses, those that only its routing table has for local among them."""
-        local = (route.remote for route in self.routes or () if route.type == "local")
+        routes = self.routes or Many.of(())
+        local = (remote for remote, kind in zip(routes.each("remote"), routes.each("type"), strict=True) if kind == "local")
         return frozenset((*(entry.address for entry in self.addresses or ()), *local))

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .records import Count, IpAddress, Port
+from .prose import Prose
+from .records import Count, IpAddress, Milliseconds, Port
+
+_LEAST_RTO_MS, _MOST_RTO_MS = 200, 120_000  # TCP_RTO_MIN, TCP_RTO_MAX (include/net/tcp.h)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +22,8 @@ class Process:
     fds: Count | None = None
     fd_limit: Count | None = None
     parent: Count | None = None
+    frozen: bool = False  # with its whole control group
+    container: str | None = None  # its identifier
 
     @property
     def stopped(self) -> bool:
@@ -41,7 +46,7 @@ class Listener:
     defer_accept: Count | None = None
     processes: tuple[Process, ...] | None = None
     names: tuple[str, ...] = ()  # of a loopback address other than 127.0.0.1, by the hosts file
-    pollers: tuple[Count, ...] | None = None  # which of them wait on it by epoll, where that was asked and can be told
+    pollers: tuple[Count, ...] | None = None  # which of them wait on it by epoll, where that was asked and is known
 
     @property
     def full(self) -> bool:
@@ -49,13 +54,41 @@ class Listener:
         return self.send_q is not None and self.recv_q > self.send_q
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Socket:
+    """``retransmits``: how often its first segment of ``queued`` bytes was sent again, if that was more than a few times, the next time in
+    ``next_ms``; and for how long no ACK came."""
+
     state: str
     local: IpAddress
     local_port: Port
     remote: IpAddress
     remote_port: Port
+    retransmits: Count = 0
+    queued: Count = 0
+    rto_ms: Milliseconds = 0.0
+    next_ms: Milliseconds = 0.0
+    silent_ms: Milliseconds = 0.0
+
+    @property
+    def idle_ms(self) -> float:
+        """For how long it was idle, at least, before what it sends now: the timer, which doubles up to a limit, says when it sent that
+        first. Where it may have come to its limit, it may have had the time that it has now each time."""
+        first = self.rto_ms / (1 << min(self.retransmits, 32))
+        limited = self.rto_ms >= _MOST_RTO_MS or first < _LEAST_RTO_MS
+        waited = self.rto_ms * (1 + self.retransmits) if limited else 2 * self.rto_ms - first
+        return max(0.0, self.silent_ms - (waited - self.next_ms))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracked:
+    """A connection, as its client calls it, and whether a host's connection tracking knows it."""
+
+    local: IpAddress
+    local_port: Port
+    remote: IpAddress
+    remote_port: Port
+    known: bool
 
 
 @dataclass(frozen=True)
@@ -85,6 +118,25 @@ class UdpSocket:
     port: Port
     address: IpAddress
     process: Process | None = None
+
+
+@dataclass(frozen=True)
+class OwnSetting:
+    """What has a program not listen on TCP: an argument of it, or a line of a file."""
+
+    text: Prose
+    file: str | None = None
+    line: Count | None = None
+
+
+@dataclass(frozen=True)
+class UnixSocket:
+    """A socket in the file system, of a program that would listen on a TCP port by itself, and on which nobody does."""
+
+    port: Port
+    path: str
+    process: Process
+    setting: OwnSetting | None = None
 
 
 @dataclass(frozen=True)
@@ -126,8 +178,88 @@ class Relay:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SshSession:
+    """A connection of an ssh or sshd that takes connections on a port of ours; ``unanswered``: how often its oldest data was repeated in
+    vain."""
+
+    program: str
+    pid: Count
+    address: IpAddress
+    port: Port
+    local_port: Port
+    unanswered: Count
+
+
+@dataclass(frozen=True)
+class WrapperRule:
+    """A rule of TCP wrappers; ``options``: it has more than lists of daemons and clients; ``partial``: not all of it, or of those that
+    follow in its file, is known."""
+
+    file: str
+    line: Count
+    daemons: tuple[str, ...]
+    clients: tuple[str, ...]
+    options: bool
+    partial: bool = False
+
+
+@dataclass(frozen=True)
+class WrappedProgram:
+    """A program on our ports that has TCP wrappers decide, and their rules in order."""
+
+    pid: Count
+    program: str
+    rules: tuple[WrapperRule, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """Connections that a program on our ports has begun from ``source``, and that nobody has answered so far.
+
+    ``local_ports``: theirs, if not too many; none in evidence of older versions.
+    """
+
+    program: str
+    pid: Count
+    source: IpAddress
+    address: IpAddress
+    port: Port
+    count: Count
+    local_ports: tuple[Port, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lookup:
+    """How many sockets processes of a program on our ports have connected to port 53 of a nameserver."""
+
+    program: str
+    pid: Count
+    nameserver: IpAddress
+    count: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """A limit of connections that a program on our ports has reached: by its count of them, or by lines that it logged (``times``).
+
+    ``port``: the only one that it is about; ``section``: of the program's configuration.
+    """
+
+    program: str
+    pids: tuple[Count, ...]
+    setting: str
+    most: Count
+    port: Port | None = None
+    section: str | None = None
+    used: Count | None = None
+    file: str | None = None
+    line: Count | None = None
+    times: tuple[Count, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class ForeignListener:
-    """A listener on a wanted port in another network namespace of the host."""
+    """A listener in another network namespace of the host: on a wanted port, or, where nobody listens on that here, on another one."""
 
     port: Port
     netns: Count
@@ -165,7 +297,7 @@ class TemporaryListeners:
     """Listeners of ours, where nothing else listened while the handshakes were tried, and what completed there."""
 
     ends: tuple[ListenedEnd, ...]
-    taken: tuple[TakenHandshake, ...] | None = None  # None: not told
+    taken: tuple[TakenHandshake, ...] | None = None  # None: not reported
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Literal
 
 from .prose import NOTHING, Wording, worded
 from .records import IpAddress
-from .socket_records import Listener, PortHolder, Process, Socket
-from .unit_records import Unit, XinetdService
+from .socket_records import ForeignListener, Listener, PortHolder, Process, Socket
+from .unit_records import SocketUnit, Unit, XinetdService
 
 SOMAXCONN = "net.core.somaxconn"
 
@@ -33,13 +33,15 @@ class PortRange:
 class Accepting:
     """Who is to accept connections (None: not known), by name, and what keeps it from that, in words that go on a sentence.
 
-    ``kind``: stopped, descriptors, hung, not_waiting (it holds the socket, and does not watch it), or empty where nothing was seen.
+    ``kind``: stopped, frozen, descriptors, hung, not_waiting (it holds the socket, and does not watch it), left (``pids`` of a unit that
+    does not run any more), or empty where nothing was seen.
     """
 
     process: Process | None
     name: str
     state: Wording = NOTHING
     kind: str = ""
+    pids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         worded(self, "state")
@@ -119,29 +121,78 @@ class RunningUnit:
 
 
 @dataclass(frozen=True)
-class UnitApart:
-    """A service that listens in a network namespace of its own."""
+class ListenerApart:
+    """A listener on the port in another network namespace of the host; ``unit``: the service whose own that is, if no container has it."""
 
-    unit: str
+    listener: ForeignListener
+    unit: str | None
+
+
+@dataclass(frozen=True)
+class Unpublished:
+    """A listener in another network namespace of the host, to which no rule leads, and its owner in words."""
+
+    listener: ForeignListener
+    owner: Wording
+
+    def __post_init__(self) -> None:
+        worded(self, "owner")
 
 
 @dataclass(frozen=True)
 class SocketOwner:
     """Who has a listening socket, in words and as the process that it is; ``displaced``: the unit that should have the port instead;
-    ``names``: which the hosts file gives to the address at which it listens."""
+    ``names``: which the hosts file gives to the address at which it listens; ``socket``: the unit by which systemd listens there;
+    ``setting``: the sysctl that keeps it to IPv6, unless it asks for that itself."""
 
     name: str
     process: Process | None = None
     displaced: str | None = None
     names: tuple[str, ...] = ()
+    socket: SocketUnit | None = None
+    setting: str | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Who keeps a port of the host for a container, and the container, if it is known."""
+
+    process: Process
+    container: str | None
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Nameservers whose answer a program waits for before it greets."""
+
+    nameservers: tuple[str, ...]
+    program: str
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A socket that listened on the server's port when the run began, and does no longer, and how many of the attempts it took."""
+
+    listener: Listener
+    taken: int
+
+
+@dataclass(frozen=True)
+class FullUnit:
+    """A socket unit that takes no more connections, all together or of one client, and the setting that limits them."""
+
+    unit: SocketUnit
+    setting: Literal["MaxConnections", "MaxConnectionsPerSource"]
+    most: int
 
 
 @dataclass(frozen=True)
 class HangsUp:
-    """A process that closes connections at once, and whether it says something before."""
+    """A process that closes connections at once, and whether it says something before; ``limit``: the socket unit that has it do so."""
 
     process: Process
     said: bool
+    limit: FullUnit | None = None
 
 
 @dataclass(frozen=True)
@@ -157,19 +208,55 @@ class Published:
 class Backend:
     """What is amiss between a host in front and the server: connections to ``port`` are not accepted, nobody listens there, it is not
     known why it does not serve them, it serves others there, nobody listens on any port, no connection comes, or none leaves the host in
-    front."""
+    front, which calls another ``address``, or bears the ``address`` of others (``masked``), with which it does not come to the server
+    (``masked_lost``), or the balancer's own server ``name`` is set aside (maintenance), or has no address as its name does not resolve; or
+    the host in front has no local port left towards it, or its kernel forbids the connection."""
 
-    kind: Literal["not_accepting", "closed", "unserved", "kept_out", "nobody", "untried", "unsent"]
+    kind: Literal[
+        "not_accepting",
+        "closed",
+        "unserved",
+        "kept_out",
+        "nobody",
+        "untried",
+        "unsent",
+        "elsewhere",
+        "masked",
+        "masked_lost",
+        "set_aside",
+        "unresolved",
+        "no_ports",
+        "forbidden",
+    ]
     port: int
+    address: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class DeadSession:
+    """The connection of an ssh or sshd on the server, with which it carries what it takes, and whose other end does not answer."""
+
+    program: str
+    pid: int
+    address: str
 
 
 @dataclass(frozen=True)
 class DeadTarget:
     """Where a program on the server passes connections on to in vain: ``inside`` a network namespace of it, or its own address, or another
-    host's; ``elsewhere``: somebody listens on the port there, at other addresses."""
+    host's; ``elsewhere``: where somebody listens on the port there, at another address."""
 
     program: str
     address: str
     port: int
     inside: bool = False
-    elsewhere: bool = False
+    elsewhere: str = ""
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """How long a host on the way keeps idle connections, and how long some were idle, in seconds; ``timeout`` None: it is not known."""
+
+    timeout: int | None
+    idle: float

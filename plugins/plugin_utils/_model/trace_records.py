@@ -56,7 +56,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class Tracing:
-    """What one tracer told."""
+    """What one tracer returned."""
 
     traces: tuple[Trace, ...]
     truncated: str | None = None
@@ -69,5 +69,5 @@ class Tracing:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing that the kernel had to tell is missing."""
+        """Whether nothing that the kernel reported is missing."""
         return self.truncated is None and not self.lost

@@ -18,6 +18,7 @@ class Stream:
     """Where a socket unit listens."""
 
     port: Port
+    address: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ class Confined:
 @dataclass(frozen=True, kw_only=True)
 class Unit:
     """A unit that belongs to a port. ``prepared``: what failed ahead of its main process; ``unmet``: a condition of it; ``once``: it is to
-    end; ``ended_s``: when its main process did, in seconds of the host's uptime; ``outdated``: its files have changed since systemd read
-    them; ``reload``: the result of its last reload."""
+    end; ``ended_s``: when its main process did, or a socket unit failed to listen, in seconds of the host's uptime; ``outdated``: its files
+    have changed since systemd read them; ``reload``: the result of its last reload."""
 
     port: Port
     unit: str
@@ -86,10 +87,41 @@ class Unit:
     relatives: tuple[Relative, ...] = ()
 
     @property
+    def ran_out(self) -> bool:
+        """Whether systemd has it for active although all its processes have ended, as it does with init scripts and RemainAfterExit=."""
+        return self.active == "active" and self.sub == "exited" and not self.listens
+
+    @property
     def left_at_once(self) -> bool:
         """Whether its main process was done as soon as it ran: what it had put into the background systemd ended with it."""
         done = self.active == "inactive" and self.code == "exited" and self.status == 0 and not self.once
         return done and self.ran_s is not None and self.ran_s < _AT_ONCE_S
+
+
+@dataclass(frozen=True, kw_only=True)
+class SocketUnit:
+    """Where a socket unit of systemd has it listen on one of our ports. ``most``, ``per_source``, ``connections``, ``refused``: of one
+    that starts an instance for each connection, ``per_source`` 0: it has no such limit; ``log``: the last lines of these instances;
+    ``files``: where it is written."""
+
+    port: Port
+    address: IpAddress
+    unit: str
+    service: str | None = None
+    device: str | None = None
+    free_bind: bool = False
+    only_ipv6: bool = False
+    most: Count | None = None
+    per_source: Count | None = None
+    connections: Count | None = None
+    refused: Count | None = None
+    files: tuple[str, ...] = ()
+    log: tuple[Prose, ...] = ()
+
+    @property
+    def instances(self) -> str | None:
+        """What it starts for each connection."""
+        return None if self.most is None else f"{self.unit.rpartition('.')[0]}@.service"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +131,7 @@ class BalancedServer:
     HAProxy: ``status`` of its "show stat"; ``check`` and ``told`` are of its last check; ``connects``: how often it has called connect() to
     serve a client (since HAProxy 1.9), checks left out. nginx, which names none: ``status`` is the number
     of the error of the last connect(), which was for ``client``. ``pids``: of the processes that have the balancer's listeners, as several
-    balancers may run there; none in evidence of older versions.
+    balancers may run there; none in evidence of older versions. ``times``: the seconds in which nginx logged it.
     """
 
     program: str
@@ -114,11 +146,23 @@ class BalancedServer:
     client: IpAddress | None = None
     connects: Count | None = None
     pids: tuple[Count, ...] = ()
+    times: tuple[Count, ...] = ()
+
+    @property
+    def set_aside(self) -> bool:
+        """Whether somebody has told HAProxy to send it no new connections ("MAINT (via other/one)": with another one)."""
+        return self.program == "haproxy" and self.status.partition(" (")[0] in ("MAINT", "DRAIN") and not self.unresolved
+
+    @property
+    def unresolved(self) -> bool:
+        """Whether HAProxy has no address for its name."""
+        return self.program == "haproxy" and self.status == "MAINT (resolution)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class XinetdService:
-    """A service on one of our ports, as xinetd's files have it; ``only_from`` None: everybody may use it."""
+    """A service on one of our ports, as xinetd's files have it; ``only_from`` None: everybody may use it; ``bind``: the address that
+    it is to listen on alone, or a name of it."""
 
     port: Port
     service: str
@@ -126,3 +170,4 @@ class XinetdService:
     disabled: bool
     only_from: tuple[str, ...] | None = None
     no_access: tuple[str, ...] | None = None
+    bind: str | None = None

@@ -10,15 +10,15 @@ from typing import Any, TypeGuard
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 from ansible_collections.threeway.handshake.plugins.module_utils._host.traversals import End, bounded
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical_or_none
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import unpack
 
 from .declared import Declared
-from .flows import literal
 from .plan import Plan
 
 # What one dial may cause on other hosts, whatever its client says: routes to look up, ports to look for.
-MAX_LOCAL, MAX_PORTS = 64, 4096
+MAX_LOCAL, MAX_PORTS, MAX_STALLED = 64, 4096, 16
 # {"dial", "address", "port", "local": [..], "local_ports": [..], "isns": [..] | None (no recording), "connected": whether all attempts did,
 # "odd": whether the server ended one of them, or said nothing where it should speak first}
 Dialled = dict[str, Any]
@@ -29,7 +29,7 @@ def dialled(evidence: Mapping[str, Any]) -> list[Dialled]:
     found: dict[tuple[int, str, int], Dialled] = {}
     for probe in _mappings(evidence.get("probes")):
         dial, address, port = probe.get("dial"), probe.get("address"), probe.get("port")
-        if not (isinstance(dial, int) and isinstance(address, str) and literal(address) == address and _is_port(port)):
+        if not (isinstance(dial, int) and isinstance(address, str) and canonical_or_none(address) == address and _is_port(port)):
             continue
         each = found.setdefault(
             (dial, address, port),
@@ -48,6 +48,11 @@ def dialled(evidence: Mapping[str, Any]) -> list[Dialled]:
             continue
         for each in by_destination.get((address, port), []):
             _note(each, None, hop.get("local_port"))
+    for entry in _mappings((evidence.get("after") or {}).get("sockets") if isinstance(evidence.get("after"), Mapping) else None):
+        address, port, local = entry.get("remote"), entry.get("remote_port"), entry.get("local")
+        if entry.get("retransmits") and isinstance(local, str) and canonical_or_none(local) == local and _is_port(entry.get("local_port")):
+            for each in by_destination.get((address, port), []) if isinstance(address, str) and _is_port(port) else []:
+                each.setdefault("stalled", []).append([local, entry["local_port"]])
     isns = _isns(evidence.get("recording"))
     if isns is not None:
         for each in found.values():
@@ -80,6 +85,7 @@ def complete(
     partners = _partners(plan, host)
     failed: dict[tuple[str, End, End], None] = {}  # handshakes by the role that this host has in them
     connected: dict[tuple[str, End, End], None] = {}
+    tracked: dict[tuple[str, int, str, int], None] = {}
     broken = False
     outside = _outside(plan, host)  # who tried there is not known here
     for client, dials in wanted.items():
@@ -92,9 +98,15 @@ def complete(
             isns |= set(each["isns"] or ())
             if not each["isns"]:
                 ports.add(each["port"])
+            if dials[each["dial"]] == "via" and each.get("stalled"):
+                # What surely passed shows that the host tracks such connections at all.
+                passed = [[local, port] for local in each["local"][:1] for port in each["local_ports"][:2]]
+                for local, port in [*each["stalled"][:MAX_STALLED], *passed]:
+                    tracked[local, port, each["address"], each["port"]] = None
             for front, behind in partners.get((client, each["dial"]), ()):
                 if declared.has(front, each["address"]):  # it may end there, and have connections of its own with the server
                     peers |= {address for address in declared.of(behind if host == front else front) if "/" not in address}
+                    peers |= set() if host == front else set(each["local"])  # perhaps from the client's address
             for local in each["local"]:
                 packet = (dials[each["dial"]], (local, next(iter(each["local_ports"]), None)), (each["address"], each["port"]))
                 (connected if each["connected"] else failed)[packet] = None
@@ -112,6 +124,7 @@ def complete(
         **order,
         "packets": packets,
         "packets_left_out": left_out,
+        "tracked": [dict(zip(("local", "local_port", "remote", "remote_port"), each, strict=True)) for each in tracked],
         "pairs": [{"local": local, "remote": remote, "mark": 0} for local, remote in dict.fromkeys(pairs)],
         "interest": None
         if outside
@@ -147,7 +160,12 @@ def _mappings(value: object) -> list[Mapping[str, Any]]:
 
 
 def _note(each: Dialled, address: object, port: object) -> None:
-    if isinstance(address, str) and literal(address) == address and address not in each["local"] and len(each["local"]) < MAX_LOCAL:
+    if (
+        isinstance(address, str)
+        and canonical_or_none(address) == address
+        and address not in each["local"]
+        and len(each["local"]) < MAX_LOCAL
+    ):
         each["local"].append(address)
     if _is_port(port) and len(each["local_ports"]) < MAX_PORTS:
         each["local_ports"].append(port)

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical_or_none
+
 from .._decide.case import Case
 from .._decide.causes.backends import backends
-from .flows import literal
 
 MOST_ENDS, MOST_DIALLERS, MOST_DIALS = 3, 8, 100
 """Of one server: its addresses with ports, and hosts that dial one of them once, each; and of a run, all of that."""
@@ -57,6 +58,6 @@ def ends(case: Case) -> Iterator[End]:
         return
     name = case.behind.name
     declared = [end for end in backends(case) if case.declared.has(name, end[0])]
-    own = [known for known in case.declared.of(name) if literal(known) == known]
+    own = [known for known in case.declared.of(name) if canonical_or_none(known) == known]
     alike = [address for address in own if (":" in address) == (":" in case.address)] or own
     yield from dict.fromkeys([*declared, *((address, case.port) for address in alike[:1])])

@@ -18,6 +18,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._capture.handsh
 from ansible_collections.threeway.handshake.plugins.module_utils._capture.segment import endpoints
 from ansible_collections.threeway.handshake.plugins.module_utils._capture.selected import Selected
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical_or_none
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import MAX_PACKETS, Frame, pack
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import ETH_P_IP
@@ -25,7 +26,6 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers i
 from .._model.probe_records import CAPTURED
 from .captures import CaptureFile
 from .declared import Declared
-from .flows import literal
 from .plan import Entry, Plan
 
 MOST_ATTEMPTS = 300  # of an entry
@@ -166,7 +166,7 @@ def _handshakes(entry: Entry, read: Sequence[Read], declared: Declared) -> dict[
 
 def _is_of(entry: Entry, handshake: Handshake, declared: Declared) -> bool:
     client, _port, server, port = endpoints(handshake.pair)
-    dialled = literal(entry.address)
+    dialled = canonical_or_none(entry.address)
     reaches = server == dialled if dialled else entry.server is not None and declared.has(entry.server, server)
     return port == entry.port and reaches and declared.has(entry.client, client)
 

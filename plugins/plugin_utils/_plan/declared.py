@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from .flows import PlanError, literal, show
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical_or_none
+
+from .._values.words import quoted
+from .flows import PlanError
 
 VARIABLE = "handshake_addresses"
 Lookup = Callable[[list[str]], Mapping[str, Iterable[str]]]  # names -> their addresses, as the controller resolves them
@@ -43,10 +46,10 @@ def declared(spelled: Mapping[str, Sequence[object]], further: Mapping[str, obje
     """What the inventory gives each host. PlanError for `further` addresses that are none.
 
     `spelled`: how the host is reached, by clients and by Ansible, addresses or names; `further`: the variable handshake_addresses, None
-    where it is not set. The names of hosts of which no address is told are looked up, all at once.
+    where it is not set. The names of hosts of which no address is declared are looked up, all at once.
     """
     texts = {host: [value.strip() for value in values if isinstance(value, str)] for host, values in spelled.items()}
-    literals = {host: [found for text in several if (found := literal(text))] for host, several in texts.items()}
+    literals = {host: [found for text in several if (found := canonical_or_none(text))] for host, several in texts.items()}
     names = {host: [] if literals[host] else several[:1] for host, several in texts.items()}
     wanted = sorted({name for several in names.values() for name in several})
     resolved = lookup(wanted) if wanted else {}
@@ -59,7 +62,7 @@ def _networks(host: str, value: object) -> list[str]:
         return []
     several = [value] if isinstance(value, str) else value
     if not isinstance(several, list | tuple):
-        raise PlanError(f"The variable {VARIABLE} of host {host} is {show(value)}: give a list of addresses and networks.")
+        raise PlanError(f"The variable {VARIABLE} of host {host} is {quoted(value)}: give a list of addresses and networks.")
     return [_network(host, each) for each in several]
 
 
@@ -70,10 +73,10 @@ def _network(host: str, value: object) -> str:
         network = ipaddress.ip_network(value.strip())
     except ValueError as error:
         why = f"which is neither an address nor a network ({error}): give such as '10.0.1.11' or '10.0.1.0/24'"
-        raise PlanError(f"The variable {VARIABLE} of host {host} has {show(value)}, {why}.") from error
+        raise PlanError(f"The variable {VARIABLE} of host {host} has {quoted(value)}, {why}.") from error
     return str(network.network_address) if network.num_addresses == 1 else str(network)
 
 
 def _is_ones_own(address: str) -> bool:
     """Not a name's loopback address on the controller, which says nothing of the host's address on the network."""
-    return literal(address) is not None and not ipaddress.ip_address(address).is_loopback
+    return canonical_or_none(address) is not None and not ipaddress.ip_address(address).is_loopback

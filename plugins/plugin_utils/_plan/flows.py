@@ -6,39 +6,27 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import json
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical_or_none
 
-MAX_TIMEOUT = 300.0  # seconds
+from .._values.words import quoted
+from .fields import Port, ServicePort, address, ports_of, text_of, timeout, user_of, via_of
+
 KEYS = ("name", "clients", "servers", "port", "address", "via", "timeout", "source", "user", "service", "expect", "greeting")
 EXPECTATIONS = ("open", "blocked")
 AD_HOC = {"clients": "handshake_client", "servers": "handshake_server", "port": "handshake_port", "address": "handshake_address"}
 AD_HOC_LABEL = "The ad hoc flow"
 
-ServicePort = Callable[[str], int]  # OSError for a name that it does not know
-
-_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
-_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,255}\$?")
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]+")
 
 
 class PlanError(Exception):
     """The input is wrong; the message is one sentence for the person who wrote it."""
-
-
-@dataclass(frozen=True)
-class Port:
-    """A destination port and how the flow spells it."""
-
-    number: int
-    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +65,6 @@ def _wrong(label: str, field: str, sentence: str) -> NoReturn:
 
 def _spelled(label: str, field: str) -> str:
     return AD_HOC.get(field, field) if label == AD_HOC_LABEL else field
-
-
-def show(value: object) -> str:
-    """A value for a sentence: quoted, without control characters, not endless."""
-    text = ascii(value) if not isinstance(value, str) or not value.isprintable() else repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 @dataclass(frozen=True)
@@ -126,7 +108,7 @@ def _read(held: Held, service_port: ServicePort) -> list[Flow]:
     if isinstance(flows, Mapping):
         raise PlanError(f"{name} is a mapping: make it a list, each flow an item that begins with '- '.")
     if not isinstance(flows, Sequence) or isinstance(flows, str | bytes):
-        raise PlanError(f"{name} is {show(flows)}: it must be a list of flows.")
+        raise PlanError(f"{name} is {quoted(flows)}: it must be a list of flows.")
     return [_flow(each, f"{held.variable}[{index}]{of_host}", service_port) for index, each in enumerate(flows)]
 
 
@@ -143,59 +125,34 @@ def read_ad_hoc(client: object, server: object, address: object, port: object, s
     return [_flow(given, AD_HOC_LABEL, service_port)]
 
 
-def address(text: object, complain: Callable[[str], NoReturn]) -> str:
-    """An address literal in its canonical spelling, or a host name as it is; `complain` gets the sentence when it is neither."""
-    if not isinstance(text, str):
-        complain(f"{show(text)} is not an address or a host name: give a string.")
-    literal = text.strip()
-    try:
-        found = ipaddress.ip_address(literal)
-    except ValueError:
-        if literal.startswith("["):
-            complain(f"{show(text)} has brackets: write the bare IPv6 address, and the port in 'port'.")
-        if re.fullmatch(r"[^:]+:\d+", literal):
-            complain(f"{show(text)} contains a port: write the address alone, and the port in 'port'.")
-        if re.fullmatch(r"[\d.]+", literal) or not _NAME.fullmatch(literal) or len(literal) > 253:
-            complain(f"{show(text)} is neither an IP address nor a host name: correct it.")
-        return literal
-    if found.is_unspecified or found.is_multicast or found == ipaddress.ip_address("255.255.255.255"):
-        complain(f"{found} is no address of one host: give a unicast address.")
-    return str(found)
-
-
-def literal(text: str | None) -> str | None:
-    """The address as packets carry it, or None for a host name."""
-    return None if text is None else canonical_or_none(text)
-
-
 def _flow(raw: object, place: str, service_port: ServicePort) -> Flow:
     if not isinstance(raw, Mapping):
-        raise PlanError(f"{place} is {show(raw)}: a flow is a mapping with 'clients', 'servers' or 'address', and 'port'.")
+        raise PlanError(f"{place} is {quoted(raw)}: a flow is a mapping with 'clients', 'servers' or 'address', and 'port'.")
     name = raw.get("name")
-    label = place if place == AD_HOC_LABEL else f"Flow {show(name)} ({place})" if isinstance(name, str) and name else f"Flow {place}"
+    label = place if place == AD_HOC_LABEL else f"Flow {quoted(name)} ({place})" if isinstance(name, str) and name else f"Flow {place}"
 
     def wrong(field: str, sentence: str) -> NoReturn:
         _wrong(label, field, sentence)
 
     def text(field: str) -> str | None:
-        return None if raw.get(field) is None else _text(raw[field], field, wrong)
+        return None if raw.get(field) is None else text_of(raw[field], field, wrong)
 
     _check_fields(raw, label)
     greeting = raw.get("greeting")
     if greeting is not None and not isinstance(greeting, bool):
-        wrong("greeting", f"{show(greeting)} is neither true nor false: say whether the server speaks first.")
+        wrong("greeting", f"{quoted(greeting)} is neither true nor false: say whether the server speaks first.")
     source = text("source")
     if source is not None:
-        source = literal(source) or wrong("source", f"{show(source)} is not an IP address: give an address of the client.")
+        source = canonical_or_none(source) or wrong("source", f"{quoted(source)} is not an IP address: give an address of the client.")
     target = address(raw["address"], lambda sentence: wrong("address", sentence)) if raw.get("address") is not None else None
-    if source and literal(target) and (":" in source) != (":" in str(literal(target))):
+    if source and canonical_or_none(target) and (":" in source) != (":" in str(canonical_or_none(target))):
         wrong("source", f"{source} and the address {target} are of different families: give a source of the address's family.")
     expect = text("expect") or EXPECTATIONS[0]
     if expect not in EXPECTATIONS:
-        wrong("expect", f"{show(expect)} is not one of {', '.join(EXPECTATIONS)}: say what the handshake must be.")
+        wrong("expect", f"{quoted(expect)} is not one of {', '.join(EXPECTATIONS)}: say what the handshake must be.")
     service = text("service")
     if service is not None and not _UNIT.fullmatch(service):
-        wrong("service", f"{show(service)} is not the name of a systemd unit: give one such as 'postgresql.service'.")
+        wrong("service", f"{quoted(service)} is not the name of a systemd unit: give one such as 'postgresql.service'.")
     if raw.get("servers") is None:
         if target is None:
             raise PlanError(f"{label} has neither 'servers' nor 'address': name the servers, or the address to dial.")
@@ -206,28 +163,16 @@ def _flow(raw: object, place: str, service_port: ServicePort) -> Flow:
         name=text("name"),
         clients=text("clients") or wrong("clients", "it is missing: every flow needs it."),
         servers=text("servers"),
-        ports=_ports(raw.get("port"), wrong, service_port),
+        ports=ports_of(raw.get("port"), wrong, service_port),
         address=target,
-        via=_via(raw.get("via"), wrong),
+        via=via_of(raw.get("via"), wrong),
         timeout=timeout(raw["timeout"], lambda sentence: wrong("timeout", sentence)) if raw.get("timeout") is not None else None,
         source=source,
         service=service if service is None or "." in service else f"{service}.service",
         expect=expect,
         greeting=greeting,
-        user=_user(raw.get("user"), wrong),
+        user=user_of(raw.get("user"), wrong),
     )
-
-
-def _user(value: object, wrong: Callable[[str, str], NoReturn]) -> str | None:
-    """A user's name, or number."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        wrong("user", f"{show(value)} is not a user: give the name of a user of the clients, or a uid.")
-    text = str(value).strip()
-    if not _USER.fullmatch(text) or (text.isdigit() and int(text) >= 2**32 - 1):
-        wrong("user", f"{show(value)} is not a user: give the name of a user of the clients, or a uid.")
-    return text
 
 
 def _check_fields(raw: Mapping[object, object], label: str) -> None:
@@ -236,77 +181,4 @@ def _check_fields(raw: Mapping[object, object], label: str) -> None:
         if key not in KEYS:
             near = difflib.get_close_matches(str(key), KEYS, 1)
             hint = f"did you mean '{near[0]}'?" if near else f"flows know {', '.join(KEYS)}."
-            raise PlanError(f"{label} has the field {show(key)}, which does not exist: {hint}")
-
-
-def _text(value: object, field: str, wrong: Callable[[str, str], NoReturn]) -> str:
-    if isinstance(value, list | tuple) and field in ("clients", "servers"):
-        wrong(field, f"{show(value)} is a list: give one pattern, such as {show(':'.join(map(str, value)))}.")
-    if not isinstance(value, str):
-        wrong(field, f"{show(value)} is not a string: quote it, or correct it.")
-    if not value.strip() or not value.isprintable() or len(value) > 200:
-        wrong(field, f"{show(value)} is empty, longer than 200 characters, or has control characters: correct it.")
-    return value.strip()
-
-
-def timeout(value: object, complain: Callable[[str], NoReturn]) -> float:
-    """Seconds: a positive number up to MAX_TIMEOUT."""
-    number = _number(value)
-    if number is None:
-        complain(f"{show(value)} is not a number of seconds: give one such as 3.")
-    if not 0 < number <= MAX_TIMEOUT:
-        complain(f"{show(value)} seconds will not do: give more than 0 and at most {MAX_TIMEOUT:g}.")
-    return number
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _ports(value: object, wrong: Callable[[str, str], NoReturn], service_port: ServicePort) -> tuple[Port, ...]:
-    if value is None or value == "" or value == []:
-        wrong("port", "it is missing: every flow needs a port, a service name, or a list of them.")
-    several = value if isinstance(value, list | tuple) else [value]
-    found: dict[int, Port] = {}
-    for each in several:
-        port = _port(each, wrong, service_port)
-        found.setdefault(port.number, port)
-    return tuple(found.values())
-
-
-def _port(value: object, wrong: Callable[[str, str], NoReturn], service_port: ServicePort) -> Port:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        wrong("port", f"{show(value)} is not a port: give a number from 1 to 65535, a service name, or a list of them.")
-    text = str(value).strip()
-    if re.fullmatch(r"[+-]?[0-9]{1,18}", text):
-        number = int(text)
-        if not 1 <= number <= 65535:
-            wrong("port", f"{number} is not a TCP port: give a number from 1 to 65535.")
-        return Port(number, str(number))
-    if re.fullmatch(r"[0-9]+\s*[-:,][-:,0-9\s]*", text):
-        several = ", ".join(re.findall("[0-9]+", text)[:4])
-        wrong("port", f"{show(value)} is several ports: give a list that has each of them, such as [{several}].")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}", text):
-        wrong("port", f"{show(value)} is not a port: give a number from 1 to 65535, a service name, or a list of them.")
-    try:
-        return Port(service_port(text), text)
-    except OSError:
-        wrong("port", f"{show(value)} is not a service that this controller knows (/etc/services): give the port's number.")
-
-
-def _via(value: object, wrong: Callable[[str, str], NoReturn]) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        wrong("via", f"{show(value)} is a string: give a list of inventory hosts, in the order in which the SYN passes them.")
-    if not isinstance(value, list | tuple) or not all(isinstance(host, str) and host for host in value):
-        wrong("via", f"{show(value)} will not do: give a list of inventory hosts, in the order in which the SYN passes them.")
-    if len(set(value)) < len(value):
-        wrong("via", f"{show(value)} names a host twice: name each once.")
-    return tuple(value)
+            raise PlanError(f"{label} has the field {quoted(key)}, which does not exist: {hint}")

@@ -18,8 +18,8 @@ SILENT = "silent"
 _WORDS = {
     "unreachable": ("cannot be reached", "make it reachable for Ansible"),
     "files": ("takes no temporary files from Ansible", "make room there, or set its ansible_remote_tmp to a directory that takes files"),
-    "python": ("has no usable Python", "install Python there, or set its ansible_python_interpreter"),
-    "become": ("does not let Ansible become root", "correct its become method and password"),
+    "python": ("has no usable Python", "install Python there, set its ansible_python_interpreter, or log in as one who may run commands"),
+    "become": ("does not let Ansible become root", "correct its become method, user and password"),
     "timeout": ("did not answer in time", "find out why it is slow, or raise diagnose_host_timeout"),
     "interrupted": ("had not answered when the run was interrupted", "diagnose again"),
     "module": ("could not do its part", "fix what its error says"),

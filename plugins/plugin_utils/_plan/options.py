@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 
-from .flows import MAX_TIMEOUT, PlanError, show
+from .._values.words import quoted
+from .fields import MAX_TIMEOUT
+from .flows import PlanError
 
 
 class Whose(Enum):
@@ -140,15 +142,15 @@ def complaint(option: str, value: object) -> str | None:
     if option in LIMITS and isinstance(value, int | float):
         least, most = LIMITS[option]
         if not least <= value <= most:  # also catches NaN
-            return f"is {show(value)}: give a value from {least:g} to {most:g}"
+            return f"is {quoted(value)}: give a value from {least:g} to {most:g}"
     if option == "remediate_allow" and isinstance(value, list | tuple):
         for kind in value:
             if kind not in KINDS:
-                return f"has {show(kind)}, which is no kind of fix: give some of {', '.join(KINDS)}"
+                return f"has {quoted(kind)}, which is no kind of fix: give some of {', '.join(KINDS)}"
     if option in _DIRECTORIES and (not isinstance(value, str) or not value.strip()):
-        return f"is {show(value)}: give a directory on the controller"
+        return f"is {quoted(value)}: give a directory on the controller"
     if option == "diagnose_metrics_file" and isinstance(value, str) and value and not (value.startswith("/") and value.endswith(".prom")):
-        return f"is {show(value)}: give an absolute path that ends in .prom, as node_exporter reads no other files"
+        return f"is {quoted(value)}: give an absolute path that ends in .prom, as node_exporter reads no other files"
     return None
 
 

@@ -12,9 +12,12 @@ from typing import Any, NoReturn
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.probe import FURTHER
 from ansible_collections.threeway.handshake.plugins.module_utils._host.nameservers import MOST_SECONDS
 from ansible_collections.threeway.handshake.plugins.module_utils._host.traversals import End, bounded
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical_or_none
 
+from .._values.words import quoted
 from .deadlines import Deadlines, deadlines
-from .flows import Flow, PlanError, address, literal, show
+from .fields import address
+from .flows import Flow, PlanError
 from .options import Options
 from .plan import ON_THE_WAY, PHASES, Entry, Plan
 from .shares import Share, shares
@@ -134,7 +137,7 @@ class _Builder:
                 self._entry(flow, name, client, server, dialled, port.number, tuple(host for host in via if host not in (client, server)))
 
     def _entry(self, flow: Flow, name: str, client: str, server: str | None, dialled: str, port: int, via: tuple[str, ...]) -> None:
-        if flow.source and literal(dialled) and not _alike(flow.source, str(literal(dialled))):
+        if flow.source and canonical_or_none(dialled) and not _alike(flow.source, str(canonical_or_none(dialled))):
             flow.wrong("source", f"{flow.source} and {server}'s address {dialled} are of different families: drop it, or correct one.")
         timeout = flow.timeout or self._options_of(client).timeout
         dials = self._part(client, "client").dials
@@ -158,7 +161,7 @@ class _Builder:
 
         near = flow.source or self._literal(client)
         own = self._literal(server) if server else None
-        far = literal(dialled)
+        far = canonical_or_none(dialled)
         if far:
             self._part(client, "client").pairs.add((flow.source, far))
         here, there = (end if end and _alike(end, far or end) else None for end in (own, near))
@@ -196,11 +199,11 @@ class _Builder:
         try:
             found = self.hosts(pattern)
         except LookupError as error:
-            outside = name == "servers" and ("." in pattern or literal(pattern))
+            outside = name == "servers" and ("." in pattern or canonical_or_none(pattern))
             instead = f", or give it as '{flow.spelled('address')}', in place of '{flow.spelled(name)}'" if outside else ""
             flow.wrong(name, f"{error.args[0]}: correct it, or add it to the inventory{instead}.")
         if not found:
-            flow.wrong(name, f"{show(pattern)} matches no host of the inventory: correct it, or add hosts.")
+            flow.wrong(name, f"{quoted(pattern)} matches no host of the inventory: correct it, or add hosts.")
         if ON_THE_WAY in found:
             flow.wrong(name, f"the host {ON_THE_WAY!r} has a name that means what lies between hosts in reports: name it otherwise.")
         return list(dict.fromkeys(found))
@@ -208,7 +211,7 @@ class _Builder:
     def _via(self, flow: Flow) -> tuple[str, ...]:
         for host in flow.via:
             if self._match(flow, "via", host) != [host]:
-                flow.wrong("via", f"{show(host)} is not one host: name the hosts themselves, in the order in which the SYN passes them.")
+                flow.wrong("via", f"{quoted(host)} is not one host: name the hosts themselves, in the order in which the SYN passes them.")
         return flow.via
 
     def _address(self, flow: Flow, server: str) -> str:
@@ -230,7 +233,7 @@ class _Builder:
     def _literal(self, host: str) -> str | None:
         if host not in self.literals:
             value = self.address_of(host)
-            self.literals[host] = literal(value) if isinstance(value, str) else None
+            self.literals[host] = canonical_or_none(value) if isinstance(value, str) else None
         return self.literals[host]
 
     def literals_of(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:
@@ -241,7 +244,7 @@ class _Builder:
         clients = [host for host, part in parts.items() if "client" in part.roles]
         options = Options.slowest(map(self._options_of, clients or parts))
         slowest = max(entry.timeout for entry in self.entries)
-        resolving = MOST_SECONDS if any(literal(entry.address) is None for entry in self.entries) else 0.0
+        resolving = MOST_SECONDS if any(canonical_or_none(entry.address) is None for entry in self.entries) else 0.0
         greeting = max((GREETING for part in parts.values() if any(dial[-1] for dial in part.dials)), default=0.0)
         settling = max(options.settle, greeting)
         trying = (options.attempts + FURTHER) * options.interval + 2 * (slowest + options.patience + settling)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from typing import Any
@@ -18,10 +19,13 @@ PHASES = ("open", "try", "close")
 
 TRACE_PHASES = ("trace_open", "trace_try", "trace_close")  # only where something broke and a trace was asked for
 
+REHEARSE = "rehearse"  # only where a change of a firewall is offered
+FOLLOW_UP = (*TRACE_PHASES, REHEARSE)
+
 Key = tuple[str, str, str | None, str, int]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """One line of the report: a client, a server (None: only its address is known), an address and a port."""
 
@@ -98,7 +102,11 @@ class Plan:
     @classmethod
     def from_json(cls, raw: Mapping[str, Any], orders: Mapping[str, dict[str, Any]] | None = None) -> Plan:
         """The reverse of `to_json`."""
-        entries = tuple(Entry(**{**entry, "via": tuple(entry["via"])}) for entry in raw["entries"])
+        known = defaultdict[type, dict[object, Any]](dict)  # of a large fleet, most entries have the names, addresses and ports of others
+        entries = tuple(
+            Entry(**{name: known[type(value)].setdefault(value, value) for name, value in entry.items()})
+            for entry in ({**entry, "via": tuple(entry["via"])} for entry in raw["entries"])
+        )
         addresses = {host: tuple(known) for host, known in raw.get("addresses", {}).items()}  # plans of 0.1.0 have none
         normal = tuple(raw.get("normal", NORMAL))
         groups = {group: tuple(hosts) for group, hosts in raw.get("groups", {}).items()}

@@ -3,7 +3,7 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """Several runs as one: each entry by the run in which its client tried, the other hosts by evidence of the same time. Pure.
 
-Times are those of the controllers, which hosts cannot choose. Where two controllers told them, the hosts' own must not say otherwise.
+Times are those of the controllers, which hosts cannot choose. Where two controllers recorded them, the hosts' own must not say otherwise.
 """
 
 from __future__ import annotations

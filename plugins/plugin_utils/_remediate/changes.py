@@ -26,7 +26,7 @@ Json = Mapping[str, Any]
 def change(
     mending: Mending, outcome: str, why: Wording, before: Json, after: Json | None = None, transaction: str | None = None
 ) -> dict[str, Any]:
-    """One entry. ``before`` and ``after`` are reports; their flows are told in short."""
+    """One entry. ``before`` and ``after`` are reports; their flows are shortened."""
     return {
         "code": mending.code,
         "host": mending.host,

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""What became of the changes of a remediation that was interrupted, as far as the controller knows."""
+"""The outcomes of the changes of a remediation that was interrupted, as far as the controller knows."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def harm(before: Json, after: Json | None) -> str | None:
 
 
 def _harms(host: str, before: Json, after: Json) -> list[str]:
-    """What the change did to the host itself, as far as its baseline tells."""
+    """What the change did to the host itself, as far as its baseline shows."""
     harm = worse(host, before["drift"], after["drift"]) if "drift" in before else None
     return [harm] if harm else []
 
@@ -90,7 +90,7 @@ def _failures(mending: Mending, before: Json, after: Json) -> Iterator[str]:
         yield from filter(None, (failure(mending, *flow) for flow in flows))
         return
     # A handshake that drift endangers may have worked all the time, and may go on to break for another reason. One that could not be tried
-    # before, because its client is down, say, tells nothing as long as there are others.
+    # before, because its client is down, say, shows nothing as long as there are others.
     known = [flow for flow in flows if flow[0]["status"] != "undetermined"]
     yield from filter(None, [remains(mending.code, mending.host, after["drift"]), *(_falls_short(*flow) for flow in known or flows)])
 

@@ -41,6 +41,8 @@ class Mending:
     check: Wording = NOTHING
     packets: tuple[Json, ...] = ()
     """What a change of a firewall must let through."""
+    rehearsed: Json | None = None
+    """What came of it in a copy of the firewall, in the diagnosis."""
     subject: str = ""
     """What is at fault on the host, the same from run to run: a digest of the firewall's rule; empty where the code tells it."""
 
@@ -120,6 +122,7 @@ def _mending(flow: str, cause: Json, fix: Json) -> Mending:
         undo=_texts(fix.get("undo")),
         check=fix.get("check") or "",
         packets=tuple(fix.get("packets") or ()),
+        rehearsed=fix.get("rehearsed"),
         subject=_subject(cause),
     )
 

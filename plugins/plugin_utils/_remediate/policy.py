@@ -9,8 +9,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from .._plan.flows import show
+from .._model import rehearsals
 from .._plan.options import ALLOWED, complaint
+from .._plan.plan import ON_THE_WAY
+from .._values.words import quoted
 from .mending import BY_CERTAINTY, Mending, merged_saves
 
 BY_RISK = ("low", "disruptive")
@@ -67,7 +69,7 @@ class Policy:
         _check(self)
         for name, choices in (("max_risk", BY_RISK), ("require", BY_CERTAINTY)):
             if getattr(self, name) not in choices:
-                raise PolicyError(f"remediate_{name} is {show(getattr(self, name))}: give one of {', '.join(choices)}.")
+                raise PolicyError(f"remediate_{name} is {quoted(getattr(self, name))}: give one of {', '.join(choices)}.")
 
     def too_short(self, host: str, diagnosis_seconds: float, settle: float) -> str | None:
         """Why nothing can be confirmed in time on this host, where the diagnosis that must come first takes so long; None if it can.
@@ -101,13 +103,22 @@ class Policy:
 
 def refusal(mending: Mending, policies: Mapping[str, Policy], drifted: bool = False) -> str | None:
     """Why a fix is not to be made, half a sentence; None if it may be. ``policies``: of the hosts that this run reaches."""
+    if not mending.steps and (objection := _objection(mending)):
+        return objection
     if not mending.steps:
         return "it is advice for people" if mending.risk == "advice" else "it can only be done by hand"
     if mending.kind not in FOR_GOOD and not merged_saves([mending.saves]):
         return "nothing says what would have to be saved first"
     if mending.where not in policies:
-        return f"{mending.where} is not among the hosts of this run"
+        more = "" if mending.where == ON_THE_WAY else ": widen --limit, or the hosts of the play"
+        return f"{mending.where} is not among the hosts of this run{more}"
     return policies[mending.where].refusal(mending, drifted)
+
+
+def _objection(mending: Mending) -> str | None:
+    """Why what the diagnosis rehearsed is advice at most."""
+    found = mending.rehearsed
+    return rehearsals.objection(mending.where, found.get("result"), found.get("why")) if found else None
 
 
 def _check(options: Policy | Limits) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .._model import rehearsals
+from .._model.rehearsals import NOT_REHEARSED
+from .._model.values import bounded_text
 from .mending import Mending
 
 MODULE = "threeway.handshake.firewall_rehearsal"
-_STEPS = ("threeway.handshake.firewall_rule", "community.general.ufw", "ansible.posix.firewalld")
-_REFUSED = ("fails", "unknown")
-NOT_REHEARSED = "not_rehearsed"
+_UNSAID = "the host did not say what came of it"
 
 Json = Mapping[str, Any]
 Rehearsed = Mapping[str, Json]
@@ -29,7 +30,7 @@ def asked(several: Iterable[Mending]) -> list[dict[str, Any]]:
             "packets": list(each.packets),
         }
         for each in several
-        if each.packets and each.steps and all(step["module"] in _STEPS for step in each.steps)
+        if rehearsals.possible([step["module"] for step in each.steps], each.packets)
     ]
 
 
@@ -37,28 +38,25 @@ def answered(order: Sequence[Json], returned: Json) -> dict[str, dict[str, str]]
     """What a host's answer says of each of its fixes; a rehearsal that was not possible says nothing against a fix."""
     fixes = returned.get("fixes")
     if returned.get("failed") or not isinstance(fixes, list) or len(fixes) != len(order):
-        why = str(returned.get("msg") or "the host did not say what came of it")
+        why = bounded_text(returned.get("msg") or _UNSAID)
         return {fix["key"]: {"result": NOT_REHEARSED, "why": why} for fix in order}
-    return {fix["key"]: {name: str(each.get(name)) for name in ("result", "why")} for fix, each in zip(order, fixes, strict=True)}
+    return {fix["key"]: _said(each) for fix, each in zip(order, fixes, strict=True)}
+
+
+def _said(fix: object) -> dict[str, str]:
+    result, why = (fix.get("result"), fix.get("why")) if isinstance(fix, Mapping) else (None, None)
+    if result not in rehearsals.RESULTS:
+        return {"result": NOT_REHEARSED, "why": _UNSAID}
+    return {"result": result, "why": bounded_text(why or "")}
 
 
 def objection(key: str, host: str, rehearsed: Rehearsed) -> str | None:
     """Why a fix is not made, half a sentence; None if it may be."""
     found = rehearsed.get(key)
-    if found is None or found["result"] not in _REFUSED:
-        return None
-    return f"rehearsed in a copy of the firewall of {host}, it does not do what it is for: {found['why']}"
+    return rehearsals.objection(host, found["result"], found["why"]) if found else None
 
 
 def remark(mending: Mending, rehearsed: Rehearsed) -> str | None:
     """What the plan says of a fix that may be made; None for fixes of other things than firewalls."""
     found = rehearsed.get(mending.key)
-    if found is None:
-        return None
-    if found["result"] == NOT_REHEARSED:
-        return f"not rehearsed: {found['why']}"
-    if found["result"] == "further":
-        return f"rehearsed in a copy of the firewall: {found['why']}"
-    if found["why"]:
-        return f"rehearsed in a copy of the firewall: it lets through what is stopped now, and nothing else; {found['why']}"
-    return "rehearsed in a copy of the firewall: it opens the flow, and nothing else"
+    return None if found is None else rehearsals.remark(found["result"], found["why"])

@@ -83,7 +83,7 @@ class Remediation:
         self.too_short = {host: Prose(why) for host, why in reasons.items() if why}
 
     def settle(self) -> float:
-        """The seconds between the changes of the batch and the diagnosis of what became of them."""
+        """The seconds between the changes of the batch and the diagnosis that shows their outcome."""
         return max((self.policies[host].settle for host in self.batch), default=0.0)
 
     def within(self, drifted: bool) -> float:
@@ -145,7 +145,7 @@ class Remediation:
             self.batch = {host: chosen[host] for host in _batch.next_batch(list(chosen), self.touched, self.limits)}
 
     def end_turn(self, settled: Mapping[str, Json], helped: Mapping[str, Sequence[str]], before: Json, after: Json) -> None:
-        """Take down what became of the batch. A change that did not stay ends the run, unless some of its host's fixes helped.
+        """Record the outcome of the batch. A change that did not stay ends the run, unless some of its host's fixes helped.
 
         A host that refused was not changed: it neither counts nor ends anything, and what comes next has still to be tried on one host.
         """

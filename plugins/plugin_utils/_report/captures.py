@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""A flow's packets from all vantage points as one pcapng file, each with a comment that says what became of it."""
+"""A flow's packets from all vantage points as one pcapng file, each with a comment that says whether it arrived."""
 
 from __future__ import annotations
 

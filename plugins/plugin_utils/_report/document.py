@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 SCHEMA = "threeway.handshake/report/1"
 
@@ -19,7 +19,7 @@ code title host role recorded why certainty evidence against detail fix
 phase roles attempt attempts connected errors connect_ms outcome errno elapsed_ms late_ms local_port
 timeline t_ms packet label from transmission seen lost interface direction
 vantages clock not_observed ok degraded broken undetermined kind observation risk
-commands steps module arguments command saves undo check
+commands steps module arguments command saves undo check rehearsed result
 """
 _RANK = {name: rank for rank, name in enumerate(_READING_ORDER.split())}
 
@@ -29,14 +29,27 @@ def render(report: Mapping[str, object]) -> str:
 
     It is indented by two spaces, but a flow that is ok takes one line: there may be a hundred thousand of them.
     """
-    parts = [f'  "{name}": {_flows(value) if name == "flows" else _indented(value, 1)}' for name, value in _named(_ordered(report))]
-    return "{\n" + ",\n".join(parts) + "\n}\n"
+    return "".join(parts(report))
 
 
-def _flows(value: object) -> str:
-    if not isinstance(value, list) or not value:
-        return _indented(value, 1)
-    return "[\n    " + ",\n    ".join(_indented(flow, 2) if _status(flow) != "ok" else _line(flow) for flow in value) + "\n  ]"
+def parts(report: Mapping[str, object]) -> Iterator[str]:
+    """The same in parts, each flow by itself."""
+    before = "{\n"
+    for name in sorted(report, key=_rank):
+        value = report[name]
+        yield f'{before}  "{name}": '
+        yield from _flows(value) if name == "flows" and isinstance(value, Sequence) and value else [_indented(_ordered(value), 1)]
+        before = ",\n"
+    yield "\n}\n" if report else "{\n\n}\n"
+
+
+def _flows(flows: Sequence[object]) -> Iterator[str]:
+    before = "[\n    "
+    for flow in flows:
+        ordered = _ordered(flow)
+        yield before + (_indented(ordered, 2) if _status(flow) != "ok" else _line(ordered))
+        before = ",\n    "
+    yield "\n  ]"
 
 
 def _status(flow: object) -> object:
@@ -51,16 +64,16 @@ def _line(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def _named(report: object) -> Iterable[tuple[str, object]]:
-    return report.items() if isinstance(report, Mapping) else ()
+def _rank(name: str) -> tuple[int, str]:
+    return _RANK.get(name, len(_RANK)), name
 
 
 def _ordered(value: object) -> object:
     if isinstance(value, Mapping):
-        names = sorted(map(str, value), key=lambda name: (_RANK.get(name, len(_RANK)), name))
+        names = sorted(map(str, value), key=_rank)
         items = {str(name): item for name, item in value.items()}
         return {name: _ordered(items[name]) for name in names}
-    if isinstance(value, list | tuple):
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_ordered(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .._model.rehearsals import remark
 from .._values.text import NAME, clean
 from .._values.words import endpoint
-from .values import LIST, boolean, integer, number, record, records, sequence, texts
+from .values import LIST, boolean, each_record, integer, number, record, records, sequence, texts
 from .view import (
     STATUSES,
     Attempt,
@@ -39,7 +40,7 @@ CHANGES = 500
 
 def view(report: Mapping[str, object]) -> Report:
     """The typed view of a report.json document."""
-    flows = tuple(_flow(entry) for entry in records(report.get("flows"), None))
+    flows = tuple(map(_flow, each_record(report.get("flows"))))
     return Report(
         started=clean(report.get("started"), NAME),
         finished=clean(report.get("finished"), NAME),
@@ -104,7 +105,7 @@ def _tried(entry: Mapping[str, object]) -> Tried:
 
 
 def _groups(value: object, flows: tuple[Flow, ...]) -> tuple[Group, ...]:
-    """Every flow that is not ok in exactly one group: the report's groups, then each flow that they do not name."""
+    """Every flow that is not ok in exactly one group: the report's groups, then the rest by what they share."""
     rest = [flow for flow in flows if flow.status != "ok"]
     groups = []
     for entry in records(value, None):
@@ -119,9 +120,22 @@ def _groups(value: object, flows: tuple[Flow, ...]) -> tuple[Group, ...]:
             groups.append(Group(code, host, tuple(members)))
             taken = set(map(id, members))
             rest = [flow for flow in rest if id(flow) not in taken]
+    alike: dict[object, list[Flow]] = {}
     for flow in rest:
-        groups.append(Group(flow.cause.code, flow.cause.host, (flow,)) if flow.cause else Group("", "", (flow,)))
+        alike.setdefault(_known(flow), []).append(flow)
+    for members in alike.values():
+        cause = members[0].cause
+        groups.append(Group(cause.code if cause else "", cause.host if cause else "", tuple(members)))
     return tuple(sorted(groups, key=lambda group: (STATUSES.index(group.status), -len(group.flows))))
+
+
+def _known(flow: Flow) -> object:
+    """What flows of one group have in common: their cause, else who could not try them, or where they were lost and what would decide."""
+    if flow.cause:
+        return flow.cause.code, flow.cause.host
+    if not flow.attempts:
+        return flow.client, flow.undecided
+    return flow.status, flow.leg, flow.segment, flow.between, flow.last_seen, flow.undecided
 
 
 def _flow(entry: Mapping[str, object]) -> Flow:
@@ -192,7 +206,13 @@ def _fix(entry: Mapping[str, object]) -> Fix | None:
         undo=texts(entry.get("undo")),
         check=clean(entry.get("check")),
         simple=clean(entry.get("simple")),
+        rehearsed=_rehearsed(record(entry.get("rehearsed"))),
     )
+
+
+def _rehearsed(entry: Mapping[str, object]) -> str:
+    result = clean(entry.get("result"), NAME)
+    return clean(remark(result, clean(entry.get("why")))) if result else ""
 
 
 def _step(entry: Mapping[str, object]) -> Step:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from .._values.text import SENTENCE, clean
 
@@ -16,6 +16,12 @@ LIST = 64
 
 def record(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
+
+
+def each_record(value: object) -> Iterator[Mapping[str, object]]:
+    """All of a list, one after the other."""
+    items = value if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping) else ()
+    return (item for item in items if isinstance(item, Mapping))
 
 
 def records(value: object, limit: int | None = LIST) -> list[Mapping[str, object]]:

@@ -36,6 +36,8 @@ class Fix:
     undo: tuple[str, ...] = ()
     check: str = ""
     simple: str = ""
+    rehearsed: str = ""
+    """What came of its rehearsal, half a sentence; empty of what is no change of a firewall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Flows that share their decisive cause, in the report's order."""
+    """Flows that share their decisive cause, or what is known in place of one, in the report's order."""
 
     code: str
     host: str

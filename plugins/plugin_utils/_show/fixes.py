@@ -16,12 +16,12 @@ from .._remediate.mending import Mending, by_host
 from .._remediate.rehearsal import Rehearsed, remark
 from .._values.text import NAME, clean, clip, wrap
 from .terminal import Style, plain
-from .words import count
+from .words import REHEARSAL, count
 
 LINES = 60
 """Lines of one step's difference that are shown."""
 LEFT, ALIKE = 40, 5
-"""Reasons that are told why fixes are not made, and fixes that are named for each."""
+"""Reasons that are shown why fixes are not made, and fixes that are named for each."""
 
 _INDENT = "    "
 
@@ -61,7 +61,7 @@ def _lines(plan: FixPlan, flows: Mapping[str, str], width: int, style: Style) ->
             yield ""
             yield from _mending(mending, flows, width, style)
             if said := remark(mending, plan.rehearsed):
-                yield from wrap(clean(said), width, _INDENT, _INDENT * 2)
+                yield from wrap(clean(f"{REHEARSAL}: {said}"), width, _INDENT, _INDENT * 2)
             if mixed and host in plan.only_planned:
                 yield from wrap(f"not made: remediate_apply is not true for host {clean(host, NAME)}", width, _INDENT, _INDENT * 2)
         for sentence in plan.left_open.get(host, ()):
@@ -74,9 +74,10 @@ def _left(plan: FixPlan, width: int, style: Style) -> Iterator[str]:
     """What is not made, those with the same reason together. Advice stands in the answer, and is only counted."""
     reasons: dict[str, list[Mending]] = {}
     for mending, _outcome, why in plan.left:
-        if mending.steps:
+        if mending.steps or mending.rehearsed:
             reasons.setdefault(clean(why), []).append(mending)
-    left, advice = sum(map(len, reasons.values())), sum(not mending.steps for mending, _outcome, _why in plan.left)
+    left = sum(map(len, reasons.values()))
+    advice = len(plan.left) - left
     if plan.left:
         yield ""
         yield style("not fixed", "strong")

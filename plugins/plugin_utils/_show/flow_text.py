@@ -148,12 +148,11 @@ def flow_text(flow: Flow) -> FlowText:
 
 
 def _facts(flow: Flow) -> list[tuple[str, str]]:
-    between = f" between {flow.between[0]} and {flow.between[1]}" if flow.between else ""
     return [
         ("flow", flow.name),
         ("attempts", words.connects(flow)),
         ("first packet lost", words.PACKET_NAMES.get(flow.leg, flow.leg)),
-        ("where", f"{flow.segment}{between}" if flow.segment else ""),
+        ("where", f"{flow.segment} {words.stretch(flow)}".rstrip() if flow.segment else ""),
         ("last seen", " ".join(flow.last_seen) if flow.last_seen else ""),
         ("via", ", ".join(flow.via)),
         ("dialled", words.dialled(flow)),

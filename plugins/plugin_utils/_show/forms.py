@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from .._report import document
@@ -15,26 +13,27 @@ from . import junit, markdown, metrics, page
 from .render import rendered
 
 
-@dataclass(frozen=True)
 class Forms:
-    """Per file its content, or None where a fault of ours keeps all of it from being shown; and sentences about such faults."""
+    """A report's files, made one after the other, report.json first: of a large fleet each takes many megabytes.
 
-    files: dict[str, bytes | None]
-    faults: list[str]
+    ``captures``: ids of the flows that have one beside the report.
+    """
 
+    def __init__(self, report: Mapping[str, Any], captures: Collection[str] = ()) -> None:
+        self._report = report
+        self._renderers: dict[str, Callable[[Mapping[str, object]], Sequence[bytes]]] = {
+            "report.json": lambda shown: [part.encode("ascii") for part in document.parts(shown)],
+            "report.html": lambda shown: [page.render(shown, captures).encode("utf-8")],
+            "report.md": lambda shown: [markdown.render(shown).encode("utf-8")],
+            "junit.xml": lambda shown: [junit.render(shown)],
+            "metrics.prom": lambda shown: [metrics.render(shown).encode("utf-8")],
+        }
+        self.faults: list[str] = []
+        """Sentences about faults of ours that keep something of what was made from being shown."""
 
-def forms(report: Mapping[str, Any], captures: Collection[str] = ()) -> Forms:
-    """report.json first. ``captures``: ids of the flows that have one beside the report."""
-    renderers: dict[str, Callable[[Mapping[str, object]], str | bytes]] = {
-        "report.json": document.render,
-        "report.html": partial(page.render, captures=captures),
-        "report.md": markdown.render,
-        "junit.xml": junit.render,
-        "metrics.prom": metrics.render,
-    }
-    done = Forms({}, [])
-    for name, render in renderers.items():
-        content, faults = rendered(name, render, report)
-        done.files[name] = content.encode("utf-8") if isinstance(content, str) else content
-        done.faults.extend(faults)
-    return done
+    def __iter__(self) -> Iterator[tuple[str, Sequence[bytes] | None]]:
+        """The name of each file and the parts of its content, or None where all of it cannot be shown."""
+        for name, render in self._renderers.items():
+            content, faults = rendered(name, render, self._report)
+            self.faults.extend(faults)
+            yield name, content

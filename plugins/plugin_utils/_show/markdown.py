@@ -13,7 +13,7 @@ from .._values.text import markdown
 from . import words
 
 GROUPS = 50
-"""Root causes told in full."""
+"""Root causes shown in full."""
 FLOWS = 20
 """Flows listed for one root cause, and rows of the table of destinations times five."""
 
@@ -53,7 +53,11 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _group(group: Group) -> Iterator[str]:
     flow = group.flows[0]
-    more = f" (and {words.count(len(group.flows) - 1, 'more flow')} with this cause)" if len(group.flows) > 1 else ""
+    more = (
+        f" (and {words.count(len(group.flows) - 1, 'more flow')}{' with this cause' if flow.cause else ' like it'})"
+        if len(group.flows) > 1
+        else ""
+    )
     yield f"## {flow.status.upper()}: {markdown(words.route(flow))}{more}"
     yield ""
     certainty = f" \\[{markdown(flow.cause.certainty)}\\]" if flow.cause and flow.cause.certainty else ""
@@ -74,7 +78,7 @@ def _group(group: Group) -> Iterator[str]:
     if others:
         yield ""
         more = f" and {len(others) - FLOWS} more" if len(others) > FLOWS else ""
-        yield f"The same cause: {', '.join(markdown(words.route(other)) for other in others[:FLOWS])}{more}"
+        yield f"The same{' cause' if flow.cause else ''}: {', '.join(markdown(words.route(other)) for other in others[:FLOWS])}{more}"
 
 
 def _cause(cause: Cause) -> Iterator[str]:
@@ -102,7 +106,9 @@ def _cause(cause: Cause) -> Iterator[str]:
         if cause.fix.commands:
             yield ""
             yield from (f"- {markdown(command)}" for command in cause.fix.commands)
-            yield from (f"- {what}: {markdown(text)}" for what, text in words.about(cause.fix))
+        if about := words.about(cause.fix) if cause.fix.commands or cause.fix.rehearsed else []:
+            yield from ([] if cause.fix.commands else [""])
+            yield from (f"- {what}: {markdown(text)}" for what, text in about)
 
 
 def _changes(report: Report) -> Iterator[str]:

@@ -27,9 +27,9 @@ from .ladder import at, observations, retransmission
 from .pool import Pool
 
 GROUPS = 25
-"""Root causes that are told before somebody asks for more."""
+"""Root causes that are shown before somebody asks for more."""
 PLAIN = 20
-"""Flows that are told where no script runs, the first one of each root cause before others."""
+"""Flows that are shown where no script runs, the first one of each root cause before others."""
 ROOM = 6_000_000
 """Characters that what the flows say when they are opened may take, the worst flows first."""
 

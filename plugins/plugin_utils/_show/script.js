@@ -69,7 +69,7 @@ const certainty = text => when(text, () => el("span", {class: "certainty"}, text
 
 const remedy = ({made, host, summary, risk, commands, remediate}) => el("div", {class: made ? "fix" : "fix advice"},
   el("p", {}, el("b", {}, made ? "Fix" : "Advice"), (host ? ` on ${host}` : "") + ": " + summary + " ", when(risk, () => el("span", {class: "risk"}, risk))),
-  ...commands.flatMap(([what, text]) => what === "why" || what === "check" ? [el("p", {class: "quiet"}, `${what}: ${text}`)]
+  ...commands.flatMap(([what, text]) => ["why", "check", "rehearsal"].includes(what) ? [el("p", {class: "quiet"}, `${what}: ${text}`)]
     : [when(what, () => el("p", {class: "quiet"}, what)), command(text)]),
   ...(remediate ? [el("p", {class: "quiet"}, "made and checked by remediate, with the inventory and the flows of this run"), command(remediate)] : []));
 

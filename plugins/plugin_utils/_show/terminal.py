@@ -14,9 +14,9 @@ from .._values.text import cells, clip, wrap
 from . import words
 
 BLOCKS = 20
-"""Root causes that are told in full."""
+"""Root causes that are shown in full."""
 EVIDENCE = 4
-"""Pieces of evidence that a cause is told with; the rest is in the report's files."""
+"""Pieces of evidence that are shown with a cause; the rest is in the report's files."""
 COMMANDS = 3
 """Commands of a fix that are shown."""
 UNOBSERVED = 3
@@ -101,7 +101,7 @@ class _Terminal:
         yield self.style("root causes", "strong")
         for group in groups[:ROWS]:
             first = group.flows[0]
-            what = f"{group.code or 'not determined'} {words.place(first)}"
+            what = f"{words.code(first)} {words.place(first)}"
             certainty = f" [{first.cause.certainty}]" if first.cause and first.cause.certainty else ""
             tally = words.count(len(group.flows), "flow").rjust(9)
             title = f": {first.cause.title}" if first.cause and first.cause.title else ""
@@ -116,12 +116,13 @@ class _Terminal:
         yield from self.headline(flow)
         yield from self.body(flow, shared)
         others = group.flows[1:]
+        same = "the same cause" if flow.cause else "the same"
         if len(others) == 1:
-            yield from wrap(f"the same cause: {words.route(others[0])}", self.width, _INDENT)
+            yield from wrap(f"{same}: {words.route(others[0])}", self.width, _INDENT)
         elif others:
             alike = all(words.destination(other) == words.destination(flow) for other in others)
             names = ", ".join(dict.fromkeys(words.client(other) if alike else words.route(other) for other in others))
-            yield _INDENT + clip(f"... and {len(others)} more of the same cause, see {self.where}: {names}", self.width - len(_INDENT))
+            yield _INDENT + clip(f"... and {len(others)} more of {same}, see {self.where}: {names}", self.width - len(_INDENT))
 
     def headline(self, flow: Flow) -> Iterator[str]:
         cause = flow.cause
@@ -170,6 +171,8 @@ class _Terminal:
                 yield from wrap(f"$ {command}", self.width, _INDENT * 2, _INDENT * 3)
             if cause.fix.simple:
                 yield from wrap(f"{words.SIMPLE}: {cause.fix.simple}", self.width, _INDENT * 2, _INDENT * 3)
+            if cause.fix.rehearsed:
+                yield from wrap(f"{words.REHEARSAL}: {cause.fix.rehearsed}", self.width, _INDENT * 2, _INDENT * 3)
 
     def faint(self, text: str) -> Iterator[str]:
         """Two lines at most: evidence is quoted in full elsewhere."""

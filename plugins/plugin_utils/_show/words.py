@@ -47,7 +47,7 @@ def noted(seen: Evidence) -> str:
 
 
 def verdict(flow: Flow) -> str:
-    """What became of the handshake and where, in half a sentence."""
+    """How and where the handshake ended, in half a sentence."""
     cause = flow.cause
     if flow.expect == "blocked" and flow.status == "ok":
         return _blocked(flow)
@@ -75,18 +75,35 @@ def _blocked(flow: Flow) -> str:
     return f"blocked, as it must be: {by.code}" + (f" at {by.host}" if by.host not in ("", "path") else "")
 
 
+def stretch(flow: Flow) -> str:
+    """``between r1 and db1``, or ``inside r1`` where the packet did not leave that host; empty where that is not known"""
+    if not flow.between:
+        return ""
+    one, other = flow.between
+    return f"inside {one}" if one == other else f"between {one} and {other}"
+
+
 def place(flow: Flow) -> str:
-    """``at db1``, ``between r1 and db1``, ``on the path``, ``last seen at db1``"""
+    """``at db1``, ``between r1 and db1``, ``on the path``, ``last seen at db1``, ``from web1`` where that one could not try"""
     cause = flow.cause
+    if not cause and not flow.attempts:
+        return f"from {flow.client}"
     if cause and cause.host not in ("", "path"):
         return f"at {cause.host}"
     if flow.between:
-        return "between {} and {}".format(*flow.between)
+        return stretch(flow)
     if not flow.segment and flow.last_seen:
         return f"last seen at {flow.last_seen[0]}"
     if flow.segment.startswith("server.") and flow.server:
         return f"at {flow.server}"
     return f"at {flow.client}" if flow.segment.startswith("client.") else "on the path"
+
+
+def code(flow: Flow) -> str:
+    """Of the decisive cause, or what stands in its place."""
+    if flow.cause:
+        return flow.cause.code
+    return "not determined" if flow.attempts else "not tried"
 
 
 def in_common(report: Report) -> list[Isolated]:
@@ -156,7 +173,7 @@ OUTCOMES = {
     "planned": "planned",
     "refused": "not made",
 }
-"""What became of changes, in the order in which they are told."""
+"""Outcomes of changes, in the order in which they are shown."""
 
 
 def changes(report: Report) -> list[Change]:
@@ -180,12 +197,21 @@ def tried(change: Change) -> list[str]:
     return parts
 
 
-SIMPLE = "in short, for more than this flow"
+SIMPLE = "shorter, but for more than this flow"
+
+
+REHEARSAL = "rehearsal"
 
 
 def about(fix: Fix) -> list[tuple[str, str]]:
     """What else there is to know of a fix with commands."""
-    known = [(SIMPLE, fix.simple), ("why", fix.why), ("check", fix.check), *(("undo", command) for command in fix.undo)]
+    known = [
+        (SIMPLE, fix.simple),
+        (REHEARSAL, fix.rehearsed),
+        ("why", fix.why),
+        ("check", fix.check),
+        *(("undo", command) for command in fix.undo),
+    ]
     return [(what, text) for what, text in known if text]
 
 

@@ -9,7 +9,7 @@ import os
 import pwd
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -44,13 +44,16 @@ def any_owner(path: Path | str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def replace(directory: int, name: str, content: bytes, *, durable: bool = False, mode: int = 0o600) -> None:
-    """Replace a file in one step: a reader sees the old one or the new one, also after a power cut if it is `durable`. OSError."""
+def replace(directory: int, name: str, content: bytes | Sequence[bytes], *, durable: bool = False, mode: int = 0o600) -> None:
+    """Replace a file by some content, or its parts, in one step: a reader sees the old one or the new one.
+
+    Also after a power cut if it is `durable`. OSError.
+    """
     draft = f".{name[:40]}.{secrets.token_hex(4)}"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fchmod(file.fileno(), mode)
             if durable:

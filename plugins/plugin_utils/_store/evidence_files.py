@@ -5,28 +5,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from .._plan.captures import PHASE as CAPTURE
 from .._plan.deadlines import Deadlines
-from .._plan.plan import PHASES, TRACE_PHASES, Plan
+from .._plan.plan import FOLLOW_UP, PHASES, REHEARSE, TRACE_PHASES, Plan
 from . import directories, runs
 from .json_files import EvidenceError, JsonFiles
 from .json_files import host_file as _name
 from .run_sources import clear_runs
 
-__all__ = ["EvidenceError", "EvidenceFiles", "controller_faults"]
+__all__ = ["EvidenceError", "EvidenceFiles", "controller_faults", "unasked"]
 
 KINDS = ("unreachable", "files", "python", "become", "timeout", "interrupted", "module", "malformed", "controller", "play")
 _PLAN = "plan.json"
 _DEADLINES = "deadlines.json"
+_DECIDED = "decided.json"
+_ANSWERED = (*PHASES, *FOLLOW_UP, CAPTURE)
 
 
 class EvidenceFiles(JsonFiles):
@@ -68,19 +71,25 @@ class EvidenceFiles(JsonFiles):
 
     def order(self, host: str, phase: str = "open") -> dict[str, Any] | None:
         """A host's work order for a phase; None when it takes no part. EvidenceError."""
-        return self._own(_name(host, "trace_order" if phase in TRACE_PHASES else "order"))
+        kind = "trace_order" if phase in TRACE_PHASES else "rehearsal_order" if phase == REHEARSE else "order"
+        return self._own(_name(host, kind))
 
     def keep_trace_orders(self, orders: Mapping[str, Mapping[str, Any]]) -> None:
         """Write the work orders for the phases that trace what broke."""
         for host, order in orders.items():
             self.write(_name(host, "trace_order"), order)
 
+    def keep_rehearsal_orders(self, orders: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write the work orders for the rehearsal of what is offered."""
+        for host, order in orders.items():
+            self.write(_name(host, "rehearsal_order"), order)
+
     def seconds(self, phase: str) -> float:
         """How long to wait for a host that is asked now, 0 for any time. The clock starts with the first task of a phase that opens."""
-        raw = self._own(_DEADLINES) if phase in (*PHASES, *TRACE_PHASES) else None
+        raw = self._own(_DEADLINES) if phase in (*PHASES, *FOLLOW_UP) else None
         if raw is None:
             return 0.0
-        begun = "trace_begun.json" if phase in TRACE_PHASES else "begun.json"
+        begun = "trace_begun.json" if phase in FOLLOW_UP else "begun.json"
         with directories.private(self.directory) as directory:
             if phase.endswith("open"):
                 directories.create(directory, begun, str(time.monotonic()).encode("ascii"))
@@ -112,10 +121,38 @@ class EvidenceFiles(JsonFiles):
         """What was kept for a host and a phase; None when it took no part. EvidenceError."""
         return self._own(_name(host, phase))
 
-    def answers(self, plan: Plan) -> dict[str, dict[str, dict[str, Any]]]:
-        """Everything that was kept for the plan's hosts, by host and phase."""
-        found = {host: {phase: self._answer(host, phase) for phase in (*PHASES, *TRACE_PHASES, CAPTURE)} for host in sorted(plan.parties())}
-        return {host: {phase: answer for phase, answer in phases.items() if answer is not None} for host, phases in found.items()}
+    def answers(self, plan: Plan) -> Mapping[str, Mapping[str, dict[str, Any]]]:
+        """Everything that was kept for the plan's hosts, by host and phase. They are read whenever a host is asked for."""
+        return _Answers(self, sorted(plan.parties()))
+
+    def of_host(self, host: str) -> dict[str, dict[str, Any]]:
+        """Everything that was kept for a host, by phase."""
+        found = {phase: self._answer(host, phase) for phase in _ANSWERED}
+        return {phase: answer for phase, answer in found.items() if answer is not None}
+
+    def digest(self, plan: Plan, *more: str) -> str:
+        """Of the plan and of all answers, and of what else a decision depends on. OSError."""
+        names = {_PLAN, *(_name(host, phase) for host in plan.parties() for phase in _ANSWERED)}
+        read = hashlib.sha256(json.dumps(more).encode("ascii"))
+        with directories.private(self.directory) as directory:
+            for name in sorted(names.intersection(os.listdir(directory))):
+                content = directories.read(directory, name)
+                read.update(json.dumps([name, len(content)]).encode("ascii") + content)
+        return read.hexdigest()
+
+    def keep_decided(self, digest: str, decided: Mapping[str, Any]) -> None:
+        """Write what was decided by the evidence of a digest. OSError."""
+        self.write(_DECIDED, {"digest": digest, "decided": decided})
+
+    def take_decided(self, digest: str) -> dict[str, Any] | None:
+        """What `keep_decided` wrote, if it was for the same evidence; it is there once. OSError."""
+        try:
+            found = self.read_if_there(_DECIDED)
+        except EvidenceError:
+            return None
+        if found is not None:
+            self.remove(_DECIDED)
+        return found["decided"] if found is not None and found.get("digest") == digest else None
 
     def missing(self) -> dict[str, list[str]]:
         """The phases of hosts for which nothing was kept, of those that have such. By names alone: nothing of an earlier run is here.
@@ -159,9 +196,31 @@ class EvidenceFiles(JsonFiles):
         return found if found is not None and found.get("run") == self.run else None
 
 
-def controller_faults(answers: Iterable[Mapping[str, Any]]) -> str | None:
+class _Answers(Mapping[str, Mapping[str, dict[str, Any]]]):
+    """The answers of hosts, of which no more than one host's are in memory at a time: those of a large fleet are gigabytes."""
+
+    def __init__(self, files: EvidenceFiles, hosts: Sequence[str]) -> None:
+        self._files, self._hosts = files, dict.fromkeys(hosts)
+
+    def __getitem__(self, host: str) -> dict[str, dict[str, Any]]:
+        if host not in self._hosts:
+            raise KeyError(host)
+        return self._files.of_host(host)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._hosts)
+
+    def __len__(self) -> int:
+        return len(self._hosts)
+
+
+def unasked(answers: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The hosts that were not asked because of a fault on the controller, and which."""
+    return {each["host"]: each["failure"]["message"] for each in answers if each["failure"] and each["failure"]["kind"] == "controller"}
+
+
+def controller_faults(ours: Mapping[str, str]) -> str | None:
     """A sentence about hosts that were not asked because of a fault on the controller: what is concluded without them must not end well."""
-    ours = {each["host"]: each["failure"]["message"] for each in answers if each["failure"] and each["failure"]["kind"] == "controller"}
     if not ours:
         return None
     named = ", ".join(list(ours)[:10]) + (f" and {len(ours) - 10} more" if len(ours) > 10 else "")

@@ -52,6 +52,11 @@ class JsonFiles:
         except FileNotFoundError:
             return None
 
+    def remove(self, name: str) -> None:
+        """OSError."""
+        with self._opened(self.directory) as directory:
+            os.unlink(name, dir_fd=directory)
+
     def write(self, name: str, content: Mapping[str, Any]) -> None:
         """Replace a document. OSError."""
         self.replace(name, json.dumps(content))

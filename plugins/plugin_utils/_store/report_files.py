@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,8 @@ def read(path: Path | str) -> tuple[Path, dict[str, Any]]:
     return file, report
 
 
-def write(report_dir: Path | str, files: Mapping[str, bytes | None], captures: Mapping[str, bytes]) -> list[Path]:
-    """Write the files of a report and its captures (flow id -> pcapng); return which were written.
+def write(report_dir: Path | str, files: Iterable[tuple[str, Sequence[bytes] | None]], captures: Mapping[str, bytes]) -> list[Path]:
+    """Write the files of a report, in parts, and its captures (flow id -> pcapng); return which were written.
 
     The directory is made 0700 where it does not exist; files are 0600. A file of that name is replaced in one step, so that
     a reader sees the old one or the new one. Of the report that was there before, files that are None now are removed, and captures that
@@ -41,8 +41,8 @@ def write(report_dir: Path | str, files: Mapping[str, bytes | None], captures: M
     written = []
     kept = {f"{file_name(flow)}.pcapng": capture for flow, capture in captures.items()}
     with directories.private(top, make=True) as directory:
-        outdated = _captures_of(directory) - kept.keys()
-        for name, content in files.items():
+        outdated = _captures_of(directory) - kept.keys() if (top / "captures").is_dir() else set()
+        for name, content in files:
             if content is None:
                 _remove(directory, name)
             else:

@@ -19,7 +19,7 @@ from typing import Any
 
 from .._model.records import RecordError
 from .._plan.captures import PHASE as CAPTURE
-from .._plan.plan import PHASES, TRACE_PHASES, Plan
+from .._plan.plan import FOLLOW_UP, PHASES, Plan
 from .._plan.read import read_answer, read_plan
 from .._plan.slices import Run
 from .._values.bounds import Bounds, bounds_of
@@ -89,7 +89,7 @@ def _run(files: Files, source: str) -> Run:
     answers: dict[str, dict[str, dict[str, Any]]] = {}
     for host in sorted(plan.parties()):
         bounds = _bounds(plan, host)
-        for phase in (*PHASES, *TRACE_PHASES, CAPTURE):
+        for phase in (*PHASES, *FOLLOW_UP, CAPTURE):
             content = files.get(host_file(host, phase))
             if content is not None:
                 answers.setdefault(host, {})[phase] = _answer(content, bounds, plan.run, host, phase)

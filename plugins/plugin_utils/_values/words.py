@@ -24,3 +24,9 @@ def named_end(server: str | None, address: str, port: int) -> str:
 def asking(address: str) -> str:
     """The command that asks a network who has an address."""
     return "ndisc6 -m" if ":" in address else "arping -D"
+
+
+def quoted(value: object) -> str:
+    """A value that somebody has written, for a sentence: in quotes, without control characters, at most 80 characters long."""
+    text = ascii(value) if not isinstance(value, str) or not value.isprintable() else repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

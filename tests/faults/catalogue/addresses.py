@@ -38,6 +38,7 @@ def the_router_has_the_clients_address(fleet: Machines) -> None:
     """It answers no ARP request that comes from its own address."""
     fleet.listen("db1", "::", 5432)
     fleet.run("r1", ["ip", "address", "add", f"{WEB1}/32", "dev", "lo"])
+    fleet.run("web1", ["ip", "neighbour", "flush", "dev", "eth0"])
 
 
 ON_LAN = Flow("10.0.1.12", timeout=1.0)

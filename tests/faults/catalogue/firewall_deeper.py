@@ -96,8 +96,8 @@ PROXY = (
 )
 
 
-def proxied(fleet: Machines, loose: int, min_ttl: int = 0) -> None:
-    fleet.listen("db1", "0.0.0.0", fleet.port, min_ttl=min_ttl)
+def proxied(fleet: Machines, loose: int, **listener: Any) -> None:
+    fleet.listen("db1", "0.0.0.0", fleet.port, **listener)
     rules(fleet, "db1", *PROXY)
     fleet.sysctl("db1", "net.netfilter.nf_conntrack_tcp_loose", loose)
 
@@ -116,6 +116,21 @@ def conntrack_is_loose(fleet: Machines) -> None:
     proxied(fleet, 1)
 
 
+@fault(
+    "synproxy_loose/filtered",
+    "connected",
+    code="synproxy_loose",
+    host="db1",
+    leg="ack",
+    segment="server.firewall",
+    certainties=("likely",),
+    flow=Flow(timeout=1.0),
+)
+def the_listener_filters_what_is_taken_away(fleet: Machines) -> None:
+    """Nothing resets the ACKs, so that connect() is content."""
+    proxied(fleet, 1, filtered=True)
+
+
 @twin("synproxy_loose", flow=Flow(timeout=1.0))
 def conntrack_is_strict(fleet: Machines) -> None:
     proxied(fleet, 0)
@@ -124,13 +139,16 @@ def conntrack_is_strict(fleet: Machines) -> None:
 UNSERVED: dict[str, Any] = {"code": "synproxy_unserved", "host": "db1", "leg": "ack", "segment": "server.firewall"}
 
 
-@fault("synproxy_unserved", "connected", status="degraded", says=("SYNPROXY", "PassiveOpens"), flow=Flow(timeout=1.0), **UNSERVED)
+@fault("synproxy_unserved", "connected", says=("SYNPROXY", "PassiveOpens"), flow=Flow(timeout=1.0), **UNSERVED)
 def nobody_takes_the_proxy(fleet: Machines) -> None:
     """The listener wants packets of its own link, and SYNPROXY's come with the usual TTL."""
     proxied(fleet, 0, min_ttl=255)
 
 
-@fault("synproxy_unserved/closed", "connected ECONNRESET", flow=Flow(timeout=1.0), slow=True, **UNSERVED)
+LISTENS = ("nothing listens on port 5432, with which SYNPROXY", "start the service")
+
+
+@fault("synproxy_unserved/closed", "connected ECONNRESET", flow=Flow(timeout=1.0), slow=True, says=LISTENS, **UNSERVED)
 def nobody_listens_behind_the_proxy(fleet: Machines) -> None:
     rules(fleet, "db1", *PROXY)
     fleet.sysctl("db1", "net.netfilter.nf_conntrack_tcp_loose", 0)

@@ -62,12 +62,43 @@ def blocked(addresses: str) -> str:
     return f"set blocked {{ type ipv4_addr; flags interval; elements = {{ {addresses} }}\n}}"
 
 
+def allowed(addresses: str) -> str:
+    return blocked(addresses).replace("blocked", "allowed", 1)
+
+
 DROP = "counter drop"
 pair(
     "set",
     table(f"ip saddr @blocked tcp dport $port {DROP}", blocked("10.0.1.0/28, 192.0.2.1")),
     table(f"ip saddr @blocked tcp dport $port {DROP}", blocked("10.0.1.16/28, 192.0.2.1")),
-    says=("@blocked",),
+    says=("set blocked (table inet test", "has 10.0.1.0/28", "accept TCP from 10.0.1.11 to"),
+)
+
+
+@fault(
+    "firewall_drop/set/listed",
+    "timeout",
+    code="firewall_drop",
+    says=("has 10.0.1.11 for 59 min more", "take 10.0.1.11 out of set banned", "/etc/nftables.conf line 2", "scans", "adds to it"),
+    flow=V4,
+    packed="rules",
+    **SERVER,
+    **BRIEF,
+)
+def listed_by_its_own_address(fleet: Machines) -> None:
+    """A rule for the client would outlast the ban: it is to be taken off the list."""
+    fleet.listen("db1", "::", fleet.port)
+    banned = 'set banned { type ipv4_addr; flags timeout; elements = { 10.0.1.11 timeout 1h comment "scans" }\n}'
+    rules = table(f"ip saddr @banned tcp dport $port {DROP}; tcp dport 23 add @banned {{ ip saddr }}", banned)
+    fleet.write("db1", "/etc/nftables.conf", fleet.with_port(rules))
+    fleet.run("db1", ["nft", "-f", "/etc/nftables.conf"])
+
+
+pair(
+    "set/unlisted",
+    table(f"ip saddr @allowed tcp dport $port accept; tcp dport $port {DROP}", allowed("10.0.1.12/31, 192.0.2.1")),
+    table(f"ip saddr @allowed tcp dport $port accept; tcp dport $port {DROP}", allowed("10.0.1.10/31, 192.0.2.1")),
+    says=("has no element for 10.0.1.11: the nearest is 10.0.1.12/31", "nft add element inet test"),
 )
 pair(
     "anonymous-set",

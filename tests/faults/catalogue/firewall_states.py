@@ -28,7 +28,14 @@ def serve(fleet: Machines, host: str, ruleset: str) -> None:
 # -- translation
 
 
-@fault("nat_wrong_target/dead-port", "ECONNREFUSED", code="nat_wrong_target", says=("5999", "handle"), packed="rules", **SERVER)
+@fault(
+    "nat_wrong_target/dead-port",
+    "ECONNREFUSED",
+    code="nat_wrong_target",
+    says=("5999", "handle", "nft delete rule ip test"),
+    packed="rules",
+    **SERVER,
+)
 def to_a_dead_port(fleet: Machines) -> None:
     serve(fleet, "db1", nat("tcp dport $port counter redirect to :5999"))
 
@@ -89,7 +96,7 @@ def translated_to_where_it_lives(fleet: Machines) -> None:
 AT_CLIENT: dict[str, Any] = {"code": "nat_wrong_target", "host": "web1", "leg": "syn", "segment": "client.firewall"}
 
 
-@fault("nat_wrong_target/client-dead-port", "ECONNREFUSED", says=("3128", "handle"), packed="rules", **AT_CLIENT)
+@fault("nat_wrong_target/client-dead-port", "ECONNREFUSED", says=("3128", "nft delete rule ip test"), packed="rules", **AT_CLIENT)
 def to_a_dead_port_by_the_client(fleet: Machines) -> None:
     serve(fleet, "web1", nat("tcp dport $port counter redirect to :3128", "output"))
 
@@ -131,7 +138,16 @@ def from_nobody_by_the_router(fleet: Machines) -> None:
     )
 
 
-@fault("nat_wrong_target/not-forwarded", "timeout", code="nat_wrong_target", certainties=LIKELY, flow=V4, packed="rules", **SERVER, **BRIEF)
+@fault(
+    "router_not_forwarding/translated",
+    "timeout",
+    code="router_not_forwarding",
+    flow=V4,
+    says=("10.0.2.22",),
+    slow=True,
+    **{**SERVER, "segment": "server.route"},
+    **BRIEF,
+)
 def translated_by_a_host_that_does_not_forward(fleet: Machines) -> None:
     """There is no way on from here, so that no verdict is reached; where the rules send it is known all the same."""
     serve(fleet, "db1", nat("tcp dport $port counter dnat to 10.0.2.22"))
@@ -158,7 +174,7 @@ def masqueraded_by_the_router(fleet: Machines) -> None:
     host="web1",
     leg="syn",
     segment="client.firewall",
-    says=("3128", "handle"),
+    says=("3128", "handle", "tcp dport 5432 accept"),
     slow=True,
 )
 def redirected_with_a_counter(fleet: Machines) -> None:
@@ -272,6 +288,74 @@ for tool in TABLES:
     @twin(f"firewall_queue_unread/{tool}", packed="rules", slow="legacy" in tool)
     def bypassed_where_nobody_reads(fleet: Machines, tool: str = tool) -> None:
         load(fleet, "db1", tool, ["-A INPUT -p tcp --dport $port -j NFQUEUE --queue-num 3 --queue-bypass"])
+
+
+QUEUED = ["-A INPUT -p tcp --dport $port -j NFQUEUE --queue-num 3"]
+READER: dict[str, Any] = {"code": "firewall_queue_drops", "certainties": ("likely",), "slow": True, "flow": V4, **BRIEF}
+
+
+def judged_by_a_program(fleet: Machines, verdict: str) -> None:
+    """A program reads queue 3, and says the same on each packet."""
+    fleet.reader("db1", 3, verdict)
+    load(fleet, "db1", "iptables-nft", QUEUED)
+
+
+@fault("firewall_queue_drops", "timeout", says=("queue 3, which python", "does not let it on"), **READER, **SERVER)
+def the_program_drops(fleet: Machines) -> None:
+    judged_by_a_program(fleet, "drop")
+
+
+@fault(
+    "firewall_queue_drops/traced",
+    "timeout",
+    says=("queue 3, which python", "does not let it on"),
+    systemd=True,
+    **{**READER, "certainties": ("proven",)},
+    **SERVER,
+)
+def the_kernel_says_whose_word_it_is(fleet: Machines) -> None:
+    judged_by_a_program(fleet, "drop")
+
+
+@twin("firewall_queue_drops", slow=True)
+def the_program_lets_on(fleet: Machines) -> None:
+    judged_by_a_program(fleet, "accept")
+
+
+@fault(
+    "no_return_route/behind-a-queue",
+    "timeout",
+    code="no_return_route",
+    host="db1",
+    leg="syn_ack",
+    segment="server.route",
+    slow=True,
+    flow=V4,
+    **BRIEF,
+)
+def no_way_back_behind_the_queue(fleet: Machines) -> None:
+    """The SYN came to TCP: the program let it on."""
+    judged_by_a_program(fleet, "accept")
+    fleet.run("db1", ["ip", "route", "add", "blackhole", "10.0.1.11/32"])
+
+
+@fault(
+    "firewall_drop/behind-a-queue",
+    "timeout",
+    code="firewall_drop",
+    certainties=("likely",),
+    says=("udp",),
+    slow=True,
+    flow=V4,
+    **SERVER,
+    **BRIEF,
+)
+def a_rule_behind_the_queue_drops(fleet: Machines) -> None:
+    """Counters of rules behind a queue are read only once it is known that its program lets the packets on."""
+    judged_by_a_program(fleet, "accept")
+    fleet.nft(
+        "db1", "table inet late { chain i { type filter hook input priority 10; meta l4proto != udp tcp dport $port counter drop; }; }"
+    )
 
 
 # -- a router that is managed

@@ -37,8 +37,10 @@ UNSERVED: dict[str, Any] = {
 def haproxy(fleet: Machines, check: str = "", mode: str = "tcp", port: int = 5432, backend: int = 5432, more: str = "") -> Handle:
     fleet.write("db2", "/etc/haproxy.cfg", CONFIGURATION % (mode, port, backend, check) + more)
     balancer = fleet.popen("db2", ["haproxy", "-db", "-f", "/etc/haproxy.cfg"])
-    listens = f"until ss -Hltn sport = :{port} | grep -q .; do sleep 0.05; done; sleep 1"
-    fleet.run("db2", ["sh", "-c", listens])
+    fleet.await_listener("db2", port)
+    if check:
+        checked = "until echo 'show stat orders 4 -1' | socat - UNIX:/run/haproxy.sock | grep -q ',L4'; do sleep 0.05; done"
+        fleet.run("db2", ["sh", "-c", checked])
     return balancer
 
 
@@ -70,16 +72,16 @@ pid /run/nginx.pid;
 error_log /run/nginx-error.log error;
 events { worker_connections 64; }
 stream {
-    upstream orders { server 10.0.2.21:%d; %s }
-    server { listen 10.0.2.22:5432; proxy_pass orders; proxy_connect_timeout 1s; }
+    upstream orders { server %s; %s }
+    server { listen 10.0.2.22:5432; proxy_pass orders; %s }
 }
 """
 
 
 def nginx(fleet: Machines, backend: int, more: str = "") -> None:
-    fleet.write("db2", "/etc/nginx.conf", NGINX % (backend, more))
+    fleet.write("db2", "/etc/nginx.conf", NGINX % (f"10.0.2.21:{backend}", more, "proxy_connect_timeout 1s;"))
     fleet.popen("db2", ["nginx", "-c", "/etc/nginx.conf", "-e", "/run/nginx-error.log"])
-    fleet.run("db2", ["sh", "-c", "until ss -Hltn sport = :5432 | grep -q .; do sleep 0.05; done"])
+    fleet.await_listener("db2", 5432)
 
 
 @fault(
@@ -117,6 +119,20 @@ def the_other_server_serves(fleet: Machines) -> None:
     """What db1 refuses are health checks."""
     fleet.listen("db2", "127.0.0.1", 8081)
     haproxy(fleet, CHECKED, more="    server other 127.0.0.1:8081 check\n")
+
+
+@fault(
+    "load_balancer_no_backend/no-ports",
+    says=("finds no free local port towards 10.0.2.21 port 5432", "Cannot assign requested address", "ip_local_port_range"),
+    slow=True,
+    **{**UNSERVED, "host": "db2", "certainties": ("proven", "likely")},
+)
+def the_balancer_has_no_local_port_left(fleet: Machines) -> None:
+    """https://ma.ttias.be/nginx-cannot-assign-requested-address-for-upstream/"""
+    fleet.listen("db1", "::", 5432)
+    fleet.sysctl("db2", "net.ipv4.ip_local_port_range", "40000 40007")
+    nginx(fleet, 5432)
+    fleet.hold("web2", "10.0.2.22", 5432, 8)
 
 
 @twin("load_balancer_no_backend/nginx", flow=FRONT, slow=True)

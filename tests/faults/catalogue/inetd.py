@@ -67,3 +67,105 @@ def the_client_is_let_in(fleet: Machines) -> None:
 )
 def the_service_is_switched_off(fleet: Machines) -> None:
     serves(fleet, orders="disable = yes", echoes="")
+
+
+def wrapped(fleet: Machines, allowed: str) -> None:
+    fleet.write("db1", "/etc/hosts.deny", "# nobody else\nALL: ALL\n")
+    fleet.write("db1", "/etc/hosts.allow", allowed)
+    serves(fleet, orders="")
+
+
+@fault(
+    "application_hangs_up/tcp-wrappers",
+    "connected",
+    code="application_hangs_up",
+    status="degraded",
+    host="db1",
+    segment="server.application",
+    certainties=("likely",),
+    says=("refuse 10.0.1.11 by line 2 of /etc/hosts.deny", "/etc/hosts.allow"),
+    **SHORT,
+)
+def another_daemon_is_let_in(fleet: Machines) -> None:
+    """https://github.com/debops-contrib/ansible-checkmk_agent/issues/34: it asks by the name of the server, not as inetd."""
+    wrapped(fleet, "inetd: 10.0.1.11\n")
+
+
+@twin("application_hangs_up/tcp-wrappers", **SHORT)
+def the_daemon_is_let_in(fleet: Machines) -> None:
+    wrapped(fleet, "cat, orders: 10.0.1.\n")
+
+
+GREETED: dict[str, Any] = {**SHORT, "flow": Flow(timeout=1.0, greeting=True)}
+
+
+def greets(fleet: Machines, allowed: str) -> None:
+    """A service that speaks first, behind TCP wrappers, on a host whose nameserver is dead."""
+    fleet.nft("web2", "table ip dead { chain i { type filter hook input priority 0; udp dport 53 drop; }; }")
+    fleet.write("db1", "/etc/resolv.conf", "nameserver 10.0.1.12\noptions timeout:30\n")
+    fleet.write("db1", "/etc/hosts", "127.0.0.1 localhost\n")
+    fleet.write("db1", "/etc/hosts.allow", allowed)
+    serves(fleet, orders="server_args = /etc/hosts.allow")
+
+
+@fault(
+    "application_silent/lookup",
+    "connected",
+    code="application_silent",
+    status="degraded",
+    host="db1",
+    segment="server.application",
+    certainties=("likely",),
+    says=("xinetd (pid", "waits for the answer of nameserver 10.0.1.12", "no names in /etc/hosts.allow"),
+    **GREETED,
+)
+def the_client_s_name_is_looked_up_first(fleet: Machines) -> None:
+    """As MySQL without skip-name-resolve, or sshd with names in hosts.allow."""
+    greets(fleet, "cat: .example.org\ncat: ALL\n")
+
+
+KEEPS_ITS_RESOLVER = """
+import socket
+resolver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+resolver.connect(("10.0.2.22", 53))
+listener, kept = socket.create_server(("0.0.0.0", 5432)), []
+print("[]", flush=True)
+while True: kept.append(listener.accept())
+"""
+
+
+@fault(
+    "application_silent/own-resolver",
+    "connected",
+    code="application_silent",
+    status="degraded",
+    host="db1",
+    segment="server.application",
+    certainties=("likely",),
+    says=("says nothing within",),
+    **GREETED,
+)
+def it_has_a_socket_for_its_nameserver_all_the_time(fleet: Machines) -> None:
+    """As nginx and HAProxy have with a resolver: it says nothing of what they wait for."""
+    fleet.popen("db1", [fleet.python, "-c", KEEPS_ITS_RESOLVER]).await_answer()
+
+
+@twin("application_silent/lookup", **GREETED)
+def the_client_s_name_is_not_looked_up(fleet: Machines) -> None:
+    greets(fleet, "cat: ALL\n")
+
+
+@fault(
+    "no_listener/xinetd-address",
+    "ECONNREFUSED",
+    code="no_listener",
+    host="db1",
+    leg="syn",
+    segment="server.socket",
+    says=("xinetd's service orders on port 5432: bind = 10.0.2.100, which it binds only when it starts", "restart xinetd"),
+    **{**SHORT, "flow": Flow("10.0.2.100", timeout=1.0)},
+)
+def the_address_came_after_xinetd(fleet: Machines) -> None:
+    """https://github.com/openSUSE/xinetd/issues/13"""
+    serves(fleet, orders="bind = 10.0.2.100", echoes="")
+    fleet.run("db1", ["ip", "address", "add", "10.0.2.100/24", "dev", "eth0"])

@@ -40,7 +40,7 @@ def split_brain(fleet: Machines) -> None:
     sends_to(fleet, "db2")
 
 
-fault("ip_conflict/split-brain", "ECONNREFUSED", flow=BOTH, says=("answers with an RST",), **CONFLICT)(split_brain)
+fault("ip_conflict/split-brain", "ECONNREFUSED", flow=BOTH, says=("answers with an RST", "ip address delete"), **CONFLICT)(split_brain)
 fault("ip_conflict/split-brain/ipv6", "ECONNREFUSED", flow=BOTH6, says=("answers with an RST",), slow=True, **CONFLICT)(split_brain)
 
 

@@ -169,3 +169,98 @@ def the_resolvers_file_is_gone(fleet: Machines) -> None:
     service(fleet)
     link = "rm -f /etc/resolv.conf; ln -s ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf"
     fleet.run("web1", ["sh", "-c", f"umount /etc/resolv.conf 2>/dev/null; {link}"])
+
+
+@fault(
+    "name_resolution_failed/own-program",
+    "",
+    code="name_resolution_failed",
+    host="web1",
+    segment="client.resolve",
+    certainties=("likely", "proven"),  # as it gives up before or after our own limit
+    says=("nameserver 127.0.0.53 is dnsmasq (pid", "of web1 itself, which is stopped", "kill -CONT"),
+    flow=BY_NAME,
+    slow=True,
+)
+def the_clients_own_resolver_hangs(fleet: Machines) -> None:
+    """https://github.com/systemd/systemd/issues/21123"""
+    service(fleet)
+    fleet.write("web1", "/etc/resolv.conf", "nameserver 127.0.0.53\n")
+    fleet.popen(
+        "web1", ["dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--listen-address=127.0.0.53", "--user=root", RECORD]
+    )
+    listening = "until ss -Hlun sport = :53 | grep -q .; do sleep 0.05; done"
+    fleet.run("web1", ["sh", "-ec", f"{listening}; kill -STOP $(ss -Hlunp sport = :53 | grep -o 'pid=[0-9]*' | head -1 | cut -d= -f2)"])
+
+
+def behind_a_filter(fleet: Machines, *options: str) -> None:
+    """r1 asks db2's nameserver for web1."""
+    service(fleet)
+    common = ["dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--user=root", "--bind-interfaces"]
+    fleet.popen("db2", [*common, "--listen-address=10.0.2.22", RECORD])
+    fleet.popen("r1", [*common, "--listen-address=10.0.1.1", "--server=10.0.2.22", *options])
+    fleet.write("web1", "/etc/resolv.conf", "nameserver 10.0.1.1\n")
+    fleet.run("r1", ["sh", "-c", "until ss -Hlun sport = :53 | grep -q .; do sleep 0.05; done; sleep 0.3"])
+
+
+@fault(
+    "name_resolution_failed/withheld",
+    "",
+    code="name_resolution_failed",
+    host="web1",
+    segment="client.resolve",
+    says=("nameserver 10.0.1.1", "0 records", "rebind-domain-ok"),
+    flow=BY_NAME,
+    slow=True,
+)
+def private_addresses_are_kept_back(fleet: Machines) -> None:
+    """https://github.com/sbyx/ohybridproxy/issues/3"""
+    behind_a_filter(fleet, "--stop-dns-rebind")
+
+
+@twin("name_resolution_failed/withheld", flow=BY_NAME, slow=True)
+def private_addresses_are_passed_on(fleet: Machines) -> None:
+    """What is advised."""
+    behind_a_filter(fleet, "--stop-dns-rebind", "--rebind-domain-ok=/example.org/")
+
+
+OUTGOING = """table inet filter { chain output { type filter hook output priority 0; policy drop;
+    oif lo accept; ct state established accept; tcp dport { 80, 443, 5432 } accept; %s }; }"""
+
+
+@fault(
+    "name_resolution_failed/own-firewall",
+    "",
+    code="name_resolution_failed",
+    host="web1",
+    segment="client.resolve",
+    says=("lets no query go to nameserver 10.0.2.22 (EPERM)", "UDP and TCP port 53 of 10.0.2.22"),
+    flow=BY_NAME,
+    slow=True,
+)
+def queries_do_not_pass_the_client_s_firewall(fleet: Machines) -> None:
+    """As hardening guides have it: deny what goes out, allow the services' ports, and forget the nameserver's."""
+    nameserver(fleet, "nameserver 10.0.2.22\n")
+    fleet.nft("web1", OUTGOING % "")
+
+
+@twin("name_resolution_failed/own-firewall", flow=BY_NAME, slow=True)
+def queries_pass_the_client_s_firewall(fleet: Machines) -> None:
+    nameserver(fleet, "nameserver 10.0.2.22\n")
+    fleet.nft("web1", OUTGOING % "udp dport 53 accept;")
+
+
+@fault(
+    "name_resolution_failed/prohibited",
+    "",
+    code="name_resolution_failed",
+    host="web1",
+    segment="client.resolve",
+    says=("lets no query go to nameserver 10.0.2.22 (EACCES)", "a route of type prohibit", "ip route get"),
+    flow=BY_NAME,
+    slow=True,
+)
+def a_route_prohibits_the_nameserver(fleet: Machines) -> None:
+    """No rule of a firewall has a part in it."""
+    nameserver(fleet, "nameserver 10.0.2.22\n")
+    fleet.run("web1", ["ip", "route", "add", "prohibit", "10.0.2.22/32"])

@@ -334,3 +334,19 @@ def source_not_masqueraded_at_a_managed_router(fleet: Machines) -> None:
 @fault("path_icmp_rejected/back", "timeout", code="path_icmp_rejected", host="path", says=("SYN-ACK",), slow=True, **BACK)
 def answers_rejected(fleet: Machines) -> None:
     at_router(f"tcp sport $port {SYN_ACK} reject with icmpx admin-prohibited", fleet)
+
+
+@fault(
+    "path_icmp_unreachable/answered-for",
+    "EHOSTUNREACH timeout",
+    code="path_icmp_unreachable",
+    host="r1",
+    leg="syn",
+    segment="path.forward",
+    flow=Flow("10.0.1.50", server=None, via=("r1",), timeout=4.0),
+    slow=True,
+)
+def a_router_answers_for_an_address_that_nobody_has(fleet: Machines) -> None:
+    """web1 takes it for a neighbour, and the router for one of its other network."""
+    fleet.sysctl("r1", "net.ipv4.conf.eth0.proxy_arp", 1)
+    fleet.run("r1", ["ip", "route", "add", "10.0.1.50/32", "dev", "eth1"])

@@ -19,10 +19,6 @@ AT_APPLICATION: dict[str, Any] = {"status": "degraded", "host": "db1", "segment"
 UNSERVED: dict[str, Any] = {"code": "proxy_no_backend", **AT_APPLICATION}
 
 
-def listens(fleet: Machines, port: int = 5432) -> None:
-    fleet.run("db1", ["sh", "-c", f"until ss -Hltn sport = :{port} | grep -q .; do sleep 0.05; done"])
-
-
 def published(fleet: Machines, listener: str = "") -> None:
     """A program passes on what comes to port 5432 to port 80 of a container, where a server listens as told, if it does."""
     fleet.run("db1", ["sh", "-ec", CONTAINER])
@@ -30,7 +26,7 @@ def published(fleet: Machines, listener: str = "") -> None:
         server = [fleet.python, "-B", str(fleet.tools / "serve.py"), listener, "80"]
         fleet.popen("db1", ["ip", "netns", "exec", "web", *server]).await_answer()
     fleet.popen("db1", ["socat", "TCP-LISTEN:5432,fork,reuseaddr", "TCP:172.17.0.2:80"])
-    listens(fleet)
+    fleet.await_listener("db1", 5432)
 
 
 @fault("proxy_no_backend", "connected", says=("socat", "172.17.0.2:80", "AttemptFails", "inside the container"), flow=SHORT, **UNSERVED)
@@ -62,7 +58,7 @@ def balanced(fleet: Machines) -> None:
     text = CONFIGURATION.replace("10.0.2.22:", "10.0.2.21:").replace("server db1 10.0.2.21:", "server db2 10.0.2.22:")
     fleet.write("db1", "/etc/haproxy.cfg", text % ("tcp", 5432, 8080, CHECKED))
     fleet.popen("db1", ["haproxy", "-db", "-f", "/etc/haproxy.cfg"])
-    listens(fleet)
+    fleet.await_listener("db1", 5432)
     fleet.run("db1", ["sleep", "1"])
 
 
@@ -94,7 +90,7 @@ def for_clients_of_its_own_networks_only(fleet: Machines) -> None:
     """https://github.com/pi-hole/pi-hole/issues/4551"""
     own = ["--keep-in-foreground", "--no-resolv", "--no-hosts", "--user=root", "--local-service"]
     fleet.popen("db1", ["dnsmasq", *own])
-    listens(fleet, 53)
+    fleet.await_listener("db1", 53)
 
 
 @fault(
@@ -108,7 +104,28 @@ def for_clients_of_its_own_networks_only(fleet: Machines) -> None:
 def protected_from_other_hosts(fleet: Machines) -> None:
     """https://github.com/redis/redis/issues/12455: it says so some time before it closes."""
     fleet.popen("db1", ["redis-server", "--port", "6379", "--save", "", "--dir", "/run"])
-    listens(fleet, 6379)
+    fleet.await_listener("db1", 6379)
+
+
+@fault(
+    "no_listener/by-path",
+    "",
+    code="no_listener",
+    host="db1",
+    leg="syn",
+    segment="server.socket",
+    says=(
+        "redis-server",
+        "/run/own.sock and on no TCP port, by 'port 0' of /etc/redis.conf line 2",
+        "replace 'port 0' in line 2",
+        "if redis-server is meant",
+    ),
+    flow=Flow(port=6379, timeout=1.0),
+)
+def listens_in_the_file_system_alone(fleet: Machines) -> None:
+    fleet.write("db1", "/etc/redis.conf", "dir /run\nport 0\nunixsocket /run/own.sock\n")
+    fleet.popen("db1", ["redis-server", "/etc/redis.conf", "--save", ""])
+    fleet.run("db1", ["sh", "-c", "for turn in $(seq 100); do test -S /run/own.sock && exit; sleep 0.1; done; exit 1"])
 
 
 # -- on loopback addresses
@@ -159,7 +176,7 @@ def the_unit_behind_the_proxy_is_stopped(fleet: Machines) -> None:
 @on_systemd("systemd/proxy_no_backend/twin", "connected", status="ok", flow=SHORT, slow=True)
 def the_unit_behind_the_proxy_runs(fleet: Machines) -> None:
     units(fleet, "front.socket orders.service", **FRONT)
-    listens(fleet, 8080)
+    fleet.await_listener("db1", 8080)
 
 
 @on_systemd(
@@ -203,4 +220,4 @@ systemd-run -q --unit=tunnel ssh -i /root/.ssh/id -o StrictHostKeyChecking=no -N
 def an_ssh_session_listens(fleet: Machines) -> None:
     """https://github.com/mscdex/ssh2/issues/1369: ListenAddress would have sshd itself take the port."""
     fleet.run("db1", ["sh", "-ec", TUNNEL])
-    listens(fleet)
+    fleet.await_listener("db1", 5432)

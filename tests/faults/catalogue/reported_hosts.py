@@ -243,7 +243,7 @@ def ufw_leaves_ipv6_alone(fleet: Machines) -> None:
     leg="syn",
     segment="server.firewall",
     certainties=("proven", "likely"),
-    says=("its permanent configuration has port 5432/tcp already", "does not seem to be loaded: see firewall-cmd --reload"),
+    says=("its permanent configuration has port 5432/tcp already", "which is not loaded: firewall-cmd --reload loads it"),
     slow=True,
 )
 def permanent_and_not_loaded(fleet: Machines) -> None:
@@ -257,7 +257,7 @@ def permanent_and_not_loaded(fleet: Machines) -> None:
     "ECONNREFUSED",
     code="listener_other_family",
     host="db1",
-    says=("it is systemd that listens", "BindIPv6Only=both"),
+    says=("it is systemd that listens", "orders.socket has", "set ListenStream=10.0.2.21:5432 in a drop-in"),
     flow=ORDERS,
     slow=True,
     **REFUSED,

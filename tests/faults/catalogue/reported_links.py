@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.faults._fault import DB1, DB1_V6, Flow, fault, twin
+from tests.faults._fault import DB1, DB1_V6, WEB1, Flow, fault, twin
 from tests.faults.catalogue.firewall_rules import BRIEF
 from tests.faults.catalogue.reported import FORWARD, believes, mac, shell
 from tests.lab._machines import FABRIC, Machines
@@ -63,6 +63,23 @@ def a_pod_reaches_itself_by_its_service(fleet: Machines) -> None:
     bridged(fleet)
 
 
+@fault(
+    "bridge_port/asked",
+    "timeout",
+    code="bridge_port",
+    host="r1",
+    certainties=("likely",),
+    says=("the port eth1 of br0 that it came by",),
+    flow=BRIDGED,
+    slow=True,
+    **FORWARD,
+)
+def a_pod_that_the_node_must_ask_for(fleet: Machines) -> None:
+    """As above, where the node has forgotten the pod's link address: the frame goes out by the bridge then, and by no port."""
+    bridged(fleet)
+    fleet.run("r1", ["ip", "neigh", "replace", DB1, "lladdr", mac(fleet, "db1"), "dev", "br0", "nud", "stale"])
+
+
 @twin("bridge_port", flow=BRIDGED, slow=True, **BRIEF)
 def a_pod_may_reach_itself_by_its_service(fleet: Machines) -> None:
     """What is advised."""
@@ -99,11 +116,90 @@ def a_bridge_does_not_answer_yet(fleet: Machines) -> None:
     fleet.run("r1", ["ip", "neigh", "flush", "dev", "eth1"])
 
 
+@fault(
+    "bridge_port/disabled",
+    "timeout",
+    code="bridge_port",
+    flow=Flow(timeout=1.0),
+    slow=True,
+    **{**LISTENS, "says": ("eth0: it is a port of br0, which is in state disabled", "bridge link set dev eth0 state 3")},
+    **BRIEF,
+)
+def somebody_has_disabled_the_port(fleet: Machines) -> None:
+    """By hand, without any spanning tree: that stays so."""
+    fleet.listen("db1", "0.0.0.0", 5432)
+    believes(fleet, DB1, mac(fleet, "db1"))
+    shell(
+        fleet,
+        "db1",
+        f"""
+        ip link add br0 type bridge; ip address flush dev eth0; ip link set br0 address {mac(fleet, "db1")} up
+        ip link set eth0 master br0; ip address add {DB1}/24 dev br0; ip route add default via 10.0.2.1; sleep 0.2
+        bridge link set dev eth0 state 0
+        """,
+    )
+
+
 @fault("bridge_port/spanning-tree", "timeout", code="bridge_port", flow=Flow(timeout=1.0), **LISTENS, **BRIEF)
 def a_bridge_does_not_forward_yet(fleet: Machines) -> None:
     """As above, where the router knows the server from before."""
     believes(fleet, DB1, mac(fleet, "db1"))
     listening(fleet)
+
+
+@fault(
+    "link_down/spanning-tree",
+    "timeout",
+    code="link_down",
+    host="web1",
+    leg="syn",
+    segment="client.egress",
+    says=("without carrier: none of its ports forwards (eth0 is in state listening)", "wait until eth0"),
+    flow=Flow(timeout=1.0),
+    slow=True,
+    **BRIEF,
+)
+def a_bridge_does_not_send_yet(fleet: Machines) -> None:
+    """As above, at the client, which knows its router from before."""
+    fleet.listen("db1", "0.0.0.0", 5432)
+    router = mac(fleet, "r1")
+    shell(
+        fleet,
+        "web1",
+        f"""
+        ip link add br0 type bridge stp_state 1 forward_delay 3000; ip address flush dev eth0; ip link set br0 up
+        ip link set eth0 master br0; ip address add {WEB1}/24 dev br0
+        ip route add default via 10.0.1.1; ip neigh replace 10.0.1.1 lladdr {router} dev br0 nud permanent
+        """,
+    )
+
+
+@fault(
+    "path_drop/bridge",
+    "timeout",
+    code="path_drop",
+    host="db1",
+    leg="syn_ack",
+    segment="path.return",
+    says=("the SYN-ACK is dropped inside db1",),
+    certainties=("proven", "likely"),
+    flow=Flow(timeout=1.0),
+    slow=True,
+    **BRIEF,
+)
+def a_filter_keeps_what_a_bridge_sends(fleet: Machines) -> None:
+    """A policer or a filter of the port's own, ahead of the wire."""
+    fleet.listen("db1", "0.0.0.0", 5432)
+    shell(
+        fleet,
+        "db1",
+        f"""
+        ip link add br0 type bridge; ip address flush dev eth0; ip link set br0 up
+        ip link set br0 address {mac(fleet, "db1")}; ip link set eth0 master br0
+        ip address add {DB1}/24 dev br0; ip route add default via 10.0.2.1
+        """,
+    )
+    fleet.nft("db1", between('oifname "eth0" tcp sport 5432 drop').replace("hook forward", "hook postrouting"))
 
 
 # -- switches
@@ -224,3 +320,44 @@ def two_interfaces_on_one_network(fleet: Machines) -> None:
     for each in ("all", "eth0", "eth1"):
         fleet.sysctl("db1", f"net.ipv4.conf.{each}.rp_filter", 1)
     believes(fleet, DB1, fleet.run("db1", ["cat", "/sys/class/net/eth1/address"]).stdout.strip())
+
+
+# -- shapers
+
+SHAPED: dict[str, Any] = {"code": "queueing_drop", "certainties": ("likely",), "slow": True, **BRIEF, "flow": Flow(timeout=1.0)}
+TOO_SMALL = ("tbf", "rate", "1mbit", "burst", "60", "limit", "3000")  # an ARP frame fits into the bucket, and no TCP packet does
+
+
+def shaped(fleet: Machines, host: str, *how: str) -> None:
+    fleet.listen("db1", "::", 5432)
+    fleet.run(host, ["tc", "qdisc", "add", "dev", "eth0", "root", *how])
+
+
+@fault("queueing_drop", "timeout", host="db1", leg="syn_ack", segment="server.egress", says=("discipline tbf of eth0", "delete"), **SHAPED)
+def the_bucket_of_the_shaper_is_too_small(fleet: Machines) -> None:
+    """tc-tbf(8): "if your buffer is too small, packets may be dropped"."""
+    shaped(fleet, "db1", *TOO_SMALL)
+
+
+@fault("queueing_drop/client", "timeout", host="web1", leg="syn", segment="client.egress", says=("discipline tbf of eth0",), **SHAPED)
+def the_bucket_of_the_client_s_shaper_is_too_small(fleet: Machines) -> None:
+    shaped(fleet, "web1", *TOO_SMALL)
+
+
+@fault(
+    "queueing_drop/traced",
+    "timeout",
+    host="db1",
+    leg="syn_ack",
+    segment="server.egress",
+    says=("discipline tbf of eth0", "QDISC_"),
+    systemd=True,
+    **{**SHAPED, "certainties": ("proven",)},
+)
+def the_kernel_says_that_the_bucket_is_too_small(fleet: Machines) -> None:
+    shaped(fleet, "db1", *TOO_SMALL)
+
+
+@twin("queueing_drop", slow=True)
+def the_bucket_of_the_shaper_is_large_enough(fleet: Machines) -> None:
+    shaped(fleet, "db1", "tbf", "rate", "1mbit", "burst", "3000", "limit", "30000")

@@ -66,7 +66,7 @@ def proxied(fleet: Machines, limit: int) -> None:
     fleet.listen("web2", "0.0.0.0", fleet.port)
     fleet.write("db1", "/etc/limit.cfg", HAPROXY % (fleet.port, limit, fleet.port))
     fleet.popen("db1", ["haproxy", "-db", "-q", "-f", "/etc/limit.cfg"])
-    fleet.run("db1", ["sh", "-c", f"until ss -Hltn sport = :{fleet.port} | grep -q .; do sleep 0.05; done"])
+    fleet.await_listener("db1", fleet.port)
     fleet.hold("web2", DB1, fleet.port, 20, 2.5)  # SYNs that came before it accepted are repeated
 
 

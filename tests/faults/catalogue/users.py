@@ -12,6 +12,7 @@ from typing import Any
 from tests.faults._fault import Flow, fault
 from tests.faults.catalogue.firewall import chain
 from tests.faults.catalogue.firewall_deeper import HOW, rules
+from tests.faults.catalogue.names import nameserver
 from tests.lab._machines import Machines
 
 DAEMON, NOBODY = Flow(timeout=1.0, user="daemon"), Flow(timeout=1.0, user="nobody")
@@ -96,3 +97,43 @@ def a_way_for_another_user(fleet: Machines) -> None:
 def nobody_has_that_name(fleet: Machines) -> None:
     """The port is fine for everybody; who is not there cannot try it, and nobody else does."""
     served(fleet)
+
+
+# -- names
+
+BY_NAME_AS: dict[str, Any] = {"kernel": "", "root": True, "slow": True, "flow": Flow(dial="db.example.org", timeout=1.0, user="daemon")}
+CLOSED: dict[str, Any] = {"code": "name_resolution_failed", "host": "web1", "segment": "client.resolve", **BY_NAME_AS}
+
+
+@fault(
+    "name_resolution_failed/of-user",
+    says=("as daemon", "daemon may not read /etc/resolv.conf", "chmod a+r /etc/resolv.conf"),
+    **CLOSED,
+)
+def nameservers_are_closed_to_the_user(fleet: Machines) -> None:
+    """As a file is that somebody wrote with a umask of 077; root resolves the name."""
+    nameserver(fleet, "nameserver 10.0.2.22\n")
+    fleet.run("web1", ["chmod", "0600", "/etc/resolv.conf"])
+
+
+@fault("name_resolution_failed/of-user/hosts", says=("daemon may not read /etc/hosts", "chmod a+r /etc/hosts"), **CLOSED)
+def the_hosts_file_is_closed_to_the_user(fleet: Machines) -> None:
+    served(fleet)
+    fleet.write("web1", "/etc/hosts", "10.0.2.21 db.example.org\n")
+    fleet.run("web1", ["chmod", "0600", "/etc/hosts"])
+
+
+@fault("name_resolution_failed/of-user/twin", status="ok", **BY_NAME_AS)
+def the_user_may_read_them(fleet: Machines) -> None:
+    nameserver(fleet, "nameserver 10.0.2.22\n")
+
+
+@fault(
+    "name_resolution_failed/nobody-knows-it",
+    says=("cannot resolve the name nothere.example.org as daemon", "make nothere.example.org resolvable"),
+    **{**CLOSED, "flow": Flow(dial="nothere.example.org", timeout=1.0, user="daemon")},
+)
+def the_hosts_file_is_closed_and_has_not_got_the_name(fleet: Machines) -> None:
+    """To open it would help nobody."""
+    nameserver(fleet, "nameserver 10.0.2.22\n")
+    fleet.run("web1", ["chmod", "0600", "/etc/hosts"])

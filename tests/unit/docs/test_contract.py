@@ -25,7 +25,8 @@ def sample() -> dict[str, Any]:
     evidence: dict[str, dict[str, object]] = {}
     for answer in kept["evidence"]:
         evidence.setdefault(answer["host"], {})[answer["phase"]] = answer
-    return decide(Plan.from_json(kept["plan"]), evidence, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report
+    report = decide(Plan.from_json(kept["plan"]), evidence, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report
+    return {**report, "flows": [*report["flows"]]}  # as report.json has them
 
 
 def fields(heading: str) -> set[str]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -39,6 +40,17 @@ def test_what_a_target_installs(target: str, requirements: list[str], programs: 
     assert re.findall(r"pip.? install .* -r (\S+)", told) == requirements
     assert re.findall(r"dev/programs (\w+)", told) == programs
     assert ("dev/collections" in told) is bundle
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_what_makes_tests_slow_is_not_passed_on() -> None:
+    argv = ["make", "--no-print-directory", f"PYTHON={sys.executable}", "--eval=shown: ; @env", "shown"]
+    slow = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        argv, cwd=ROOT, env={**os.environ, **slow}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=True
+    )
+    passed_on = {line.partition("=")[0] for line in done.stdout.splitlines()}
+    assert "ANSIBLE_CONFIG" in passed_on and not slow.keys() & passed_on
 
 
 def test_all_of_it_has_the_same_ansible_core() -> None:

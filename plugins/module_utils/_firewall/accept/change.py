@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..._commands import Run
 from ..._errors import ObserveError
 from ..managers import Managers
 from ..managers.files import content
-from .loaded import Loaded, Place, Reference, Run
+from .loaded import Loaded, Place, Reference
 from .words import VARIANTS, Accepted, tool
 from .written import has_rule, with_rule, without_rule
 

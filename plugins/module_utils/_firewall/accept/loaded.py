@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ..._commands import Run
 from ..._errors import ObserveError
 from ..managers.flow import plain_interface
 from .words import VARIANTS, Accepted, digest, tool
 
-Run = t.Callable[..., t.Tuple[int, str, str]]
 Reference = t.Dict[str, t.Any]
 _WAIT = ["-w", "5"]  # seconds for iptables' lock
 

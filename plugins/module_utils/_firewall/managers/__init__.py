@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ..._commands import Run
 from .names import builtin, jumps_to, maker
 
-Run = t.Callable[..., t.Tuple[int, str, str]]
 Reference = t.Dict[str, t.Any]  # RULE of docs/firewall.md, as far as it is known
 Change = t.Dict[str, t.Any]
 
@@ -66,6 +66,12 @@ class Managers:
         by = {"in_interface": flow.comes_by, "out_interface": flow.leaves_by}
         return {"manager": reference["manager"], "simple": None, **{name: value for name, value in by.items() if value}, **change}
 
+    def kept_in(self, found: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """{file, line, commands} of what a named set has for a packet, or lacks (`sets` in docs/firewall.md)."""
+        from .kept_sets import kept_in
+
+        return kept_in(found, self._here)
+
     def _keeper(self, manager: str) -> t.Any:
         """What knows the files and words of a program."""
         if manager not in self._keepers:
@@ -82,7 +88,7 @@ def _make(manager: str, run: Run | None) -> t.Any:
     if manager in ("ufw", "ufw-docker"):  # which leaves what is forwarded to `ufw route`, and drops the rest
         from .ufw import Ufw
 
-        return Ufw(here)
+        return Ufw(here, run=run)
     if manager == "nftables":
         from .nftables import Nftables
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import os
+from ..._host import plain_files
 
 LARGEST = 4 * 1024 * 1024
 
@@ -18,9 +18,6 @@ def lines(path: str) -> list[str] | None:
 
 def content(path: str) -> str | None:
     try:
-        if not os.path.isfile(path) or os.path.getsize(path) > LARGEST:
-            return None
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(LARGEST)
-    except (OSError, ValueError):
+        return plain_files.whole(path, LARGEST)
+    except OSError:
         return None

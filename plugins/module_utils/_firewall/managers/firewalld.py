@@ -13,10 +13,11 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ..._commands import Run
 from ..._errors import ObserveError
 from ..accept.firewalld_words import PRIORITIES, commands
 from .firewalld_files import Files, Holder, Item
-from .firewalld_runtime import Run, reloading
+from .firewalld_runtime import reloading
 from .flow import Flow, quoted
 
 DIRECTORIES = ("/etc/firewalld", "/usr/lib/firewalld", "/usr/share/firewalld")
@@ -77,12 +78,25 @@ class Firewalld:
         note = "; the rule that stops it is not permanent, firewall-cmd --reload forgets it" if only_now else ""
         waiting = self._not_loaded(holder, name, flow) if part == "target" else None
         if waiting:
-            note = f"; its permanent configuration has {waiting} already, which does not seem to be loaded: see firewall-cmd --reload"
+            loads = self._forgotten() or "and changes nothing else"
+            note = f"; its permanent configuration has {waiting} already, which is not loaded: firewall-cmd --reload loads it, {loads}"
+        elif part == "target" and holder == "zone":
+            note += self._in_others(name, flow)
         return {
             "summary": f"accept {flow.words()} in {holder} {name}, now and permanently{note}",
             "commands": commands(holder, name, flow.rich_rule(PRIORITIES.get(part, 0))),
             "simple": simple,
         }
+
+    def _in_others(self, zone: str, flow: Flow) -> str:
+        """The zones of this host's own that let the port in, where the interface is in another one."""
+        names = self._files.own_zones() if self._files and flow.interface else []
+        found = [(name, item) for name in names if name != zone for item in [self._not_loaded("zone", name, flow)] if item]
+        if not found:
+            return ""
+        name, item = found[0]
+        moved = quoted("firewall-cmd", f"--zone={name}", f"--change-interface={flow.interface}")
+        return f"; or, if {flow.interface} belongs into zone {name}, which has {item}: {moved}, and the same with --permanent"
 
     def _not_loaded(self, holder: str, name: str, flow: Flow) -> str | None:
         """What of the files lets the port in for everybody: a packet that comes to the zone's target has met no such rule."""

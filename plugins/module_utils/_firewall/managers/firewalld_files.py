@@ -62,15 +62,16 @@ class Files:
 
     def zone_of(self, interface: str) -> str | None:
         """The zone that an interface is permanently bound to."""
+        zones = ((name, self.holder("zone", name)) for name in self.own_zones())
+        return next((name for name, zone in zones if zone and interface in zone.interfaces), None)
+
+    def own_zones(self) -> list[str]:
+        """Those that were changed, or made, on this host."""
+        names: list[str] = []
         for directory in self._directories[:1]:
-            names: list[str] = []
             with contextlib.suppress(OSError):
                 names = sorted(os.listdir(os.path.join(directory, "zones")))[:MOST_ZONES]
-            for name in names:
-                zone = self.holder("zone", name[:-4]) if name.endswith(".xml") else None
-                if zone and interface in zone.interfaces:
-                    return name[:-4]
-        return None
+        return [name[:-4] for name in names if name.endswith(".xml")]
 
     def default_zone(self) -> str:
         """The zone of interfaces that are bound to none."""

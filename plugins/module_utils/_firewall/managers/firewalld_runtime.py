@@ -12,9 +12,9 @@ import os
 import re
 import typing as t
 
+from ..._commands import Run
 from ..._errors import ObserveError
 
-Run = t.Callable[..., t.Tuple[int, str, str]]
 NETWORK_MANAGER = "/run/NetworkManager"  # which binds interfaces to zones by itself, after a reload as well
 _HEAD = re.compile(r"(\S+)(?: \([\w, ]+\))?")  # public (default, active)
 _ITEM = re.compile(r"  (?P<name>[\w-]+(?: [\w-]+)*): ?(?P<values>.*)")

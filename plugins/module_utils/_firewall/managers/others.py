@@ -42,6 +42,7 @@ class Other:
     def change(self, reference: t.Mapping[str, t.Any], flow: Flow) -> Details:
         known: dict[str, t.Callable[[t.Mapping[str, t.Any], Flow], Details]] = {
             "docker": _in_docker_user,
+            "libvirt": _ahead_of_libvirt,
             "kube-proxy": _of_service,
             "kube-router": _of_pod,
             "fail2ban": _unban,
@@ -75,9 +76,16 @@ _ADVICE = {
 }
 
 
+_FROM_OUTSIDE = {
+    "mullvad": "it takes no connections of others beside its tunnel, also with local network sharing: a table of one's own must mark them "
+    "first, with a hook of priority -100 (ct mark set 0x00000f41 meta mark set 0x6d6f6c65)",
+}
+"""Of connections that others begin, where that is another matter."""
+
+
 def _by_words(manager: str, flow: Flow) -> Details:
     """Rules that the program writes again at its next occasion are not to be changed by hand."""
-    advice = _ADVICE.get(manager)
+    advice = (_FROM_OUTSIDE if flow.direction == "in" and flow.packet == "syn" else {}).get(manager) or _ADVICE.get(manager)
     return {"summary": f"let {flow.words()} through with {manager}: {advice}", "commands": []} if advice else None
 
 
@@ -106,6 +114,9 @@ def _in_docker_user(reference: t.Mapping[str, t.Any], flow: Flow) -> Details:
     if reference["chain"] == "DOCKER-USER" and reference["number"] is not None:
         command, where = inserted(binary(reference, flow), reference, flow)
         return {"summary": f"accept {flow.words()} {where}", "commands": [command]}
+    if reference["table"] == "raw":  # of what dials the container's own address; a published port's is another one there
+        summary = f"publish port {flow.port} of the container (docker run --publish) and dial the host, or have its network take direct "
+        return {"summary": f"{summary}connections (option com.docker.network.bridge.gateway_mode_ipv4 nat-unprotected)", "commands": []}
     if reference["table"] != "filter" or not flow.met("DOCKER-USER"):  # a chain that packets do not come to helps none of them
         return {"summary": f"publish port {flow.port} of the container (docker run --publish)", "commands": []}
     start = f"{binary(reference, flow)} -I DOCKER-USER 1 -p tcp"
@@ -115,6 +126,22 @@ def _in_docker_user(reference: t.Mapping[str, t.Any], flow: Flow) -> Details:
     back = f"{start} -d {flow.source} -m conntrack --ctdir REPLY --ctstate ESTABLISHED {ends} -j ACCEPT"
     summary = f"accept {flow.words()} and what answers it in chain DOCKER-USER, which precedes docker's own rules"
     return {"summary": summary, "commands": [there, back]}
+
+
+def _ahead_of_libvirt(reference: t.Mapping[str, t.Any], flow: Flow) -> Details:
+    """Its chains keep new connections from guests behind NAT; what is to be forwarded to one stands ahead of them, by its hook script.
+
+    Its own table of nftables drops whatever others accept.
+    """
+    if not (flow.opens and reference["chain"].startswith("LIBVIRT_FW") and flow.met("FORWARD")):
+        return _by_words("libvirt", flow)
+    ends = ("-p", "tcp", "-s", flow.source, "-d", flow.destination, "--dport", str(flow.port))
+    return {
+        "summary": f"accept {flow.words()} in chain FORWARD ahead of libvirt's own, and have a hook script of it do so "
+        "(/etc/libvirt/hooks/qemu, as it writes its rules again when a network starts); or have the network not be behind NAT "
+        "(virsh net-edit, forward mode route or open)",
+        "commands": [quoted(binary(reference, flow), "-I", "FORWARD", "1", *ends, "-j", "ACCEPT")],
+    }
 
 
 def _comment(reference: t.Mapping[str, t.Any]) -> str:

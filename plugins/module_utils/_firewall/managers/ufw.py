@@ -8,15 +8,18 @@ See ufw(8) and ufw-framework(8): user.rules has a comment for each rule of `ufw`
 
 from __future__ import annotations
 
+import collections
 import re
 import typing as t
 
+from ..._commands import Run
 from ..accept.ufw_words import allowing, words
 from .files import lines
 from .flow import Flow, quoted
 from .iptables import binary, inserted, ports_of, rule_line
 
 DIRECTORY, DEFAULTS = "/etc/ufw", "/etc/default/ufw"
+_CHAIN = re.compile(r"(-A |:)(ufw-\S+)")
 _ANYWHERE = ("0.0.0.0/0", "::/0")
 
 
@@ -30,8 +33,9 @@ class Tuple(t.NamedTuple):
 
 
 class Ufw:
-    def __init__(self, here: bool, directory: str = DIRECTORY, defaults: str = DEFAULTS) -> None:
+    def __init__(self, here: bool, directory: str = DIRECTORY, defaults: str = DEFAULTS, run: Run | None = None) -> None:
         self._directory, self._defaults = (directory, defaults) if here else ("", "")
+        self._run = run
         self._tuples: dict[str, list[Tuple]] | None = None
 
     def origin(self, reference: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
@@ -95,11 +99,29 @@ class Ufw:
 
     def _with_ipv6(self, flow: Flow) -> dict[str, t.Any]:
         """Its rules are for IPv4 alone then, and have to be made for IPv6 as well."""
-        allow = words(allowing(flow.source, flow.destination, flow.port, flow.direction, None), [])
-        return {
-            "summary": f"have ufw manage IPv6 (IPV6=yes in {self._defaults}), which it shuts now, and allow {flow.words()}",
-            "commands": [quoted("sed", "-i", "s/^IPV6=.*/IPV6=yes/", self._defaults), quoted("ufw", "reload"), quoted(*allow)],
-        }
+        allow = quoted(*words(allowing(flow.source, flow.destination, flow.port, flow.direction, None), []))
+        summary = f"have ufw manage IPv6 (IPV6=yes in {self._defaults}), which it shuts now, and allow {flow.words()}"
+        switch, forgets = quoted("sed", "-i", "s/^IPV6=.*/IPV6=yes/", self._defaults), self._forgotten()
+        if forgets:
+            then = f"It takes effect with ufw reload, {forgets}; then {allow}"
+            return {"summary": f"{summary}. {then}", "commands": [switch]}
+        taken = "It takes effect with ufw reload, which changes nothing else now"
+        return {"summary": f"{summary}. {taken}", "commands": [switch, quoted("ufw", "reload"), allow]}
+
+    def _forgotten(self) -> str:
+        """What else a reload would change, as half a sentence; empty where that is nothing.
+
+        Of the chains that its files fill, ufw loads what these have; a rule more in one of them is somebody else's.
+        """
+        code, running, _error = self._run(["iptables-save", "-t", "filter"]) if self._run else (127, "", "")
+        if code != 0:
+            return "of which it is not known what else it would change"
+        kept: collections.Counter[str] = collections.Counter()
+        for name in ("before", "after", "user"):
+            kept.update(_chains(lines(f"{self._directory}/{name}.rules") or []))
+        now = _chains(running.splitlines())
+        more = [f"{now[chain] - number} in {chain}" for chain, number in sorted(kept.items()) if now[chain] > number]
+        return f"which would also take away rules of others: {', '.join(more)}" if more else ""
 
     def _default(self, chain: str) -> dict[str, t.Any] | None:
         """Where the policy of a chain of the kernel is set."""
@@ -120,6 +142,19 @@ class Ufw:
                 if place == number and rule.startswith(f"-A {chain} "):
                     return each if ports_of(rule) == ports_of(text) else None
         return None
+
+
+def _chains(rules: t.Sequence[str]) -> collections.Counter[str]:
+    """How many rules each chain has, without those that ufw makes by itself: its log, and jumps between its chains.
+
+    A chain that is declared, as `:ufw-user-input - [0:0]` is, counts with none.
+    """
+    found: collections.Counter[str] = collections.Counter()
+    for line in rules:
+        chain = _CHAIN.match(line)
+        if chain and "-logging-" not in chain[2]:
+            found[chain[2]] += chain[1] == "-A " and " -j ufw-" not in line
+    return found
 
 
 def _ahead(reference: t.Mapping[str, t.Any], flow: Flow) -> dict[str, t.Any]:

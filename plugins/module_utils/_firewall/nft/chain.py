@@ -22,12 +22,13 @@ from .decode import decode_all
 from .described import Described
 from .expr import tracking
 from .expression import Expression
+from .fields import Field
 from .index import Index
 from .wire import long
 
 _HEAD = struct.Struct("=HH")  # struct nlattr
 NFTA_RULE_HANDLE, NFTA_RULE_EXPRESSIONS, NFTA_RULE_USERDATA = 3, 4, 7
-_FIRST = 32  # rules that do not match are told one by one up to here, in a longer chain
+_FIRST = 32  # rules that do not match are listed one by one up to here, in a longer chain
 
 
 class Table(_Table, Protocol):
@@ -55,7 +56,7 @@ class Rule:
         return (*self._chain.table.key, self._chain.name, self._index)
 
     def compat(self) -> CompatRule | None:
-        """The rule as iptables-nft-save tells it; None for rules that have no xtables in them."""
+        """The rule as iptables-nft-save prints it; None for rules that have no xtables in them."""
         if self.xtables and not self._asked:
             self._asked = True
             self._compat = self._chain.by_iptables_save(self._index)
@@ -94,6 +95,9 @@ class Rule:
     def field_at(self, position: int) -> str:
         """What a test is of."""
         return " . ".join(field.name for field in self.described().tested.get(position, ()))
+
+    def fields_at(self, position: int) -> t.Sequence[Field]:
+        return self.described().tested.get(position, ())
 
     def stopped(self, position: int, seen: Value | None, at: Context) -> Part | None:
         described = self.described()
@@ -139,15 +143,20 @@ class Chain:
         likely = (at for at, body in enumerate(self.bodies) if may_track.search(body))
         return any(each.tracks for at in likely for each in self.rule(at).expressions)
 
+    def filling(self, name: str) -> Rule | None:
+        """The rule that adds keys to a set."""
+        likely = (at for at, body in enumerate(self.bodies) if name.encode() in body)
+        return next((rule for rule in map(self.rule, likely) if any(each.fills == name for each in rule.expressions)), None)
+
     def by_iptables_save(self, index: int) -> CompatRule | None:
-        """A rule as iptables-nft-save tells it; None where that tells another number of rules, of which none can be told apart then."""
+        """A rule as iptables-nft-save prints it; None where that prints another number of rules, none of which can be identified then."""
         ask, last = self.table.compat, len(self.bodies) - 1
         if ask is None or ask(*self.table.key, self.name, last) is None or ask(*self.table.key, self.name, last + 1) is not None:
             return None
         return ask(*self.table.key, self.name, index)
 
     def next(self, at: Context, start: int, reference: Reference) -> tuple[int, Rule, Effect] | None:
-        """The first rule from `start` on that matches with a verdict, None at the end. All on the way are told to the evaluation."""
+        """The first rule from `start` on that matches with a verdict, None at the end. All on the way are recorded in the evaluation."""
         position, end = start, len(self.bodies)
         shown = min(end, start + _FIRST) if end - start > 2 * _FIRST else end
         while position < shown:
@@ -188,14 +197,16 @@ class Chain:
         if rule in at.evaluation.opened:
             return "accept"
         at.begin(rule)
+        at.evaluation.looked.clear()
         other = rule.compat()
         if other is not None:
             return _foreign(rule, other, at, reference)
         result: Effect | None = None
+        supposed = set(at.evaluation.supposed.get(rule, ()))
         try:
             for at.position, expression in enumerate(rule.expressions):
                 result = expression.run(at)
-                if result == BREAK and _supposed(rule, at):
+                if result == BREAK and _supposed(at, supposed):
                     result = None
                 if result is not None:
                     break
@@ -244,11 +255,13 @@ def _expressions(body: bytes) -> bytes:
     return b""
 
 
-def _supposed(rule: Rule, at: Context) -> bool:
-    """Whether the condition that fails is one that is to hold."""
-    numbers = at.evaluation.supposed.get(rule, ())
+def _supposed(at: Context, numbers: set[int]) -> bool:
+    """Whether the condition that fails is one that is to hold. It is for one comparison: "udp dport 80" has another one, of the port."""
     stopped = at.stopped() if numbers else None
-    return stopped is not None and stopped.number in numbers
+    if stopped is None or stopped.number not in numbers:
+        return False
+    numbers.discard(stopped.number)
+    return True
 
 
 def _foreign(rule: Rule, other: CompatRule, at: Context, reference: Reference) -> Effect | None:

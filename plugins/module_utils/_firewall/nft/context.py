@@ -13,6 +13,7 @@ from ..bits import Partial, Value, known
 from ..effect import Effect
 from ..evaluation import LIMIT, UNKNOWN, Action, Evaluation, Part, UnsupportedError
 from ..packet import Link, Packet, Tracking
+from .fields import Field
 from .registers import Registers
 from .sets import Carried, Set
 
@@ -49,6 +50,8 @@ class Rule(Protocol):
 
     def stopped(self, position: int, seen: Value | None, at: Context) -> Part | None: ...
 
+    def fields_at(self, position: int) -> t.Sequence[Field]: ...
+
 
 class Table(Protocol):
     """What an expression asks of its table; UnsupportedError for what cannot be read."""
@@ -60,6 +63,9 @@ class Table(Protocol):
 
     def set(self, name: str) -> Set: ...
 
+    def filled_by(self, name: str) -> t.Any:
+        """The rule that adds keys to a set; None where no rule does."""
+
     def object(self, kind: int, name: str) -> Carried:
         """A named object as the expression that it is."""
 
@@ -68,6 +74,15 @@ class Table(Protocol):
 
     def object_words(self, kind: int) -> str:
         """What a rule says in front of the name of an object of that type."""
+
+
+class Asking(t.NamedTuple):
+    """Where a rule looks into a set: its table, and the fields of what it looks for."""
+
+    key: tuple[str, str]
+    links: t.Mapping[int, Link]
+    fields: t.Callable[[], t.Sequence[Field]]
+    filled_by: t.Callable[[str], t.Any]  # the rule that adds what it sees to a set, told as RULE of docs/firewall.md
 
 
 class Context:
@@ -170,6 +185,12 @@ class Context:
             return None
         self.seen = self.registers.get(source, _WIDEST)
         return BREAK
+
+    @property
+    def asking(self) -> Asking:
+        """The rule's place, for whoever wants to know what it found in a set."""
+        rule, position = self.rule, self.position
+        return Asking(self.table.key, self.table.links, lambda: rule.fields_at(position) if rule else (), self.table.filled_by)
 
     def changed(self, what: Action) -> None:
         """The rule changed the packet."""

@@ -24,26 +24,30 @@ def elements(found: Set, fields: t.Sequence[Field], links: _fields.Links, most: 
 
     if found.interval and not found.ranged:
         for first, behind, element in found.intervals():
-            if add(_interval(fields, first, behind, links), element):
+            if add(interval(fields, first, behind, links), element):
                 break
     else:
         for element in sorted(found.elements(), key=lambda each: order(fields, each.key)):
-            one = element.key == element.last
-            if add(_fields.written(fields, element.key, links) if one else _range(fields, element, links), element):
+            if add(one(fields, element, links), element):
                 break
     if found.catchall is not None:
         words.append("*" + _with(found.catchall, links, found.about.data_type))
     return "{ " + ", ".join([*words[:most], "..."] if len(words) > most else words) + " }"
 
 
-_IN_NETWORK_ORDER = (_fields.number, _fields.address, _fields.protocol)
+def one(fields: t.Sequence[Field], element: Element, links: _fields.Links) -> str:
+    """An element of a set without intervals, or with concatenations of them."""
+    return _fields.written(fields, element.key, links) if element.key == element.last else _range(fields, element, links)
+
+
+IN_NETWORK_ORDER = (_fields.number, _fields.address, _fields.protocol)
 _MARK = 19  # nft's number of that type of data
 
 
 def order(fields: t.Sequence[Field], key: bytes) -> int:
     """Where an element stands among others as nft sorts them: numbers of several fields are one of the host's byte order."""
     if len(fields) < 2:
-        return int.from_bytes(key, "big" if not fields or fields[0].form in _IN_NETWORK_ORDER else "little")
+        return int.from_bytes(key, "big" if not fields or fields[0].form in IN_NETWORK_ORDER else "little")
     joined, at = b"", 0
     for field in fields:
         joined += key[at : at + field.length]
@@ -65,7 +69,8 @@ def _data(data: bytes, links: _fields.Links) -> str:
     return _fields.address(data, links) if len(data) in (4, 16) else _fields.number(data, links)
 
 
-def _interval(fields: t.Sequence[Field], first: bytes, behind: bytes | None, links: _fields.Links) -> str:
+def interval(fields: t.Sequence[Field], first: bytes, behind: bytes | None, links: _fields.Links) -> str:
+    """Of a set of intervals without concatenation, by where the interval begins and what is first behind it."""
     form = fields[0].form if fields else _fields.hexadecimal
     size = len(first)
     last = ((int.from_bytes(behind, "big") if behind is not None else 1 << 8 * size) - 1).to_bytes(size, "big")
@@ -86,6 +91,6 @@ def _range(fields: t.Sequence[Field], element: Element, links: _fields.Links) ->
         least, greatest = element.key[at : at + field.length], element.last[at : at + field.length]
         behind = int.from_bytes(greatest, "big") + 1
         end = behind.to_bytes(len(greatest), "big") if behind < 1 << 8 * len(greatest) else None
-        words.append(_interval([field], least, end, links))
+        words.append(interval([field], least, end, links))
         at += (field.length + 3) & ~3
     return " . ".join(words)

@@ -33,21 +33,27 @@ class Expression:
     condition: bool = False
     """In words it is one of the rule's conditions."""
     stateful: bool = False
-    """It has a state of its own, which the kernel tells with it: no two rules have the same bytes."""
+    """It has a state of its own, which the kernel returns with it: no two rules have the same bytes."""
     foreign: bool = False
-    """Its bytes are understood by a module of xtables only: iptables-nft-save tells the rule."""
+    """Its bytes are understood by a module of xtables only: iptables-nft-save prints the rule."""
     fixed: bool = False
     """It loads what every packet has and what does not change without a new generation of the packet: rules are indexed by it."""
     packets: int | None = None
     """How many packets it has counted."""
     log_prefix: str | None = None
     """What it writes to the kernel log ahead of a packet."""
+    fills: str | None = None
+    """The set that it adds keys to."""
     side: str | None = None
     """The interface that it looks at: that by which a packet comes ("in") or leaves ("out")."""
     target: int | None = None
     """The register that it writes to, -1 for the verdict."""
     raw: t.Sequence[bytes] = ()
     """Expressions within it that are to be decoded."""
+
+    def __init__(self, about: Attributes) -> None:
+        """With no attributes, or none that count."""
+        del about
 
     def run(self, at: Context) -> Result:
         raise NotImplementedError
@@ -123,12 +129,9 @@ class Unknown(Expression):
 
 
 class Nothing(Expression):
-    """Without an effect that is told here."""
+    """Without an effect that is evaluated here."""
 
     __slots__ = ()
-
-    def __init__(self, about: Attributes) -> None:
-        del about
 
     def run(self, at: Context) -> Result:
         return None

@@ -131,7 +131,7 @@ def read(links_by_index: t.Mapping[int, Link]) -> Nftables:
 
 
 def generation() -> bytes | None:
-    """What changes whenever rules, sets or their elements are changed by somebody; None where the kernel does not tell."""
+    """What changes whenever rules, sets or their elements are changed by somebody; None where the kernel does not say."""
     try:
         with Netlink(NETLINK_NETFILTER) as netlink:
             return next((attributes(body[_HEADER:]).get(NFTA_GEN_ID) for body in netlink.request(NFT_MSG_GETGEN, 0, bytes(_HEADER))), None)

@@ -48,6 +48,8 @@ class Element(t.NamedTuple):
     data: Data | None
     name: str | None
     expressions: tuple[Carried, ...]
+    expires: int | None = None  # milliseconds that it has left; None: it stays
+    userdata: bytes = b""
 
 
 _NOTHING = Element(b"", b"", None, None, ())  # where an interval ends and none begins
@@ -109,14 +111,16 @@ class Set:
         self._some: dict[Value, list[Element]] = {}
         self._load(raw)
 
-    def find(self, key: bytes) -> Element | None:
-        """The element that a wholly known key meets, leaving out the catch-all."""
+    def find(self, key: bytes, without: t.Collection[bytes] = ()) -> Element | None:
+        """The element that a wholly known key meets, leaving out the catch-all. `without`: the keys of elements that are not to count."""
         if self.ranged:
-            return self._in_ranges(key)
+            return self._in_ranges(key, without)
         if self.interval:
             at = bisect.bisect_right(self._starts, key) - 1
-            return self._opened(at) if at >= 0 else None
-        return (self.exact[key] or _plain(key)) if key in self.exact else None
+            found = self._opened(at) if at >= 0 else None
+        else:
+            found = (self.exact[key] or _plain(key)) if key in self.exact else None
+        return None if found is not None and found.key in without else found
 
     def possible(self, key: Partial) -> tuple[list[Element], bool]:
         """The elements that a partly known key may meet, and whether it may as well meet none of them."""
@@ -144,6 +148,11 @@ class Set:
             each = self._opened(at)
             if each is not None:
                 yield first, self._starts[at + 1] if at + 1 < len(self._starts) else None, each
+
+    def ends(self, element: Element) -> tuple[bytes, bytes | None]:
+        """Where an element of a set of intervals without concatenation begins, and what is first behind it."""
+        at = bisect.bisect_right(self._starts, element.key)
+        return element.key, self._starts[at] if at < len(self._starts) else None
 
     def _opened(self, at: int) -> Element | None:
         """What begins at an end of an interval; None where nothing does."""
@@ -190,7 +199,15 @@ class Set:
     def _element(self, key: bytes, last: bytes, inner: Attributes) -> Element:
         data = value_or_verdict(inner[DATA]) if DATA in inner else None
         raw = [inner[ELEM_EXPR]] if ELEM_EXPR in inner else [each for _kind, each in attribute_list(inner.get(EXPRESSIONS, b""))]
-        return Element(key, last, data, name(inner, OBJREF) if OBJREF in inner else None, tuple(map(self._decode, raw)))
+        return Element(
+            key=key,
+            last=last,
+            data=data,
+            name=name(inner, OBJREF) if OBJREF in inner else None,
+            expressions=tuple(map(self._decode, raw)),
+            expires=long(inner, EXPIRATION) if EXPIRATION in inner else None,
+            userdata=inner.get(USERDATA, b""),
+        )
 
     # -- concatenations of ranges: elements of equal prefix lengths lie in one dictionary each
 
@@ -207,12 +224,12 @@ class Set:
         self._shapes.setdefault(tuple(shape), {}).setdefault(tuple(cell), []).append((self.count, element))
         self.count += 1
 
-    def _in_ranges(self, key: bytes) -> Element | None:
+    def _in_ranges(self, key: bytes, without: t.Collection[bytes]) -> Element | None:
         numbers = [int.from_bytes(key[field], "big") for field in self._cells]
         found: tuple[int, Element] | None = None
         for shape, cells in self._shapes.items():
             for order, element in cells.get(tuple(each >> free for each, free in zip(numbers, shape)), ()):
-                if (found is None or order < found[0]) and self._holds(element, key):
+                if (found is None or order < found[0]) and self._holds(element, key) and element.key not in without:
                     found = (order, element)
         return found[1] if found else None
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ..._errors import ObserveError
@@ -73,6 +74,13 @@ class Table:
                 f"set {name}", lambda: Set(about(self._set(name)), self._source.elements(*self.key, name), decode)
             )
         return self._sets[name]
+
+    def filled_by(self, name: str) -> Reference | None:
+        """The rule that adds what it sees to a set; None where no rule does."""
+        with contextlib.suppress(UnsupportedError):  # it is only shown
+            rules = (self.chain(chain).filling(name) for chain in self.names)
+            return next((rule.reference() for rule in rules if rule is not None), None)
+        return None
 
     def object_kind(self, map_name: str) -> int:
         """Of what type the objects are that a map names."""

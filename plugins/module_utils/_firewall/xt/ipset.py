@@ -12,13 +12,12 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..._commands import Run
 from ..._errors import DecodeError
-from ..evaluation import UnsupportedError
+from ..evaluation import SetChanges, UnsupportedError
 from ..packet import Packet, text
 from .condition import number, prefix_mask
 from .save import shown, words
-
-Run = t.Callable[..., t.Tuple[int, str, str]]
 
 _PATHS = ("/usr/sbin/ipset", "/sbin/ipset", "/usr/local/sbin/ipset", "/usr/bin/ipset")
 _DIMENSIONS = ("ip", "net", "port", "mac", "iface", "mark")
@@ -33,6 +32,14 @@ class _UnknownError(Exception):
     """What the set asks for is not known of the packet."""
 
 
+class Found(t.NamedTuple):
+    """Whether a packet is in a set (None: that depends on what is not known), and by which member of which set, which may be in a list."""
+
+    answer: bool | None
+    set: Set
+    member: str | None = None
+
+
 class Set:
     """One set. `kind` is its type (hash:ip,port), `options` those of its creation; DecodeError for impossible ones."""
 
@@ -45,6 +52,7 @@ class Set:
         self._markmask = number(options.get("markmask", "0xffffffff"))
         self.parts = tuple(kind.partition(":")[2].split(","))
         self.members: dict[str, bool] = {}  # member -> whether it is marked nomatch
+        self.options: dict[str, t.Sequence[str]] = {}  # of members that have some: as `ipset save` writes them
         self._wildcards: dict[str, list[str]] = {}  # network -> beginnings of interface names
         self._networks: set[str] = set()  # of a set of networks and interfaces: those that have some interface
         self._lengths: set[Lengths] = set()
@@ -69,6 +77,8 @@ class Set:
         if self._nets:
             self._keep_lengths(fields)
         self.members[member] = "nomatch" in options
+        if options:
+            self.options[member] = tuple(options)
 
     def _keep_lengths(self, fields: t.Sequence[str]) -> None:
         lengths = []
@@ -77,36 +87,69 @@ class Set:
             lengths.append(number(length, self._full) if slash else self._full)
         self._lengths.add(tuple(lengths))
 
-    def contains(
-        self, packet: Packet, directions: t.Sequence[str], return_nomatch: bool = False, facts: t.Any = None, depth: int = 0
-    ) -> bool | None:
-        """Whether the packet is in it; `directions` are src or dst for each dimension. None: that depends on what is not known."""
-        if self.kind == "list:set":
-            return self._in_a_list(packet, directions, return_nomatch, facts, depth)
-        if self._unusual or any(part not in _DIMENSIONS for part in self.parts):
-            return None
-        if len(directions) < len(self.parts) or (self.parts not in (("port",), ("mac",)) and packet.family != self.family):
-            return False
-        try:
-            found = self._find(packet, directions)
-        except _UnknownError:
-            return None if self.members or self._wildcards else False
-        if found is None:
-            return False
-        return found if return_nomatch and self._nets else not found
+    def contains(self, packet: Packet, directions: t.Sequence[str], return_nomatch: bool = False, facts: t.Any = None) -> bool | None:
+        """Whether the packet is in it. None: that depends on what is not known."""
+        return self.search(packet, directions, return_nomatch, facts).answer
 
-    def _in_a_list(self, packet: Packet, directions: t.Sequence[str], return_nomatch: bool, facts: t.Any, depth: int) -> bool | None:
+    def search(
+        self,
+        packet: Packet,
+        directions: t.Sequence[str],
+        return_nomatch: bool = False,
+        facts: t.Any = None,
+        depth: int = 0,
+        changed: SetChanges | None = None,
+    ) -> Found:
+        """By which member the packet is in it; `directions` are src or dst for each dimension. `changed`: sets without some members."""
+        if self.kind == "list:set":
+            return self._in_a_list(packet, directions, return_nomatch, facts, depth, changed)
+        if self._unusual or any(part not in _DIMENSIONS for part in self.parts):
+            return Found(None, self)
+        if len(directions) < len(self.parts) or (self.parts not in (("port",), ("mac",)) and packet.family != self.family):
+            return Found(False, self)
+        without = (changed or {}).get(("ipset", self.name), ())
+        if without is None:
+            return Found(True, self)
+        try:
+            found = self._find(packet, directions, without)
+        except _UnknownError:
+            return Found(None if self.members or self._wildcards else False, self)
+        if found is None:
+            return Found(False, self)
+        member, nomatch = found
+        return Found(nomatch if return_nomatch and self._nets else not nomatch, self, member)
+
+    def _in_a_list(
+        self,
+        packet: Packet,
+        directions: t.Sequence[str],
+        return_nomatch: bool,
+        facts: t.Any,
+        depth: int,
+        changed: SetChanges | None,
+    ) -> Found:
         unknown = False
         for name in self.members:
             other = facts.set_members(name) if facts is not None and depth < _DEEPEST else None
-            answer = other.contains(packet, directions, return_nomatch, facts, depth + 1) if other is not None else None
-            if answer:
-                return True
-            unknown = unknown or answer is None
-        return None if unknown else False
+            found = other.search(packet, directions, return_nomatch, facts, depth + 1, changed) if other is not None else Found(None, self)
+            if found.answer:
+                return t.cast("Found", found)
+            unknown = unknown or found.answer is None
+        return Found(None if unknown else False, self)
 
-    def _find(self, packet: Packet, directions: t.Sequence[str]) -> bool | None:
-        """Whether the member that the packet meets first is marked nomatch; None when it meets none."""
+    def own(self, packet: Packet, directions: t.Sequence[str]) -> str | None:
+        """What the packet has, as a member of the set; None where it cannot be one, or that is not known."""
+        if self.kind == "list:set" or len(directions) < len(self.parts) or any(part not in _DIMENSIONS for part in self.parts):
+            return None
+        try:
+            left = iter([self._full] * len(self.parts))
+            fields = [self._field(packet, part, direction, left) for part, direction in zip(self.parts, directions)]
+        except _UnknownError:
+            return None
+        return None if None in fields else ",".join(t.cast("list[str]", fields))
+
+    def _find(self, packet: Packet, directions: t.Sequence[str], without: t.Collection[str]) -> tuple[str, bool] | None:
+        """The member that the packet meets first, and whether it is marked nomatch; None when it meets none."""
         for lengths in sorted(self._lengths, reverse=True) if self._nets else [()]:
             left = iter(lengths)
             fields = [self._field(packet, part, direction, left) for part, direction in zip(self.parts, directions)]
@@ -114,12 +157,12 @@ class Set:
                 return None
             own = t.cast("list[str]", fields)
             member = ",".join(own)
-            if member in self.members:
-                return self.members[member]
+            if member in self.members and member not in without:
+                return member, self.members[member]
             if self.kind == "bitmap:ip,mac" and own[0] in self.members:  # its MAC address is that of the first packet
-                return False
+                return own[0], False
             if any(own[-1].startswith(beginning) for beginning in self._wildcards.get(",".join(own[:-1]), ())):
-                return False
+                return member, False
             if ",".join(own[:-1]) in self._networks:  # other interfaces of that network: wider networks do not count then
                 return None
         return None

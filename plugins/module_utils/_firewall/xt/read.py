@@ -12,13 +12,12 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..._commands import Run
 from ..ruleset import Absence
 from ..tracking import FAMILIES
 from . import save
 from .chains import BuiltIn, Chains, Rules
 from .rule import Rule
-
-Run = t.Callable[..., t.Tuple[int, str, str]]
 
 _NAMES = {"ip": "/proc/net/ip_tables_names", "ip6": "/proc/net/ip6_tables_names"}
 _TOOL = {"ip": "iptables", "ip6": "ip6tables"}
@@ -61,7 +60,7 @@ class Xtables:
         return any(rules.tracks() for rules in several if rules is not None)
 
     def compat(self, family: str, table: str, chain: str, index: int) -> Rule | None:
-        """A rule of iptables-nft: the `index`-th of its chain, from 0. None where iptables-nft-save does not tell it."""
+        """A rule of iptables-nft: the `index`-th of its chain, from 0. None where iptables-nft-save does not print it."""
         rules = self._rules(family, table, chain)
         return rules[index] if rules is not None and 0 <= index < len(rules) else None
 

@@ -81,10 +81,11 @@ class Rule:
         *,
         supposed: t.Collection[int] = (),
     ) -> Evaluated:
-        """Whether it matches, and what follows. `hook`: where the packet is, which tells what the kernel knows of it there.
+        """Whether it matches, and what follows. `hook`: where the packet is, which decides what the kernel knows of it there.
 
         Not to `explain`: nobody will read where it stopped. `supposed`: the conditions, by number, that are to hold.
         """
+        evaluation.looked.clear()
         if evaluation.ignored and self in evaluation.ignored:
             return Evaluated(False)
         if hook in _UNROUTED and packet.direction != "in":

@@ -17,7 +17,7 @@ def shared_addresses(case: Case) -> Iterator[Anomaly]:
     names = {host.name for host in parties}
     ends = (case.address, case.client_address, *(probe.local_address for probe in case.probes))
     for address in dict.fromkeys(filter(None, ends)):
-        owners = [owner.host for owner in case.fleet.owners(address)]
+        owners = sorted((owner.host for owner in case.fleet.owners(address)), key=lambda host: host.name not in names)
         apart = [host for host in owners if not any(host.is_same_machine(other) for other in owners[: owners.index(host)])]
         within, others = [host for host in apart if host.name in names], [host for host in apart if host.name not in names]
         if len(within) > 1:

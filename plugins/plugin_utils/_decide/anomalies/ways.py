@@ -145,5 +145,7 @@ def third_hosts(case: Case) -> Iterator[Anomaly]:
                 if {each.direction for each in several} == {"in"}:
                     found[host, several[0].interface, row.kind].append(key(attempt))
     for (host, interface, kind), keys in found.items():
+        if any(case.fleet.hosts[host].is_same_machine(known) for known in case.hosts):
+            continue  # another name of it in the inventory
         text = f"{plural(len(keys), LABELS[kind])} came to {host}, which has no part in the flow, and did not go on"
         yield Anomaly("third_host", host, text, kind, leg=_LEG.get(kind), interface=interface, count=len(keys), attempts=frozenset(keys))

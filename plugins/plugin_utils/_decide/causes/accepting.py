@@ -21,6 +21,9 @@ def accepting(listener: Listener) -> Accepting:
     workers = pollers or [process for process in processes if process.pid not in started] or list(processes)
     if not workers:
         return Accepting(None, "the application")
+    frozen = [process for process in workers if process.frozen]
+    if len(frozen) == len(workers):
+        return Accepting(frozen[0], _named(frozen), "; its control group is frozen (systemctl freeze, docker pause)", "frozen")
     stopped = [process for process in workers if process.stopped]
     used_up = [process for process in workers if process.fds is not None and process.fd_limit and process.fds >= process.fd_limit]
     hung = [process for process in workers if process.state == "D"]
@@ -35,6 +38,20 @@ def accepting(listener: Listener) -> Accepting:
     if listener.pollers == ():
         return Accepting(workers[0], _named(workers), "; it does not wait for connections at present (epoll)", "not_waiting")
     return Accepting(workers[0], _named(workers))
+
+
+def left_behind(server: Host, listener: Listener, who: Accepting) -> Accepting:
+    """The same, where systemd no longer has the unit running whose processes these are: they are left of an earlier start of it, and it
+    cannot start again, as they have its port. Those that hang in the kernel cannot be ended, whoever started them."""
+    if who.kind == "hung":
+        return who
+    units = (server.snapshot.units if server.snapshot else None) or ()
+    processes = listener.processes or ()
+    for unit in units:
+        if unit.active in ("failed", "inactive") and processes and all(each.unit == unit.unit for each in processes):
+            state = f"; it is left of an earlier start of {unit.unit}, which is {unit.active}, and has its port"
+            return Accepting(processes[0], who.name, state, "left", tuple(each.pid for each in processes))
+    return who
 
 
 def _named(processes: list[Process]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..._model.address_subjects import ClaimedAddress, TwinAddress
+from ..._model.address_subjects import ClaimedAddress, TurnedBack, TwinAddress
 from ..._model.host import Host
 from ..._model.network_records import LOOPBACK, Address
 from ..._model.recording import Observation
@@ -21,9 +21,10 @@ from .icmp import answer_of
 from .misdelivered import OUTCOMES as MISDELIVERED
 from .misdelivered import conflict
 from .needs import SERVER, SERVER_ADDRESS, needs
-from .neighbour import on_link
+from .neighbour import link_addresses, on_link
 from .reverse_path import entered, routed_in
 from .stretch import forbidden, kept_unasked
+from .turned_back import turned_back
 
 
 @needs(entered)
@@ -39,11 +40,13 @@ def _martian_source(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Fi
     settings = [host.sysctl(f"net.ipv4.conf.{name}.accept_local") for name in ("all", seen.interface)]
     if any(settings):
         return None
+    back = turned_back(case, host)
     return Finding(
         "proven" if None not in settings and routed_in(case, host, segment, leg) and not case.completed else "likely",
         host.name,
         segment,
-        f"{host.name} drops packets from {own.address} on {seen.interface} as martian: it is {host.name}'s own address, on {own.interface}",
+        f"{host.name} drops packets from {own.address} on {seen.interface} as martian: it is {host.name}'s own address, on {own.interface}"
+        + (f"; {back[1].name} on {back[0].name} sends them back to it, and leaves their source as it is" if back else ""),
         (
             *case.passage(),
             case.saw(host, "capture", f"a packet from {own.address} on {seen.interface}"),
@@ -52,7 +55,7 @@ def _martian_source(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Fi
         ),
         leg=leg,
         detail={"source": own.address, "interface": seen.interface, "own_interface": own.interface},
-        subject=own,
+        subject=TurnedBack(own.address, back[0].name) if back else own,
     )
 
 
@@ -98,7 +101,7 @@ def _own_claimed(case: Case, server: Host, mine: Address) -> Finding | None:
     """The SYN does not come to the server, which was told by another machine, asked for the address that was dialled, that it has it."""
     if case.arrived or case.outcome.kind == "lost_ack":
         return None
-    own = {link.mac.lower() for link in (server.snapshot.links if server.snapshot else None) or () if link.mac}
+    own = link_addresses(server)
     claims = {mac: count for mac, count in server.claims(case.address).items() if mac not in own}
     if not own or not claims:
         return None
@@ -145,7 +148,7 @@ def _given_up(case: Case, server: Host, mine: Address) -> Finding | None:
 
 def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding | None:
     """A link address that is not the owner's claims the address, and packets went to it or came from it."""
-    own = {link.mac.lower() for link in (owner.snapshot.links if owner.snapshot else None) or () if link.mac}
+    own = link_addresses(owner)
     claims = sender.claims(address)
     spoke = {
         mac for seen in sender.observations or () if seen.direction == "in" and seen.packet.src == address and (mac := sender_mac(seen))

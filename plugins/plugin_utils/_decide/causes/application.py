@@ -5,19 +5,24 @@
 
 from __future__ import annotations
 
+from ansible_collections.threeway.handshake.plugins.module_utils._host.ports import KEEPERS
+
 from ..._model.host import Host
 from ..._model.probe_records import Probe
 from ..._model.socket_records import Listener
-from ..._model.socket_subjects import HangsUp
+from ..._model.socket_subjects import Asking, FullUnit, HangsUp, Kept
 from ..._model.unit_records import Relative, Unit
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..timeline import Attempt
+from . import socket_units, wrapped
 from .catalogue import Accounts, Cause
+from .inside import in_namespace
 from .listener_names import describe, process_of
 from .needs import LISTENER, SERVER, needs
 from .units import last_words, of_port
+from .unpublished import unpublished
 
 # Of these, by the name of the process, the client has the next word, or the first one, in the protocol.
 _DIALOGUES = (
@@ -39,39 +44,62 @@ def _application_silent(case: Case) -> Finding | None:
     listener = case.listener()
     waiting = listener is not None and listener.recv_q > 0
     host = case.server.name if case.server else "path"
+    asking = _asking(case)
     some = "" if len(silent) == len(awaited) else f" ({len(silent)} of {plural(len(awaited), 'connection')})"
     return Finding(
         "likely",
         host,
         "server.application",
         f"the handshake with {case.target} completes, but the server, which speaks first there, says nothing within {waited:.1f} s{some}"
-        + (f": {process_of(listener)} does not accept" if listener and waiting else ""),
+        + (f": {process_of(listener)} {'does not accept' if waiting else 'listens there'}" if listener and listener.processes else "")
+        + (f"; it waits for the answer of nameserver {', '.join(asking)}" if asking else ""),
         (
+            *(case.saw(case.server, "/proc/net/udp", f"{each}: {who}") for each, who in asking.items() if case.server),
             case.saw(case.client, "probe", f"no byte within {waited:.1f} s of the handshake, {plural(len(silent), 'attempt')}"),
             *_accept_queue(case),
         ),
-        detail={"waited_s": round(waited, 3), "silent": len(silent), "awaited": len(awaited)},
+        detail={"waited_s": round(waited, 3), "silent": len(silent), "awaited": len(awaited), "asking": list(asking)},
+        subject=Asking(tuple(asking), listener.processes[0].name) if asking and listener and listener.processes else None,
         undecided=("the application's log, and a longer wait by hand, would show whether it is stuck or greets late on purpose",),
     )
 
 
+def _asking(case: Case) -> dict[str, str]:
+    """The nameservers that who listens on the flow's port asks, and who that is: many servers look up a client's name before they greet.
+
+    Some have a socket for their nameserver all the time, whether it answers or not.
+    """
+    before, after = (case.server.before, case.server.after) if case.server else (None, None)
+    if before is None or before.lookups is None or after is None:
+        return {}
+    pids = {process.pid for listener in case.listeners_on_port() or () for process in listener.processes or ()}
+    known = {(each.pid, each.nameserver): each.count for each in before.lookups}
+    return {
+        each.nameserver: f"{plural(each.count, 'socket')} of {each.program} (pid {each.pid}) or what it started"
+        for each in after.lookups or ()
+        if each.pid in pids and each.count > known.get((each.pid, each.nameserver), 0)
+    }
+
+
 @needs(SERVER, LISTENER)
 def _stopped(case: Case, server: Host, listener: Listener) -> Finding | None:
-    """Whoever speaks first: processes that a signal stopped accept nothing, and the kernel makes connections for them all the same."""
+    """Whoever speaks first: processes that are stopped or frozen accept nothing, and the kernel makes connections for them all the same."""
     processes = listener.processes or ()
     if not processes or not listener.recv_q or any(probe.peer != "open" for probe in case.probes if probe.connected):
         return None
-    if not all(process.stopped for process in processes):
+    frozen = all(process.frozen for process in processes)
+    if not frozen and not all(process.stopped for process in processes):
         return None
     process = processes[0]
+    why = "its control group is frozen" if frozen else "stopped by a signal or a debugger"
     return Finding(
         "proven",
         server.name,
         "server.application",
         f"the handshake with {case.target} completes, but nobody accepts the connection: {process_of(listener)}, which listens there, "
-        "is stopped",
+        + ("is frozen with its control group" if frozen else "is stopped"),
         (
-            case.saw(server, "/proc", f"{process.name} (pid {process.pid}): state {process.state}, stopped by a signal or a debugger"),
+            case.saw(server, "/proc", f"{process.name} (pid {process.pid}): state {process.state}, {why}"),
             *_accept_queue(case),
         ),
         detail={"pid": process.pid, "state": process.state},
@@ -87,6 +115,8 @@ def _unaccepted(case: Case, server: Host, listener: Listener) -> Finding | None:
     if not made or waiting < len(made) or any(probe.peer != "open" for probe in made):
         return None
     asleep = _to_be_started(server, listener, case.server_port)
+    if kept := _kept_for(case, server, listener):
+        return kept
     return Finding(
         "likely",
         server.name,
@@ -106,6 +136,26 @@ def _unaccepted(case: Case, server: Host, listener: Listener) -> Finding | None:
         detail={"waiting": waiting, "unit": asleep[1].unit if asleep else None},
         undecided=("the same again would show whether it is only slow to accept",),
         subject=asleep[1] if asleep else (listener.processes or (None,))[0],
+    )
+
+
+def _kept_for(case: Case, server: Host, listener: Listener) -> Finding | None:
+    """Podman keeps the host's port by a socket that nobody accepts on: its rules are to lead connections to the container ahead of it."""
+    process = next(iter(listener.processes or ()), None)
+    inside = unpublished(case, server)
+    if process is None or process.name not in KEEPERS or not inside:
+        return None
+    others = " and ".join(map(in_namespace, inside[:3]))
+    return Finding(
+        "likely",
+        server.name,
+        "server.application",
+        f"the handshake with {case.target} completes, but nobody accepts the connection: {process_of(listener)} only keeps the port for a "
+        f"container, and no rule of {server.name} leads the port on; {others}",
+        (*_accept_queue(case), case.saw(server, "inet_diag", others)),
+        detail={"pid": process.pid, "container": inside[0].container},
+        undecided=("the container's own list of ports (podman port) would show which one is meant",),
+        subject=Kept(process, inside[0].container),
     )
 
 
@@ -142,16 +192,28 @@ def _closes_unheard(case: Case) -> Finding | None:
         return None
     greets, listener = bool(_awaited(case)), case.listener()
     host = case.server.name if case.server else "path"
+    rule = wrapped.refused_by(case, case.server) if case.server else None
+    limit = socket_units.turning_away(case.server, listener) if case.server and listener and not rule else None
+    by = None if rule or limit or case.server is None or listener is None else socket_units.by_instances(case.server, listener)
     return Finding(
         "likely",
         host,
         "server.application",
         f"the handshake with {case.target} completes, then the server closes the connection at once, without a byte"
         + (", although it speaks first there" if greets else "")
-        + (f": {process_of(listener)} listens there" if listener and listener.processes else ""),
-        (case.saw(case.client, "probe", f"closed without a byte, {plural(len(closed), 'attempt')}"), *case.passage()),
-        undecided=("the application's log would show why",),
-        subject=_of_listener(listener, False),
+        + (f": {process_of(listener)} listens there" if listener and listener.processes else "")
+        + (f", and TCP wrappers, which it asks, refuse {case.client_address} by line {rule.line} of {rule.file}" if rule else "")
+        + (f" for {by.unit}, and starts an instance of {by.instances} for each connection" if by else "")
+        + (f" for {limit.unit.unit}, which takes at most {_limited(limit)} at once ({limit.setting}=)" if limit else ""),
+        (
+            *(socket_units.shown(case.server, limit.unit) if case.server and limit else ()),
+            *(socket_units.last_words(case.server, by) if case.server and by else ()),
+            case.saw(case.client, "probe", f"closed without a byte, {plural(len(closed), 'attempt')}"),
+            *([Evidence(host, rule.file, f"line {rule.line}: {' '.join(rule.daemons)}: {' '.join(rule.clients)}")] if rule else []),
+            *case.passage(),
+        ),
+        undecided=() if rule or limit else ("the application's log would show why",),
+        subject=rule or by or _of_listener(listener, False, limit),
     )
 
 
@@ -175,8 +237,12 @@ def _closes_after_a_word(case: Case) -> Finding | None:
     )
 
 
-def _of_listener(listener: Listener | None, said: bool) -> HangsUp | None:
-    return HangsUp(listener.processes[0], said) if listener and listener.processes else None
+def _limited(limit: FullUnit) -> str:
+    return plural(limit.most, "connection") + (" of one client" if limit.setting == "MaxConnectionsPerSource" else "")
+
+
+def _of_listener(listener: Listener | None, said: bool, limit: FullUnit | None = None) -> HangsUp | None:
+    return HangsUp(listener.processes[0], said, limit) if listener and listener.processes else None
 
 
 def _server_ends_first(case: Case, attempt: Attempt) -> bool:

@@ -13,9 +13,10 @@ from ..._model.network_subjects import Source, SplitWays, TwoWays
 from ..._model.recording import Observation
 from ..case import Case
 from ..finding import Evidence, Finding
-from ..last_hop import believed, by_policy, came_by, hop_of, routed
+from ..last_hop import believed, by_policy, came_by, hop_of, routed, rule_of
 from .catalogue import Accounts, Cause
 from .needs import CLIENT_ADDRESS, SERVER, SYN_ACK_OUT, SYN_IN, SYN_OUT, FirstOf, needs
+from .stretch import inside
 
 
 @needs(SERVER, CLIENT_ADDRESS, SYN_IN, SYN_ACK_OUT)
@@ -62,8 +63,8 @@ def _asymmetric_route(case: Case, server: Host, client: str, came: Observation, 
 
 def _last_router(case: Case) -> Host | None:
     """The managed host on the way that the SYN-ACK left last."""
-    between = case.outcome.between
-    return next((via for via in case.vias if between and via.name == between[0]), None) if case.outcome.kind == "lost_syn_ack" else None
+    between = case.outcome.between if case.outcome.kind == "lost_syn_ack" and inside(case) is None else None
+    return next((via for via in case.vias if between and via.name == between[0]), None)
 
 
 @needs(_last_router)
@@ -99,6 +100,12 @@ def _network(own: Address | None, interface: str, other: str) -> str | None:
     if own is None or own.interface != interface:
         return None
     return str(own.network) if ipaddress.ip_address(other) in own.network else None
+
+
+def passed_by(client: Host, address: str) -> str:
+    """``, which is deprecated``: why the kernel chooses another source than a fitting address of its own (RFC 6724, 5)."""
+    entry = client.interface_of(address)
+    return ", which is deprecated (its preferred lifetime is over)" if entry and "deprecated" in entry.flags else ""
 
 
 def _interfaces(case: Case, host: Host, kind: str, direction: str) -> set[str]:
@@ -144,7 +151,8 @@ def _of_route(server: Host, route: Route | None, client: str, interface: str | N
         return []
     via = f"via {route.gateway} " if route.gateway else "on the link, "
     prefix = f", by {route.prefix}" if route.prefix else ""
-    return [Evidence(server.name, "rtnetlink route get", f"{client}: {via}dev {route.interface or interface}{prefix}{by_policy(route)}")]
+    by = f"{prefix}{by_policy(route)}{rule_of(server, route)}"
+    return [Evidence(server.name, "rtnetlink route get", f"{client}: {via}dev {route.interface or interface}{by}")]
 
 
 @needs(CLIENT_ADDRESS, SYN_OUT, SERVER, SYN_ACK_OUT)
@@ -171,7 +179,7 @@ def _wrong_source_address(case: Case, source: str, sent: Observation, server: Ho
         case.client.name,
         "path.return",
         f"{case.client.name} sends from {source} (of {holder.interface}) by {sent.interface}, and the answers to {source} are lost: the "
-        f"inventory has {', '.join(fitting)} for {case.client.name}, and nothing translates {source}",
+        f"inventory has {', '.join(fitting)} for {case.client.name}{passed_by(case.client, fitting[0])}, and nothing translates {source}",
         (
             *case.passage(),
             case.saw(case.client, "capture", f"SYN out on {sent.interface} from {source}"),

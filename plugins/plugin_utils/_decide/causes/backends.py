@@ -19,6 +19,8 @@ from ..finding import Evidence, Weight
 
 SAYS = {"haproxy": "HAProxy, show stat", "nginx": "nginx, error log"}
 
+_Ends = tuple[str, int, str, int]
+
 
 @dataclass(frozen=True)
 class Tried:
@@ -28,6 +30,18 @@ class Tried:
     taken: int = 0
     refused: int = 0
     arrived: int = 0  # SYNs that the server recorded
+    masked: int = 0  # SYNs from addresses that the host in front does not have: the server need not have recorded these
+    astray: int = 0  # SYN-ACKs of the server to such addresses
+
+
+@dataclass(frozen=True)
+class AsOther:
+    """A connection that the host in front begins with the server from an address that it does not have: whether it comes to the server,
+    as far as that recorded it, the server answers it, and the answer comes to the host in front."""
+
+    arrived: bool
+    answered: bool
+    heard: bool
 
 
 def balanced(case: Case, snapshot: Snapshot | None) -> list[BalancedServer]:
@@ -67,7 +81,8 @@ def named(server: BalancedServer) -> str:
 def in_its_words(front: Host, server: BalancedServer) -> Evidence:
     checked = f", last check {server.check}" if server.check else ""
     why = f": {server.told}" if server.told else ""
-    said = f"{server.proxy}/{server.server} ({server.address} port {server.port}) is {server.status}{checked}{why}"
+    at = f" ({server.address} port {server.port})" if server.address else ""
+    said = f"{server.proxy}/{server.server}{at} is {server.status}{checked}{why}"
     if server.program == "nginx":
         said = f"connecting to {named(server)} failed{why}"
     return Evidence(front.name, SAYS[server.program], said, Weight.WORDS)
@@ -77,26 +92,74 @@ def tried_with(case: Case, front: Host, behind: Host) -> dict[int, Tried]:
     """By port of the server, each counted where it is seen best: by the host that saw more."""
 
     def count() -> dict[int, Tried]:
-        there, here = (_tried(host, front, behind) for host in (behind, front))
+        as_others = masked(case, front, behind)
+        there, here = (_tried(host, front, behind, as_others) for host in (behind, front))
         best = {port: max(there[port], here[port], key=lambda tried: (tried.taken, tried.syns)) for port in sorted({*there, *here})}
-        return {port: replace(tried, arrived=there[port].syns) for port, tried in best.items()}
+        return {
+            port: replace(tried, arrived=there[port].syns, masked=here[port].masked, astray=there[port].astray)
+            for port, tried in best.items()
+        }
 
     return case.fleet.once(("tried", front.name, behind.name), count)
 
 
-def _tried(at: Host, front: Host, behind: Host) -> defaultdict[int, Tried]:
+def _tried(at: Host, front: Host, behind: Host, as_others: Mapping[_Ends, AsOther]) -> defaultdict[int, Tried]:
     found: defaultdict[int, Tried] = defaultdict(Tried)
     for seen in at.observations or ():
         tcp = seen.packet.tcp
         overheard = seen.direction == "other" and not seen.bridged
         if tcp is None or overheard or not (tcp.is_syn or tcp.is_syn_ack or tcp.is_rst):
             continue
-        if tcp.is_syn and _between(seen, front, behind):
-            found[tcp.dport] = replace(found[tcp.dport], syns=found[tcp.dport].syns + 1)
-        elif not tcp.is_syn and tcp.sport in found and _between(seen, behind, front):
-            known = found[tcp.sport]
-            found[tcp.sport] = replace(known, taken=known.taken + tcp.is_syn_ack, refused=known.refused + tcp.is_rst)
+        if tcp.is_syn and (_between(seen, front, behind) or _sent(seen) in as_others):
+            known = found[tcp.dport]
+            found[tcp.dport] = replace(known, syns=known.syns + 1, masked=known.masked + (_sent(seen) in as_others))
+        elif not tcp.is_syn and tcp.sport in found and (_between(seen, behind, front) or _answered(seen) in as_others):
+            known, away = found[tcp.sport], at is behind and _answered(seen) in as_others  # which need not come to the host in front
+            taken, astray = tcp.is_syn_ack and not away, tcp.is_syn_ack and away
+            found[tcp.sport] = replace(known, taken=known.taken + taken, refused=known.refused + tcp.is_rst, astray=known.astray + astray)
     return found
+
+
+def masked(case: Case, front: Host, behind: Host) -> Mapping[_Ends, AsOther]:
+    """The connections that the host in front makes with the server from addresses that it does not have, as the clients themselves
+    (HAProxy's usesrc). What it only sends on, over a bridge, too, or translated, it did not begin: its number came in."""
+    return case.fleet.once(("masked", front.name, behind.name), lambda: _masked(front, behind))
+
+
+def _masked(front: Host, behind: Host) -> dict[_Ends, AsOther]:
+    came = {_begun(seen) for seen in front.observations or () if seen.direction != "out" and seen.packet.tcp and seen.packet.tcp.is_syn}
+    begun = {
+        _sent(seen)
+        for seen in front.observations or ()
+        if seen.direction == "out" and seen.packet.tcp and seen.packet.tcp.is_syn and _begun(seen) not in came
+        if front.owns(seen.packet.src) is False and behind.owns(seen.packet.dst) is True
+    }
+    answered, heard = _syn_acks(behind, "out", begun), _syn_acks(front, "in", begun)
+    arrived = {_sent(seen) for seen in behind.observations or () if seen.direction == "in" and seen.packet.tcp and seen.packet.tcp.is_syn}
+    return {ends: AsOther(ends in arrived, ends in answered, ends in heard) for ends in begun}
+
+
+def _syn_acks(host: Host, direction: str, begun: set[_Ends]) -> set[_Ends]:
+    if not begun:
+        return set()
+    seen = (each for each in host.observations or () if each.direction == direction and each.packet.tcp and each.packet.tcp.is_syn_ack)
+    return begun.intersection(map(_answered, seen))
+
+
+def _begun(seen: Observation) -> tuple[str, int, int]:
+    """What a SYN keeps where it is sent on, unless its source is translated."""
+    tcp = seen.packet.tcp
+    return seen.packet.src, tcp.sport if tcp else 0, tcp.seq if tcp else 0
+
+
+def _sent(seen: Observation) -> _Ends:
+    tcp = seen.packet.tcp
+    return seen.packet.src, tcp.sport if tcp else 0, seen.packet.dst, tcp.dport if tcp else 0
+
+
+def _answered(seen: Observation) -> _Ends:
+    source, port, destination, to = _sent(seen)
+    return destination, to, source, port
 
 
 def _between(seen: Observation, sender: Host, receiver: Host) -> bool:
@@ -106,13 +169,16 @@ def _between(seen: Observation, sender: Host, receiver: Host) -> bool:
 def took_elsewhere(case: Case, front: Host, behind: Host) -> bool | None:
     """Whether others than the server took connections of the host in front meanwhile, any of which may have served the client: as its
     recording has it, or its balancer, or its counters; None: nothing shows it, and the counters are not known."""
-    if any(_taken_by_others(front, behind)) or _balanced_elsewhere(case, front, behind):
+    pair = front.name, behind.name
+    by_others = case.fleet.once(("taken by others", *pair), lambda: any(_taken_by_others(front, behind)))
+    if by_others or _balanced_elsewhere(case, front, behind):
         return True
     opened, failed = (front.delta("Tcp", name) for name in ("ActiveOpens", "AttemptFails"))
     if opened is None or failed is None:
         return None
     failed -= front.delta("TcpExt", "EmbryonicRsts") or 0  # clients' half-open ones, which AttemptFails counts too (tcp_minisocks.c)
-    taken, waiting = _with_server(front, behind)
+    as_others = masked(case, front, behind)
+    taken, waiting = case.fleet.once(("connections with the server", *pair), lambda: _with_server(front, behind, as_others))
     ours = sum(probe.connected for probe in front.probes)  # as a client of the run itself
     return opened - failed - ours - taken - max(0, waiting - failed) > 0  # what waits for an answer may be what failed
 
@@ -145,7 +211,7 @@ def _balanced_elsewhere(case: Case, front: Host, behind: Host) -> bool:
     )
 
 
-def _with_server(front: Host, behind: Host) -> tuple[int, int]:
+def _with_server(front: Host, behind: Host, as_others: Mapping[_Ends, AsOther]) -> tuple[int, int]:
     """How many connections, others than the run's own, the host in front began with the server while its counters rose: those that the
     server took, and those that it did not answer."""
     since = front.before.time if front.before else 0.0
@@ -153,10 +219,12 @@ def _with_server(front: Host, behind: Host) -> tuple[int, int]:
     ours = {(probe.local_port, probe.port) for probe in front.probes}
     for seen in front.observations or ():
         packet, tcp = seen.packet, seen.packet.tcp
-        if tcp and tcp.is_syn and since < seen.time <= front.counters_until and _between(seen, front, behind):
-            if (tcp.sport, tcp.dport) not in ours:
+        if tcp and tcp.is_syn and (_between(seen, front, behind) or _sent(seen) in as_others):
+            if since < seen.time <= front.counters_until and (tcp.sport, tcp.dport) not in ours:
                 taken.setdefault((packet.src, tcp.sport, tcp.dport), False)
-        elif tcp and _between(seen, behind, front) and (end := (packet.dst, tcp.dport, tcp.sport)) in taken:
+        elif (
+            tcp and (_between(seen, behind, front) or _answered(seen) in as_others) and (end := (packet.dst, tcp.dport, tcp.sport)) in taken
+        ):
             if tcp.is_syn_ack:
                 taken[end] = True
             elif tcp.is_rst and not taken[end]:

@@ -14,7 +14,7 @@ from ..finding import Finding
 from ..outcome import Leg
 from ..translation import surely_untranslated
 from . import inside
-from .accepting import accepting, connections, group, shared
+from .accepting import accepting, connections, group, left_behind, shared
 from .catalogue import Accounts, Cause
 from .listener_names import describe
 from .needs import LISTENER, SERVER, FirstOf, needs, risen
@@ -37,7 +37,8 @@ def _accept_queue_full(case: Case, server: Host, now: Listener) -> Finding | Non
     if not full or overflows == 0:
         return None
     listener = full[0]
-    who = accepting(listener if listener.processes else now)
+    held_by = listener if listener.processes else now
+    who = left_behind(server, held_by, accepting(held_by))
     among = shared(listener, server.snapshot.listeners_on.get(listener.port, ()) if server.snapshot else ())
     at_ack = case.outcome.kind in ("ignored_ack", "reset_after")
     missed = case.swallowed_at(server) if case.outcome.kind == "unanswered" else len(case.subject)

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Ports of bridges that do not pass a frame: the spanning tree keeps them closed, or it would leave by the port that it came by."""
+"""Ports of bridges that do not pass a frame: they are closed, or it would leave by the port that it came by."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from ..case import Case
 from ..finding import Finding
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
+from .link_states import OPEN, as_port
 from .needs import SERVER, FirstOf, needs
 from .reverse_path import entered
-from .stretch import swallower
-
-OPEN = "forwarding"
+from .stretch import inside
 
 
 @needs(entered)
@@ -32,7 +31,7 @@ def _closed(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Finding | 
         "proven" if len(states) > 1 and OPEN not in states and not case.completed else "likely",
         host.name,
         "server.ingress" if host is case.server else segment,
-        f"{host.name} drops what comes in on {link.name}: it is a port of {link.master}, whose spanning tree has it in state {states[0]}",
+        f"{host.name} drops what comes in on {link.name}: it is {as_port(link, states[0])}",
         (*case.passage(), case.saw(host, "rtnetlink link", f"{link.name}: master {link.master}, port state {', then '.join(states)}")),
         leg=leg,
         detail={"interface": link.name, "bridge": link.master, "state": states[0]},
@@ -40,9 +39,15 @@ def _closed(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Finding | 
     )
 
 
-@needs(swallower, lambda case: case.outcome.last_seen, SERVER)
-def _same_port(case: Case, via: Host, seen: Observation, server: Host) -> Finding | None:
-    """What a bridge translates for a machine behind the port that it came by is bridged, and not routed (br_nf_pre_routing_finish())."""
+@needs(inside, SERVER)
+def _same_port(case: Case, via: Host, server: Host) -> Finding | None:
+    """What a bridge translates for a machine behind the port that it came by is bridged, and not routed (br_nf_pre_routing_finish()).
+
+    It goes out by the bridge itself where the machine's link address must be asked for first (br_nf_dev_xmit()).
+    """
+    seen = case.observation("syn", via, "in")
+    if seen is None:
+        return None
     link = via.link(seen.interface)
     name = f"net.bridge.bridge-nf-call-ip{'' if case.family == 4 else '6'}tables"
     if link is None or link.hairpin is not False or not link.master or via.sysctl(name) != 1 or not via.translates("prerouting"):

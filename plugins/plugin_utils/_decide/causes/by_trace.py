@@ -9,6 +9,7 @@ from ..._model.firewall_records import Rule, Verdict
 from ..._model.prose import Prose
 from ..case import Case
 from ..finding import Evidence, Finding
+from ..kernel_word import ended_alike
 from ..traced import TracedRule
 from .kernel import is_rule, stop
 from .limits import hangs_on_a_limit
@@ -23,6 +24,8 @@ def by_trace(case: Case, wanted: str) -> Finding | None:
 
     Rules that stop only what conntrack finds invalid, or what is over a limit, are other causes'.
     """
+    if not ended_alike(case):
+        return None  # nothing was traced that tells of these handshakes
     invalid = invalid_ruling(case)
     for place in suspects(case):
         seen, ruling = stop(case, place), judged(case, place)

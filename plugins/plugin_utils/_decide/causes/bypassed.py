@@ -28,7 +28,7 @@ Breaks = Literal["not_way", "between", "behind"]
 
 @dataclass(frozen=True)
 class Direct:
-    """What became of direct handshakes with one address and port of the server; None: that host made none."""
+    """The outcome of direct handshakes with one address and port of the server; None: that host made none."""
 
     address: str
     port: int

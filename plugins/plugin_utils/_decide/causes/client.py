@@ -155,7 +155,8 @@ def _no_route(case: Case) -> Finding | None:
         "proven" if route else "likely",
         case.client.name,
         "client.route",
-        f"{case.client.name} has no route to {case.address}{why_without(lacking)}{untranslated(case.address)}",
+        f"{case.client.name} has no route to {case.address}{route.for_others if route else ''}{why_without(lacking)}"
+        + untranslated(case.address),
         (
             errno_evidence(case),
             *([case.saw(case.client, "rtnetlink route get", f"{case.address}: ENETUNREACH")] if route else []),

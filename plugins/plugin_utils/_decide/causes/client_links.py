@@ -11,6 +11,7 @@ from ..case import Case
 from ..finding import Evidence, Finding
 from .catalogue import Accounts, Cause
 from .client import errno_evidence, nothing_sent
+from .link_states import concerned, is_down, state
 
 _UPPER = ("macvlan", "macvtap", "ipvlan")  # kinds of links on top of another one
 
@@ -20,15 +21,15 @@ def _link_down(case: Case) -> Finding | None:
     link = case.client.link(interface)
     if link is None:
         return _no_link_up(case)
-    if not _is_down(link) or case.errno() not in ("EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", None):
+    if not is_down(link) or case.errno() not in ("EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", None):
         return None
     return Finding(
         "proven",
         case.client.name,
         "client.egress",
-        f"the interface {link.name} of {case.client.name}, on the way to {case.address}, is {_state(link)}",
+        f"the interface {link.name} of {case.client.name}, on the way to {case.address}, is {state(case.client, link)}",
         (_seen(case, link), *nothing_sent(case)),
-        subject=link,
+        subject=concerned(case.client, link),
     )
 
 
@@ -37,13 +38,13 @@ def _no_link_up(case: Case) -> Finding | None:
     snapshot = case.client.snapshot
     links = [link for link in (snapshot.links if snapshot else None) or () if link.name != LOOPBACK]
     addressed = {entry.interface for entry in (snapshot.addresses if snapshot else None) or ()}
-    none_up = all(map(_is_down, links))
+    none_up = all(map(is_down, links))
     suspects = [link for link in links if none_up or link.up is False]  # without carrier routes stay, as those of an unused bridge
     used = [link for link in suspects if link.name in addressed] or (suspects if none_up else [])
     if case.errno() != "ENETUNREACH" or not used:
         return None
     switched_off = none_up and all(link.up is False for link in used)
-    states = ", ".join(f"{link.name} is {_state(link)}" for link in used[:3])
+    states = ", ".join(f"{link.name} is {state(case.client, link)}" for link in used[:3])
     return Finding(
         "proven" if switched_off else "possible",
         case.client.name,
@@ -52,14 +53,6 @@ def _no_link_up(case: Case) -> Finding | None:
         (errno_evidence(case), *(_seen(case, link) for link in used[:3]), *nothing_sent(case)),
         subject=used[0],
     )
-
-
-def _is_down(link: Link) -> bool:
-    return link.up is False or link.carrier is False
-
-
-def _state(link: Link) -> str:
-    return "administratively down" if link.up is False else "without carrier"
 
 
 def _seen(case: Case, link: Link) -> Evidence:

@@ -16,6 +16,7 @@ from .by_trace import by_trace
 from .catalogue import Accounts, Cause
 from .hooks import RECEIVING, SENDING, droppers
 from .icmp import IcmpAnswer, answer_of
+from .inside import inside
 from .limits import hangs_on_a_limit
 from .needs import SERVER, needs
 from .presumed import presumed
@@ -48,6 +49,8 @@ def _dropped_somehow(case: Case) -> Finding | None:
         return _dropped(case, server, RECEIVING, "server.firewall", "ack", "the final ACK")
     inbound, outbound = (droppers(server, hooks, case.family) for hooks in (RECEIVING, SENDING))
     taken_in = judged(case, Place(server, "syn", "in", "server.firewall"))
+    if taken_in and taken_in.unroutable:
+        return None
     if outbound != [] and (case.accepted_by_server() or inbound == [] or (taken_in and taken_in.verdict == "accept")):
         return _dropped(case, server, SENDING, "server.firewall", "syn_ack", "the SYN-ACK")
     return _dropped(case, server, RECEIVING, "server.firewall", "syn", "the SYN")
@@ -74,7 +77,7 @@ def _dropped(case: Case, host: Host, hooks: tuple[str, ...], segment: str, leg: 
         against=against,
         leg=leg,
         detail={"direction": towards, "chains": chains or []},
-        undecided=(*unclear, f"a kernel trace (diagnose_trace) on {host.name} would name the rule"),
+        undecided=(*unclear, f"a kernel trace (diagnose_depth=full) on {host.name} would name the rule"),
     )
 
 
@@ -133,7 +136,7 @@ def _rejected_by_client(case: Case) -> Finding | None:
             *([case.saw(case.client, "rtnetlink route get", f"{case.address} by {route.interface}")] if route else []),
         ),
         leg="syn",
-        undecided=(f"a kernel trace (diagnose_trace) on {case.client.name} would name the rule",),
+        undecided=(f"a kernel trace (diagnose_depth=full) on {case.client.name} would name the rule",),
     )
 
 
@@ -168,6 +171,8 @@ def _rejected_by_reset(case: Case, server: Host) -> Finding | None:
     made, counted = case.count("rst", server, "out", "server"), server.delta("Tcp", "OutRsts")
     if server.saw_everything and not made:
         return None
+    if (within := inside(case)) is not None and within.state in ("none", "other"):
+        return None  # they are of the TCP in there
     listening = case.listener() is not None and case.listened_before()
     uncounted = counted is not None and counted < (case.resets_by(server) if made else 1)
     if not uncounted and (made or not listening):
@@ -219,8 +224,8 @@ CAUSES = (
             "completed",  # a remark, where users other than the one who connected are stopped
         ),
         "Evaluated, a rule rejects the packet at a host that took it in and did not let it out, and the rule's counter rises by the "
-        "packets of the run; or the kernel's own trace (diagnose_trace) ends at it; or the kernel says that nf_tables drops this packet at "
-        "that rule's hook. Evaluated without a counter, or without an "
+        "packets of the run; or the kernel's own trace (diagnose_depth=full) ends at it; or the kernel says that nf_tables drops this "
+        "packet at that rule's hook. Evaluated without a counter, or without an "
         "evaluation: likely, by an error at once with a valid route "
         "and nothing on the wire (client), an RST that TCP did not count or that a listening port sends, or an ICMP error from the "
         "server's own address.",
@@ -241,10 +246,10 @@ CAUSES = (
         ("client.firewall", "server.firewall", "path.forward", "path.return"),
         ("unsent", "unanswered", "ignored_syn_ack", "ignored_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent", "completed"),
         "Evaluated, a rule drops the packet at a host that took it in and did not let it out, and the rule's counter rises by the "
-        "packets of the run; or the kernel's own trace (diagnose_trace) ends at it; or the kernel says that nf_tables drops this packet at "
-        "that rule's hook. Evaluated, but without a counter, or with one that others share: likely. By elimination, where no rule was "
-        "evaluated to drop it: likely, when a firewall chain that could exists, and no queue, route, address or reverse-path check "
-        "explains it.",
+        "packets of the run; or the kernel's own trace (diagnose_depth=full) ends at it; or the kernel says that nf_tables drops this "
+        "packet at that rule's hook. Evaluated, but without a counter, or with one that others share: likely. By elimination, where no "
+        "rule was evaluated to drop it: likely, when a firewall chain that could exists, and no queue, route, address or reverse-path "
+        "check explains it.",
         "The rule's counter does not move; its rules, evaluated, let the packet through; no chain on the packet's hooks can drop "
         "anything; a counter of the TCP stack accounts for the packets.",
         rule=_firewall_drop,

@@ -14,17 +14,19 @@ from ..._model.prose import Wording, worded
 from ..._model.socket_records import Listener, Process
 from ..._model.socket_subjects import Backend
 from ..._model.unit_records import BalancedServer, Unit
-from ..._values.words import plural
+from ..._values.words import endpoint, plural
 from ..case import Case
 from ..finding import Certainty, Finding
-from . import bypassed
+from . import bypassed, called
 from .application import waiting_more
-from .backends import Tried, connects, counted, in_its_words, named, said_of, took_elsewhere, tried_with
+from .backends import Tried, balanced, connects, counted, in_its_words, named, said_of, took_elsewhere, tried_with
 from .catalogue import Accounts, Cause
 from .needs import BEHIND, LISTENER, SERVER, needs
-from .units import not_running, stopped_unit
+from .units import not_running, stopped_for
 
 _REFUSED = {"haproxy": "L4CON", "nginx": str(errno.ECONNREFUSED)}  # HAProxy's check_status: connect() failed
+_OWN = {str(errno.EADDRNOTAVAIL): "no_ports", str(errno.EACCES): "forbidden", str(errno.EPERM): "forbidden"}
+"""What connect() says where the fault is with the host in front itself."""
 _MOST_SAID = 5
 _OTHERS = "{} made connections with others than {} meanwhile, any of which may have served the client"
 
@@ -48,11 +50,13 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
     tried, closed = tried_with(case, front, behind), _closed(case)
     known = behind.snapshot.listeners if behind.snapshot else None
     listening = None if known is None else [listener for listener in known if listener.port == case.port]
-    unit = stopped_unit(behind, case.port) if listening == [] else None
-    why = _stopped(case, behind, tried, listening or []) or (
-        _unserved(case, front, behind, tried, closed, listening) if tried else _untried(case, front, behind, closed, listening, unit)
+    unit = stopped_for(behind, case.port) if listening == [] else None
+    why = (
+        _stopped(case, behind, tried, listening or [])
+        or _as_others(case, front, behind)
+        or (_unserved(case, front, behind, tried, closed, listening) if tried else _untried(case, front, behind, closed, listening, unit))
     )
-    said = _for_client(said_of(case, front, behind), case.client_address)
+    said = _for_client(said_of(case, front, behind), case.client_address) or _without_address(case, front)
     if why is None or why.certainty != "proven":
         why = _down(case, front, behind, said, tried, closed) or _nobody_where_said(said, tried, behind, listening) or why
     if why is None:
@@ -76,6 +80,7 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
             case.saw(front, "inet_diag", f"{front.name} has {case.address} and listens on port {case.port}{named}"),
             *(in_its_words(front, each) for each in said[:_MOST_SAID]),
             *([case.saw(case.client, "probe", "connected, and closed by the other side at once")] if closed else []),
+            *called.evidence(case, front, behind),
             *bypassed.evidence(case),
             case.saw(behind, "capture", counted(front, tried)),
             *([case.saw(behind, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}")] if unit else []),
@@ -102,6 +107,12 @@ def _for_client(said: Sequence[BalancedServer], client: str | None) -> list[Bala
     return list(found.values())
 
 
+def _without_address(case: Case, front: Host) -> list[BalancedServer]:
+    """The servers whose names do not resolve, where the balancer has no other that is up: the server behind may be one of them."""
+    known = balanced(case, front.snapshot)
+    return [] if any(each.up for each in known) else [each for each in known if each.unresolved]
+
+
 def _down(case: Case, front: Host, behind: Host, said: Sequence[BalancedServer], tried: Mapping[int, Tried], closed: bool) -> Why | None:
     """The balancer has no name for the server under which it is up."""
     if not said or any(each.up for each in said) or any(each.taken for each in tried.values()):
@@ -110,12 +121,31 @@ def _down(case: Case, front: Host, behind: Host, said: Sequence[BalancedServer],
     # A failure that nginx logs is one of a server, behind which it tries the next one. HAProxy's state of a server is for all.
     alone = first.program != "nginx" or took_elsewhere(case, front, behind) is False
     refused = _REFUSED[first.program] in (first.check, first.status)
+    sure: Certainty = "proven" if closed and alone and first.client in (None, case.client_address) else "likely"
+    if all(each.unresolved for each in said):
+        reason = f"{named(first)} has no address there, as its name does not resolve ({first.status})"
+        only = all(each.unresolved for each in balanced(case, front.snapshot))  # else they may be for other ports of the balancer
+        return Why(sure if only else "likely", reason, Backend("unresolved", 0, name=named(first)), front.name)
+    if all(each.set_aside for each in said):
+        reason = f"the balancer sends nothing to {named(first)}, which is set aside ({first.status})"
+        return Why(sure, reason, Backend("set_aside", first.port or 0, name=named(first)), front.name)
+    if first.program == "nginx" and all(each.status in _OWN for each in said):
+        return _of_its_own(front, first, sure)
     return Why(
-        "proven" if closed and alone and first.client in (None, case.client_address) else "likely",
+        sure,
         f"{named(first)} is down for the balancer" + (f", which checks port {first.port} ({first.check})" if first.check else ""),
         Backend("closed" if refused else "unserved", first.port or 0),
         behind.name,
     )
+
+
+def _of_its_own(front: Host, failed: BalancedServer, sure: Certainty) -> Why:
+    """The server in vain waits for connections: the kernel of the host in front makes none."""
+    if _OWN[failed.status or ""] == "no_ports":
+        reason = f"{failed.program} on {front.name} finds no free local port towards {named(failed)}"
+        return Why(sure, reason, Backend("no_ports", failed.port or 0, name=named(failed)), front.name)
+    reason = f"the kernel of {front.name} forbids {failed.program} to connect to {named(failed)}"
+    return Why(sure, reason, Backend("forbidden", failed.port or 0, name=named(failed)), front.name)
 
 
 def _nobody_where_said(
@@ -175,15 +205,19 @@ def _unserved(
         return Why(sure, f"nothing listens on port {port} of {behind.name}", Backend("closed", port), behind.name)
     if answer.refused:
         return Why(sure, f"{behind.name} refuses its connections to port {port}", unserved, behind.name)
+    if answer.astray:
+        return None  # it does answer, if not to the host in front
     if answer.arrived and behind.saw_everything:
         return Why(sure, f"{behind.name} does not answer its SYNs to port {port}", unserved, behind.name)
-    if behind.saw_everything:
+    if behind.saw_everything and answer.syns > answer.masked:
         return Why(sure, f"{front.name}'s SYNs to port {port} do not come to {behind.name}", unserved, "path")
     return None
 
 
 def _untried(case: Case, front: Host, behind: Host, closed: bool, listening: Sequence[Listener] | None, unit: Unit | None) -> Why | None:
     """No connection of the host in front with the server was seen: in HTTP it makes one for a request only."""
+    if elsewhere := _elsewhere(case, front, behind):
+        return elsewhere
     nobody = f"nothing listens on port {case.port} of {behind.name}"
     if listening == [] and behind.delta("Tcp", "PassiveOpens") == 0:
         certainty: Certainty = "proven" if closed and unit else "likely" if closed or unit else "possible"
@@ -194,6 +228,29 @@ def _untried(case: Case, front: Host, behind: Host, closed: bool, listening: Seq
         return Why("likely", reason, Backend("unsent", case.port), front.name)
     if closed and behind.saw_everything:
         return Why("likely", f"{behind.name} got no connection from it", Backend("untried", case.port), behind.name)
+    return None
+
+
+def _as_others(case: Case, front: Host, behind: Host) -> Why | None:
+    """The program that takes the connections calls the server by a name that is not its own."""
+    for source, port in called.unanswered(case, front, behind):
+        reason = (
+            f"its connections to port {port} have the source {source}, which is not its own: what {behind.name} answers does not "
+            f"come back to {front.name}"
+        )
+        return Why("likely", reason, Backend("masked", port), front.name)
+    if lost := called.astray(case, front, behind):
+        source, port = lost
+        reason = f"its SYNs to port {port} have the source {source}, which is not its own, and do not come to {behind.name}"
+        return Why("likely", reason, Backend("masked_lost", port, source), "path")
+    return None
+
+
+def _elsewhere(case: Case, front: Host, behind: Host) -> Why | None:
+    """The program that takes the connections calls others than the server for them."""
+    for program, address, port in called.others(case, front, behind):
+        reason = f"{program} there calls {endpoint(address, port)} for them, in vain, which is no address of {behind.name}"
+        return Why("likely", reason, Backend("elsewhere", port, address), front.name)
     return None
 
 
@@ -236,11 +293,15 @@ CAUSES = (
         "A host on the way that has the address dialled, and listens there, takes the handshake; the server refuses or does not answer the "
         "connections that this host makes to the flow's port, or whoever listens there is stopped, or no connection is seen, nothing "
         "listens on the flow's port, the unit that should is stopped, and the host in front closes at once. Or HAProxy there says on its "
-        "own socket that the server is up under no name, or nginx logs that it could not connect to it, or the host in front, dialling the "
-        "server itself where HAProxy connects, is refused although nothing but its TCP can do that; and it closes at once. Any "
+        "own socket that the server is up under no name, or set aside (MAINT, DRAIN), or that names of servers do not resolve, or nginx "
+        "logs that it could not connect to it, or the host in front, dialling the server itself where HAProxy connects, is refused, "
+        "although nothing but its TCP can do that; and it closes at once. Any "
         "of these where it does not close at once, or where the host in front has connections with others as well, nobody listening where "
-        "HAProxy connects, connections that HAProxy counts and of which no SYN leaves its host, or another port than the flow's: "
-        "likely. Where it is only known that nothing listens, and no connection is accepted: possible.",
+        "HAProxy connects, connections that HAProxy counts and of which no SYN leaves its host, connections "
+        "that it begins for the flow's with an address that the server does not have, and that nobody answers, or from one that is not its "
+        "own, to which the server's answers go, and do not come back, or with which they do not come to the server, or another port than "
+        "the flow's: likely. Where it is only known that "
+        "nothing listens, and no connection is accepted: possible.",
         "The server takes a connection of the host in front on that port, or on another one that alone is tried.",
         rule=_no_backend,
         precedes=("application_closes", "application_hangs_up", "application_silent"),

@@ -20,6 +20,7 @@ from .traversals import Place, judged, passed, suspects, way
 MOST = 5
 _SOCKETS = ("server.socket", "server.backlog", "server.application")
 CODES = {"drop": "firewall_drop", "reject": "firewall_reject"}
+QUEUE_DROPS = "firewall_queue_drops"
 # What these outcomes' packets did not reach is not told apart from what they passed.
 _FAILED = ("refused_locally", "unsent", "reset", "icmp", "lost_syn", "unanswered", "lost_syn_ack", "ignored_syn_ack", "unresolved")
 
@@ -36,7 +37,7 @@ def further(case: Case, found: Sequence[Finding]) -> list[tuple[str, Finding]]:
     if case.outcome.kind not in _FAILED or case.completed:
         return []
     at_socket = any(finding.segment in _SOCKETS for finding in found)
-    ending = None if at_socket or not found else would_refuse(case) or would_wait(case)
+    ending = None if at_socket or not found or _of_service(found) else would_refuse(case) or would_wait(case)
     named = {(finding.host, *_named(finding.detail)) for finding in found}
     lowered = None if any(finding.segment == "client.egress" for finding in found) or not found else may_not_suffice(case)
     more: dict[object, tuple[str, Finding]] = {}
@@ -63,9 +64,17 @@ def further(case: Case, found: Sequence[Finding]) -> list[tuple[str, Finding]]:
     return list(more.values())[:MOST] + [each for each in (lowered, ending) if each]
 
 
+def _of_service(found: Sequence[Finding]) -> bool:
+    """Whether the port is one of a Kubernetes service, which is there in kube-proxy's rules only: nobody is to listen on it."""
+    stop = found[0].about(Stop)
+    return stop is not None and stop.verdict.rule is not None and stop.verdict.rule.manager == "kube-proxy"
+
+
 def only_evaluated(code: str, finding: Finding) -> bool:
-    """Whether a finding rests on the evaluation of a rule alone: it has no counter, a shared one, or one that says otherwise."""
-    return code in CODES.values() and finding.certainty != "proven" and finding.detail.get("verdict") in CODES
+    """Whether a finding rests on the evaluation of a rule alone: it has no counter, a shared one, or one that says otherwise, or it hands
+    the packet to a program of which nothing says what that decides."""
+    evaluated = code in CODES.values() and finding.detail.get("verdict") in CODES
+    return finding.certainty != "proven" and (evaluated or code == QUEUE_DROPS)
 
 
 def _beyond(place: Place, found: Sequence[Finding]) -> bool:

@@ -12,6 +12,9 @@ from ..._model.recording import Observation
 from ..case import Case
 from ..rows import Row
 
+ERRORS_HELD_BACK = ("Icmp.OutRateLimitHost", "Icmp.OutRateLimitGlobal", "Icmp6.OutRateLimitHost")
+"""What counts the errors that a host did not send because it had sent so many."""
+
 # (type, code): (meaning, words)
 _V4 = {
     (3, 0): ("no_route", "network unreachable"),

@@ -15,6 +15,7 @@ from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
 from ..reach import reach
+from .asymmetric import passed_by
 from .catalogue import Accounts, Cause
 from .icmp import IcmpAnswer, answer_of, meaning_of, quoting
 from .needs import SERVER, SYN_ACK_OUT, SYN_OUT, FirstOf, needs
@@ -31,17 +32,21 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
         if answer is None or answer.meaning != wanted or case.is_end(answer.offender):
             return None
         ends_known = case.server is None or case.server.owns(answer.offender) is False
-        lowered = wanted == "loop" and not _hops_repeat(case)  # or something on the way may have lowered the TTL
+        hops = reach(case.asked_hops())
+        lowered = wanted == "loop" and not (hops and hops.loop)  # or something on the way may have lowered the TTL
         via = next((via for via in case.vias if via.owns(answer.offender)), None)
         host = via.name if via else "path"
         about = f" for {answer.about}" if answer.about != case.address else ""
         server = case.server
+        known = via.route(answer.about) if via and wanted == "no_route" else None
+        way = known if known and known.error else None
         unheard = _unheard(case) if wanted == "unreachable" and answer.about == case.address else 0
         return Finding(
             "proven" if ends_known and not lowered and _speaks_for_all(case, answer.offender) else "likely",
             host,
             "path.forward",
             f"{via.name if via else 'the router'} {answer.offender} answers {case.client.name}'s SYN{about} with {answer.text}: {noun}"
+            + (way.for_others if way else "")
             + (untranslated(answer.about) if wanted in ("no_route", "unreachable") else "")
             + (
                 f", although {server.name} answers who asks for {case.address}: the answers are lost on the way"
@@ -51,11 +56,19 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
             (
                 case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}, {plural(answer.count, 'time')}"),
                 *([case.ended(case.client, "connect()", case.errno() or "")] if case.errno() else []),
+                *([case.saw(via, "rtnetlink route get", f"{answer.about}: {way.error}{way.for_others}")] if via and way else []),
                 *([case.saw(server, "capture", f"{plural(unheard, 'answer')} to requests for it left")] if server and unheard else []),
             ),
             leg="syn",
             detail={"offender": answer.offender, "type": answer.type, "code": answer.code},
-            subject=RouterError(answer.offender, wanted, about=answer.about, port=answer.port, unheard=unheard > 0),
+            subject=RouterError(
+                answer.offender,
+                wanted,
+                about=answer.about,
+                port=answer.port,
+                unheard=unheard > 0,
+                only_from=(way.only_from if way else None) or (),
+            ),
         )
 
     return rule
@@ -89,10 +102,12 @@ def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:
     offender, said = errors[0].packet.src, meaning_of(case, errors[0])[1]
     via = next((via for via in case.vias if via.owns(offender)), None)
     host = via.name if via else "path"
-    own = [address for address in case.declared.of(case.client.name) if "/" not in address]
+    declared = [address for address in case.declared.of(case.client.name) if "/" not in address]
+    own = [address for address in declared if (":" in address) == (":" in source)]
     foreign = not case.declared.has(case.client.name, source) and bool(own)
     why = (
-        f"; the inventory has {', '.join(own)} for {case.client.name}: nothing translates {source}, or the route has a wrong source"
+        f"; the inventory has {', '.join(own)} for {case.client.name}{passed_by(case.client, own[0])}: nothing translates {source}, or the "
+        "route has a wrong source"
         if foreign
         else ""
     )
@@ -112,9 +127,9 @@ def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:
 
 
 def _hops_repeat(case: Case) -> bool:
-    """Whether the same router answered at several TTLs, as in a loop."""
+    """Whether the same router answered at several TTLs, as it may in a loop."""
     found = reach(case.asked_hops())
-    return found is not None and bool(found.loop)
+    return found is not None and bool(found.repeated)
 
 
 @needs(answer_of, SYN_OUT)
@@ -140,7 +155,7 @@ def _used_up(case: Case, server: Host, sent: Observation) -> tuple[Observation, 
     """The SYN-ACK as it left the server with a low TTL, the router that says that it was used up, and its error in words; not in a loop."""
     if sent.packet.ttl >= LOW_TTL or case.outcome.kind != "lost_syn_ack":
         return None
-    if (back := reach(case.hops_back())) and back.loop:
+    if (back := reach(case.hops_back())) and back.repeated:
         return None
     errors = [row for row, _seen in quoting(case) if row.at(server.name, "in") and meaning_of(case, row)[0] == "loop"]
     return (sent, errors[0].packet.src, meaning_of(case, errors[0])[1]) if errors else None
@@ -236,12 +251,15 @@ CAUSES = (
             ("path.forward", "path.return"),
             ("icmp", "lost_syn_ack"),
             f"{what[0].upper()}{what[1:]} that quotes the SYN reaches the client, or one that quotes the SYN-ACK the server, from an "
-            "address of neither end.",
+            "address of neither end."
+            + (" Of a SYN-ACK, or where no router answers SYNs with a rising TTL at three of them: likely." if meaning == "loop" else ""),
             "The error comes from the server's or the client's own address.",
             rule=_icmp(meaning, noun),
             accounts_for=(
                 _ABORTED,
                 Accounts("icmp_error"),
+                *([Accounts("request_unanswered")] if meaning == "unreachable" else []),  # of the router, before it gave up
+                *([Accounts("counter", ("IpExt.InNoRoutes", "Ip6.InNoRoutes"), any_leg=True)] if meaning == "no_route" else []),
                 Accounts("undeclared_source", anywhere=True, any_leg=True),
                 Accounts(
                     "other_outcome", ("lost_syn", "lost_syn_ack", "silent"), anywhere=True, any_leg=True

@@ -47,6 +47,12 @@ class Inside:
         """The listeners that take the SYN, or may: by which interface it comes in there is not known."""
         return [each for each in self.listeners if takes(each, self.address) is not False]
 
+    def beside(self, server: Host) -> list[str]:
+        """Who listens on other ports in there, of those that take what comes from outside."""
+        known = (server.snapshot.other_namespaces if server.snapshot else None) or ()
+        others = (each for each in known if each.netns == self.namespace.netns and each.port != self.port)
+        return [f"{owner_of(each)} on {at_of(each)}" for each in others if takes(each, self.address) is not False][:3]
+
     @property
     def state(self) -> Literal["none", "other", "full", "takes", "unknown"]:
         """Whether somebody listens at the target, only at others, or has a full accept queue."""
@@ -158,3 +164,20 @@ def accept_queue_full(case: Case, server: Host, found: Inside) -> Finding | None
 
 def at_of(listener: Listener | ForeignListener) -> str:
     return endpoint(listener.address or "?", listener.port, listener.device)
+
+
+def in_namespace(listener: ForeignListener) -> str:
+    """``nginx (pid 99) listens on 0.0.0.0:80 in network namespace 4026532300``"""
+    return f"{owner_of(listener)} listens on {at_of(listener)} in network namespace {listener.netns}"
+
+
+def owner_of(listener: ForeignListener) -> str:
+    return f"{listener.name or 'a process'} (pid {listener.pid})"
+
+
+def led_nowhere(case: Case, server: Host) -> bool:
+    """Whether the server's rules are known to lead the SYN nowhere else."""
+    if server.translates("prerouting") is False:
+        return True
+    ruling = judged(case, Place(server, "syn", "in", "server.firewall"))
+    return ruling is not None and ruling.verdict == "accept" and ruling.rewritten is None

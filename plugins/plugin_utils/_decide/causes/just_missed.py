@@ -14,10 +14,9 @@ from ..._model.host import Host
 from ..._values.words import endpoint
 from ..case import Case
 from ..finding import Evidence
+from .hidden import OF_CLUSTERS
 from .rules import by_what, kept_by
 from .traversals import Place, judged
-
-_OF_CLUSTERS = ("calico", "cilium", "kube-proxy", "kube-router")
 
 
 def just_missed(case: Case, host: Host) -> MissedTranslation | None:
@@ -32,7 +31,7 @@ def just_missed(case: Case, host: Host) -> MissedTranslation | None:
 
 def _for_service_addresses(missed: MissedRule) -> bool:
     """Whether what made the rules made them for addresses of services, which are no host's: a host's own port is not meant."""
-    return any(rule is not None and rule.manager in _OF_CLUSTERS for rule in (missed.rule, missed.translating))
+    return any(rule is not None and rule.manager in OF_CLUSTERS for rule in (missed.rule, missed.translating))
 
 
 def _shared(host: Host, source: str, missed: MissedRule) -> str | None:

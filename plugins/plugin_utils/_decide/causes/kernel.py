@@ -21,6 +21,7 @@ _HOOKS = {
     "forward": ("ingress", "prerouting", "forward", "postrouting", "egress"),
 }
 _REASON, _DROPPER = "NETFILTER_DROP", "nft_do_chain"
+_READERS_WORD = {"nf_reinject", "nfqnl_reinject", "nfqnl_recv_verdict", "nfqnl_recv_verdict_batch"}  # net/netfilter/nfnetlink_queue.c
 _ENTRIES = {"ip": "nft_do_chain_ipv4", "ip6": "nft_do_chain_ipv6", "inet": "nft_do_chain_inet"}
 _CALLED_FROM = {  # docs/drops.md; what is bridged comes from br_netfilter
     "prerouting": ("ip_rcv", "ip_sublist_rcv", "ipv6_rcv", "ip6_sublist_rcv", "br_nf_pre_routing"),
@@ -63,6 +64,12 @@ def dropped_where(case: Case, place: Place, ruling: Verdict, rule: Rule) -> Drop
         return None
     seen = [each for each in dropped(case) if each.exact and each.host is place.host and each.leg == place.leg]
     return seen[0] if seen and all(_is_there(each, rule.family, _CALLED_FROM[hook]) for each in seen) else None
+
+
+def dropped_by_reader(case: Case, place: Place) -> Dropped | None:
+    """The kernel's word that it dropped the packet because the program that reads a queue of netfilter said so."""
+    seen = [each for each in dropped(case) if each.exact and each.host is place.host and each.leg == place.leg]
+    return seen[0] if seen and all({each.function, *each.callers} & _READERS_WORD for each in seen) else None
 
 
 def hook_of(ruling: Verdict, rule: Rule) -> str | None:

@@ -10,11 +10,10 @@ from ..._model.host import Host
 from ..._model.recording import Observation
 from ..case import Case
 from ..finding import Evidence
+from ..last_hop import by_policy, passed_over, rule_of
 from ..reach import Reach
 from .icmp import meaning_of
-from .stretch import PACKETS, swallower
-
-_UNASKED = ("PERMANENT", "NOARP")  # states of neighbours that somebody entered, or that nobody needs to ask for
+from .stretch import PACKETS, inside
 
 
 def last_sight(case: Case) -> tuple[Evidence, ...]:
@@ -32,7 +31,8 @@ def _gateway(host: Host, seen: Observation) -> str:
     route = host.route(seen.packet.dst) if seen.direction == "out" else None
     if route is None or route.interface != seen.interface:
         return ""
-    return f", gateway {route.gateway}" if route.gateway else f", {seen.packet.dst} on the link"
+    way = f"gateway {route.gateway}" if route.gateway else f"{seen.packet.dst} on the link"
+    return f", {way}{by_policy(route)}{rule_of(host, route)}{passed_over(route)}"
 
 
 def _last_error(case: Case) -> str:
@@ -47,7 +47,7 @@ def lost_between(case: Case, reached: Reach | None) -> LostBetween | None:
     """What the host that sent the packet last knows of its next hop."""
     sender = next((host for host in case.hosts if case.outcome.between and host.name == case.outcome.between[0]), None)
     last = case.outcome.last_seen
-    if sender is None or last is None or last.direction != "out" or swallower(case) is not None:
+    if sender is None or last is None or last.direction != "out" or inside(case) is not None:
         return None
     route = sender.route(last.packet.dst, last.packet.src) or sender.route(last.packet.dst)
     if route is None or route.interface != last.interface or route.multipath:
@@ -55,7 +55,7 @@ def lost_between(case: Case, reached: Reach | None) -> LostBetween | None:
     other = next((host for host in case.hosts if host is not sender and host.owns(last.packet.dst)), None)
     entry = sender.neighbour(last.packet.dst, route.interface)
     own = [link.mac for link in (other.snapshot.links if other and other.snapshot else None) or () if link.mac]
-    answered = entry is not None and entry.mac in own and not entry.unresolved and entry.state not in _UNASKED
+    answered = entry is not None and entry.mac in own and entry.answered
     direct = other.name if other and not route.gateway and answered else None
-    mute = reached is not None and reached.last is None and sender is case.client
-    return LostBetween(sender.name, route.gateway, direct, mute)
+    mute = reached is not None and reached.no_router and sender is case.client
+    return LostBetween(sender.name, route.gateway, direct, mute, route if route.sourceless else None)

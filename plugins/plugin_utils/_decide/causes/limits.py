@@ -5,19 +5,24 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from ..._model.firewall_records import Rule, Verdict
 from ..._model.firewall_subjects import Stop
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Finding
+from ..finding import Certainty, Finding
 from .catalogue import Accounts, Cause
 from .counted import proof
-from .rules import capped, details, invalid_ruling, kept_by, unproven
+from .kernel import dropped_by_reader
+from .rules import capped, details, invalid_ruling, kept_by, unproven, weaker
 from .traversals import judged, suspects
 from .zones import other_zone
 
 _VANISHED = ("unsent", "unanswered", "ignored_syn_ack", "ignored_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent")
 _REFUSED = ("refused_locally", "reset", "icmp")
+
+_BEFORE: dict[str, tuple[str, str]] = {"syn_ack": ("syn", "SYN"), "ack": ("syn_ack", "SYN-ACK")}  # what a tracker must have seen
 
 
 def _rate_limited(case: Case) -> Finding | None:
@@ -90,6 +95,48 @@ def _queue_unread(case: Case) -> Finding | None:
     return None
 
 
+def _queue_drops(case: Case) -> Finding | None:
+    """The program that reads the queue does not let the packet on: it ends there, and nothing behind the queue would stop it."""
+    for place in suspects(case):
+        ruling = judged(case, place)
+        if ruling is None or ruling.verdict != "queue" or ruling.rule is None or (ruling.then and ruling.then.stops):
+            continue
+        host, rule, reader = place.host, ruling.rule, ruling.reader
+        weighed, seen = capped(case, place, proof(case, place, ruling, rule)), dropped_by_reader(case, place)
+        sure: Certainty = "proven" if seen and weighed.certainty == "proven" else weaker("likely", weighed.against)
+        who = f"{reader.name} (pid {reader.pid})" if reader else "a program that is not seen"
+        whose = f" of {reader.unit}" if reader and reader.unit else ""
+        return Finding(
+            sure,
+            host.name,
+            place.segment,
+            f"{rule.name} on {host.name} hands {place.packet} to queue {ruling.queue}, which {who}{whose} reads: it does not let it on",
+            (
+                *weighed.evidence,
+                case.saw(host, "/proc/net/netfilter/nfnetlink_queue", f"queue {ruling.queue} is read by {who}"),
+                *([seen.evidence()] if seen else []),
+                *kept_by(host, rule),
+                *case.passage(),
+            ),
+            against=weighed.against,
+            leg=place.leg,
+            detail={**details(ruling, weighed), "queue": ruling.queue, "reader": asdict(reader) if reader else None},
+            undecided=() if sure == "proven" else (f"what {reader.name if reader else 'the program'} logs of its verdicts would show it",),
+            subject=Stop(ruling),
+        )
+    return None
+
+
+def _past(case: Case) -> str:
+    """How the server answers, where that is not the way by which the SYN came."""
+    server, client = case.server, case.client_address
+    route = server.route(client, case.server_address) if server and client else None
+    if server is None or route is None or route.interface is None:
+        return ""
+    way = f"via {route.gateway}" if route.gateway else f"straight to {client}, as {route.prefix} is on its link"
+    return f", since {server.name} answers {way} dev {route.interface}"
+
+
 def _conntrack_invalid(case: Case) -> Finding | None:
     """Let through as the packet that it is, stopped as one that connection tracking calls invalid, and the counter says that it was.
 
@@ -104,17 +151,19 @@ def _conntrack_invalid(case: Case) -> Finding | None:
     place, ruling, rule = found
     host = place.host
     weighed = capped(case, place, proof(case, place, ruling, rule, invalid=True))
-    half = place.direction == "forward" and place.leg == "syn_ack" and host.saw_everything and not case.count("syn", host, "in")
+    before, noun = _BEFORE.get(place.leg, ("", ""))
+    half = bool(before) and place.direction == "forward" and host.saw_everything and not case.count(before, host, "in")
     if weighed.certainty != "proven" and not half and (weighed.counter is None or weighed.against):
         return None  # nothing says that it was invalid
     return Finding(
         weighed.certainty if weighed.certainty == "proven" else "likely",
         host.name,
         place.segment,
-        f"connection tracking on {host.name} finds {place.packet} invalid, and {rule.name} drops what is invalid",
+        f"connection tracking on {host.name} finds {place.packet} invalid, and {rule.name} drops what is invalid"
+        + (f": it sees one direction only{_past(case)}" if half and before == "syn_ack" else ""),
         (
             *weighed.evidence,
-            *([case.saw(host, "capture", f"{host.name} saw no SYN of this flow: it sees one direction only")] if half else []),
+            *([case.saw(host, "capture", f"{host.name} saw no {noun} of this flow: it sees one direction only")] if half else []),
             *kept_by(host, rule),
             *case.passage(),
         ),
@@ -136,6 +185,20 @@ CAUSES = (
         rule=_queue_unread,
         precedes=("path_drop",),
         accounts_for=(Accounts("firewall_verdict", any_leg=True),),
+    ),
+    Cause(
+        "firewall_queue_drops",
+        "A program to which a firewall queues the packet drops it",
+        ("client.firewall", "server.firewall", "path.forward", "path.return"),
+        _VANISHED,
+        "Evaluated, a rule hands the packet to an NFQUEUE that a program reads, no rule behind it stops the packet, the rule's counter "
+        "rises by the packets of the run, and the kernel says that it drops this packet by the word of who reads a queue. Without that: "
+        "likely.",
+        "The rule's counter does not move; a rule behind the queue stops the packet.",
+        rule=_queue_drops,
+        precedes=("path_drop", "firewall_drop"),
+        accounts_for=(Accounts("firewall_verdict", any_leg=True),),
+        forbids=True,
     ),
     Cause(
         "conntrack_invalid",

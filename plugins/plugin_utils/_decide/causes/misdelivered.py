@@ -136,10 +136,11 @@ def delivered_to_another(case: Case, server: Host, taker: tuple[Other, Observati
     if link and theirs and link.mac == theirs.mac:
         return None  # the entry is right: two machines have the link address
     name, sender = other.host.name, took.frame.lladdr.hex(":")
+    distinct = bool(link and link.mac and theirs and theirs.mac)
     known = case.fleet.with_mac(sender)
     hop = known.name if known else "the last hop"
     return Finding(
-        "proven" if server.saw_everything and not case.arrived else "likely",
+        "proven" if distinct and server.saw_everything and not case.arrived else "likely",
         known.name if known else "path",
         "client.neighbour" if known is case.client else "path.forward",
         f"{hop} sends packets for {case.address} to {name}, but it is {server.name} that has the address: {hop}'s neighbour entry for it "

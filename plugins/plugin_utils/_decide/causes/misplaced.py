@@ -8,54 +8,49 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..._model.host import Host
-from ..._model.socket_records import Listener
-from ..._model.socket_subjects import SocketOwner, UnitApart
-from ..case import Case
+from ..._model.socket_records import ForeignListener, Listener
+from ..._model.socket_subjects import ListenerApart, SocketOwner
+from ..case import Case, literal_is_loopback
 from ..finding import Certainty, Evidence, Finding
-from . import inside, units
+from . import inside, socket_units, units
 from .catalogue import Accounts, Cause
 from .listener_names import describe, process_of
 from .needs import FirstOf, Needing, needs
-from .refusal import REFUSALS, Refused, refused
+from .refusal import REFUSALS, Refused, refused, refused_at_all
+
+_BY_SYSCTL = "net.ipv6.bindv6only"
 
 
-def elsewhere(server: Host, port: int) -> str | None:
-    """A listener on the port in another network namespace of the host."""
-    found = next((entry for entry in (server.snapshot.other_namespaces if server.snapshot else None) or () if entry.port == port), None)
-    return (
-        f"{found.name or 'a process'} (pid {found.pid}) listens on {found.address}:{port} in network namespace {found.netns}"
-        if found
-        else None
-    )
+def elsewhere(server: Host, port: int) -> ForeignListener | None:
+    """A listener on the port in another network namespace of the host, first of all one that takes what comes from outside."""
+    found = [entry for entry in (server.snapshot.other_namespaces if server.snapshot else None) or () if entry.port == port]
+    return min(found, key=lambda entry: literal_is_loopback(entry.address or ""), default=None)
 
 
-@needs(refused)
+@needs(refused_at_all)
 def _listener_other_namespace(case: Case, refusal: Refused) -> Finding | None:
-    where = elsewhere(refusal[0], case.server_port)
-    if where is None or case.listeners_on_port():
+    apart = elsewhere(refusal[0], case.server_port)
+    if apart is None or case.listeners_on_port():
         return None
-    return only_apart(case, refusal[0], where, *refusal[1:])
+    return only_apart(case, refusal[0], apart, *refusal[1:])
 
 
-def only_apart(case: Case, server: Host, where: str, certainty: Certainty, evidence: tuple[Evidence, ...]) -> Finding:
-    unit = _unit_apart(server, case.server_port)
+def only_apart(case: Case, server: Host, apart: ForeignListener, certainty: Certainty, evidence: tuple[Evidence, ...]) -> Finding:
+    unit = apart.unit if apart.container is None and (apart.unit or "").endswith(".service") else None
+    where = inside.in_namespace(apart)
     return Finding(
         certainty,
         server.name,
         "server.socket",
         f"port {case.server_port} of {server.name} is listened on only inside another network namespace: {where}"
-        + (f", as {unit}" if unit else ""),
+        + (f", as {unit}" if unit else "")
+        + (", for that namespace alone" if literal_is_loopback(apart.address or "") else "")
+        + (f"; no rule of {server.name} leads the port there" if inside.led_nowhere(case, server) else ""),
         (*evidence, case.saw(server, "inet_diag", where)),
         leg="syn",
         detail={"unit": unit},
-        subject=UnitApart(unit) if unit else None,
+        subject=ListenerApart(apart, unit),
     )
-
-
-def _unit_apart(server: Host, port: int) -> str | None:
-    """The service whose process listens on the port in another network namespace, where that is known to be no container's."""
-    found = next((entry for entry in (server.snapshot.other_namespaces if server.snapshot else None) or () if entry.port == port), None)
-    return found.unit if found and found.container is None and (found.unit or "").endswith(".service") else None
 
 
 def _family(case: Case, listener: Listener) -> str:
@@ -83,6 +78,8 @@ def misplaced(case: Case, kind: str, server: Host, certainty: Certainty, evidenc
     owner, process = process_of(near[0]), (near[0].processes or (None,))[0]
     unit = units.stopped_unit(server, case.server_port)
     by_systemd = process is not None and process.pid == 1  # for a service that need not run
+    socket = socket_units.behind(server, near[0])
+    setting = _BY_SYSCTL if near[0].v6only and near[0].address == "::" and server.sysctl(_BY_SYSCTL) == 1 else None
     displaced = unit if unit and unit.how == "declared" and process and process.unit != unit.unit and not by_systemd else None
     return Finding(
         certainty,
@@ -90,15 +87,19 @@ def misplaced(case: Case, kind: str, server: Host, certainty: Certainty, evidenc
         "server.socket",
         f"{owner} on {server.name} listens on port {case.server_port}, but {_WHERE[kind](case, near[0])}"
         + (f"; /etc/hosts has {near[0].address} for {', '.join(near[0].names)}" if near[0].names else "")
+        + (f"; {setting} is 1, so that a socket for all addresses takes IPv6 alone unless it says otherwise" if setting else "")
+        + (f": {socket_units.in_words(socket)}" if socket else "")
         + (f"; {units.state_of(displaced)}" if displaced else ""),
         (
             *evidence,
             *(case.saw(server, "inet_diag", f"LISTEN {describe(listener)}") for listener in near[:5]),
+            *([case.saw(server, f"sysctl {setting}", "1")] if setting else []),
+            *(socket_units.shown(server, socket) if socket else ()),
             *(units.last_words(server, displaced) if displaced else ()),
         ),
         leg="syn",
         detail={"listening": [describe(listener) for listener in near], "dialled": case.target},
-        subject=SocketOwner(owner, process, displaced.unit if displaced else None, near[0].names),
+        subject=SocketOwner(owner, process, displaced.unit if displaced else None, near[0].names, socket, setting),
     )
 
 
@@ -116,7 +117,7 @@ CAUSES = (
         "listener_other_namespace",
         "The port is listened on in another network namespace",
         ("server.socket",),
-        REFUSALS,
+        (*REFUSALS, "unanswered"),
         "As no_listener, and a process in another network namespace of the server listens on the port.",
         "A socket listens on the port in the server's own namespace.",
         rule=_listener_other_namespace,

@@ -43,7 +43,7 @@ def _neighbour_wrong(case: Case) -> Finding | None:
         return None  # it is used for each attempt
     if entry is not None and entry.mac and not owners and entry.state == "PERMANENT" and not passed:
         return _pinned_otherwise(case, sender, entry)
-    own = {link.mac.lower() for owner in owners for link in (owner.snapshot.links if owner.snapshot else None) or () if link.mac}
+    own = {mac for owner in owners for mac in link_addresses(owner)}
     if entry is None or not entry.mac or not real or entry.mac.lower() in own or passed:
         return None
     mac, owner = next(iter(real.items()))
@@ -103,6 +103,11 @@ def on_link(sender: Host, owner: Host, address: str, interface: str | None) -> b
     return theirs is not None and theirs.network in {mine.network for mine in ours}
 
 
+def link_addresses(host: Host) -> set[str]:
+    """Those of all its interfaces."""
+    return {link.mac.lower() for link in (host.snapshot.links if host.snapshot else None) or () if link.mac}
+
+
 def _macs(host: Host, address: str) -> list[str]:
     entry = host.interface_of(address)
     link = host.link(entry.interface) if entry else None
@@ -119,7 +124,7 @@ CAUSES = (
         "network, has, or with which the next hop answers an ARP probe or a solicitation. One that was learned makes it likely. Or the "
         "recording of another "
         "managed host on the server's network shows that it got the SYN, which it did not forward, and it has not the address, while the "
-        "server has it and did not get the SYN.",
+        "server has it, with another link address, and did not get the SYN.",
         "The link addresses agree.",
         rule=_neighbour_wrong,
         precedes=("path_drop", "path_loss", "address_not_local"),

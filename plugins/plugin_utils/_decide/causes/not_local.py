@@ -68,7 +68,8 @@ def _address_gone(case: Case, server: Host) -> Finding | None:
     unreachable = (
         answer is not None and (answer.meaning, answer.about) == ("unreachable", case.address) and not case.is_end(answer.offender)
     )
-    on_link = case.outcome.local and case.gateway[0] == case.address
+    refused = case.route is not None and case.route.error is not None  # by a route, which looks for nobody
+    on_link = case.outcome.local and case.gateway[0] == case.address and not refused
     asked = server.asked_in_vain(case.address)
     if case.dialled != case.address or not (unreachable or on_link or asked):
         return None

@@ -15,14 +15,13 @@ from .. import retries
 from ..case import Case
 from ..finding import Certainty, Evidence, Finding
 from ..reach import Reach, reach
-from .catalogue import Accounts, Cause
+from .catalogue import Cause
 from .icmp import meaning_of, quoting
 from .last_sight import last_sight, lost_between
 from .losses import beside_each_other, departures, outlook, wilson
 from .needs import BETWEEN, SERVER, needs
-from .onward import onward
 from .rules import weaker
-from .stretch import LOSSES, PACKETS, swallower
+from .stretch import LOSSES, PACKETS, inside
 from .tunnels import entered
 
 _LONGEST_WAY_S = 10.0  # what a clock is ahead by more than that is not the way's delay
@@ -30,29 +29,6 @@ _CLOCK_ERROR_S = 1.0  # by which the clocks of two hosts may well differ
 _ENOUGH = 5  # packets, to tell the first from the others
 _BY_CHANCE = 0.01  # how often random loss looks like an outage
 _OR_LATE = ("a longer diagnose_patience would show whether the SYN-ACK is lost or only late",)
-
-
-@needs(swallower, lambda case: case.outcome.last_seen)
-def _router_not_forwarding(case: Case, via: Host, seen: Observation) -> Finding | None:
-    """IPv4 forwards by the setting of the interface on which the packet came in, IPv6 by that of all (net/ipv4/route.c, ip6_output.c)."""
-    if seen.bridged:  # a bridge does not ask whether IP forwards
-        return None
-    name = f"net.ipv4.conf.{seen.interface}.forwarding" if case.family == 4 else "net.ipv6.conf.all.forwarding"
-    way = onward(case, via)
-    if via.sysctl(name) != 0 or way.passed or (way.target is not None and via.owns(way.target)):
-        return None
-    errors = via.delta("Ip" if case.family == 4 else "Ip6", "InAddrErrors")
-    return Finding(
-        "proven" if way.sure else "likely",
-        via.name,
-        case.outcome.segment or "path.forward",
-        f"{via.name} does not forward packets ({name}=0): the {PACKETS[case.outcome.kind]} went in and did not come out",
-        (
-            *case.passage(),
-            case.saw(via, f"sysctl {name}", "0"),
-            *([case.saw(via, "counter InAddrErrors", f"+{errors}")] if errors else []),
-        ),
-    )
 
 
 @needs(SERVER)
@@ -89,7 +65,7 @@ def _path_loss(case: Case, server: Host) -> Finding | None:
     if not lost or lost == sent:
         return None
     low, high = wilson(lost, sent)
-    via = swallower(case)
+    via = inside(case)
     way = f"{case.client.name} to {server.name}" if forward else f"{server.name} to {case.client.name}"
     late, pattern = _may_be_late(case), _pattern(case, forward)
     ahead = outlook(case) if pattern == "random" and case.outcome.kind != "lost_ack" else None
@@ -172,7 +148,7 @@ def _path_drop(case: Case, between: tuple[str, str]) -> Finding | None:
     """All packets of one kind left one recorded vantage point, and none reached the next."""
     if case.outcome.recovered or entered(case) is not None:
         return None
-    via = swallower(case)
+    via = inside(case)
     packet = PACKETS[case.outcome.kind]
     translated = any(host.translates("prerouting", "postrouting") for host in case.vias)
     foreign = case.outcome.kind == "lost_syn" and case.server_owns(case.address) is False
@@ -180,9 +156,10 @@ def _path_drop(case: Case, between: tuple[str, str]) -> Finding | None:
     beyond = next((host for host in case.hosts if host.name == between[1]), None)
     blind = [link.name for link in (beyond.snapshot.links if beyond and beyond.snapshot else None) or () if link.xdp]
     balanced = _on_loopback(case) and case.outcome.kind == "lost_syn"
-    certainty: Certainty = "likely" if foreign or late or blind or balanced or (translated and not via) else "proven"
     reached, asking = _reached(case)
-    last_hop = reached.last if reached else None
+    some_pass = reached is not None and reached.passed
+    certainty: Certainty = "likely" if foreign or late or blind or balanced or some_pass or (translated and not via) else "proven"
+    last_hop = reached.last if reached and not some_pass else None
     summary = f"the {packet} is dropped inside {via.name}" if via else f"the {packet} is lost {case.outcome.stretch}"
     strays = elsewhere(case)
     if strays:
@@ -192,7 +169,11 @@ def _path_drop(case: Case, between: tuple[str, str]) -> Finding | None:
         for row, seen in quoting(case)
     )
     lost = lost_between(case, reached)
-    located = [case.saw(asking, f"{packet}s with rising TTL", reached.text)] if reached and asking and not (lost and lost.direct) else []
+    located = (
+        [case.saw(asking, f"{packet}s with rising TTL", reached.text)]
+        if reached and asking and not reached.passed and not (lost and lost.direct)
+        else []
+    )
     if lost and lost.direct and not strays:
         summary += f", which are on one link: {lost.direct} answers {'ARP' if case.family == 4 else 'neighbour discovery'} there"
     handed = (f"it has {case.address} on lo alone: a balancer hands its packets on, perhaps to another server",) if balanced else ()
@@ -225,16 +206,16 @@ def _on_loopback(case: Case) -> bool:
 def _reached(case: Case) -> tuple[Reach | None, Host | None]:
     """How far the lost packet's like came, and who asked for that."""
     if case.outcome.kind == "lost_syn":
-        return reach(case.asked_hops()), case.client
+        return reach(case.asked_hops(), case.client.hops), case.client
     if case.outcome.kind == "lost_syn_ack":
-        return reach(case.hops_back()), case.server
+        return reach(case.hops_back(), case.server.hops_back if case.server else ()), case.server
     return None, None
 
 
 def elsewhere(case: Case) -> list[Observation]:
     """Where else the lost packet was seen, an observation for each host: on its wire but for another machine, or at a host that the flow
     does not name."""
-    if swallower(case) is not None or case.outcome.between is None:
+    if inside(case) is not None or case.outcome.between is None:
         return []
     named = {host.name for host in case.hosts}
     found: dict[str, Observation] = {}
@@ -253,20 +234,6 @@ def _how(seen: Observation) -> str:
 
 
 CAUSES = (
-    Cause(
-        "router_not_forwarding",
-        "A host on the way does not forward",
-        ("path.forward", "path.return"),
-        LOSSES,
-        "The packet enters a managed host on the way and does not leave it, and forwarding is off there. Where a rule may stop it ahead of "
-        "that, or other attempts complete: likely.",
-        "Forwarding is on, or a rule behind the routing decision counts the packet.",
-        rule=_router_not_forwarding,
-        accounts_for=(
-            Accounts("icmp_error"),
-            Accounts("counter", ("Ip.InAddrErrors", "Ip6.InAddrErrors", "IpExt.InNoRoutes", "Ip6.InNoRoutes")),
-        ),
-    ),
     Cause(
         "ecn_blackhole",
         "SYNs that ask for ECN are lost",
@@ -293,7 +260,7 @@ CAUSES = (
         ("path.forward", "path.return"),
         LOSSES,
         "Both recordings are complete; every packet of the leg left one vantage point, none reached the next, no other managed host has "
-        "one, and no ICMP error quotes one.",
+        "one, and no ICMP error quotes one. Where the end answers one of those with a rising TTL: likely.",
         "One of them arrives, or is seen at another place.",
         last_resort=_path_drop,
     ),

@@ -26,7 +26,7 @@ _MANY_PORTS = 8
 
 @dataclass(frozen=True)
 class Passages:
-    """What became of the packets of one kind, in each attempt that sent one."""
+    """Whether the packets of one kind arrived, in each attempt that sent one."""
 
     attempts: tuple[tuple[Attempt, tuple[bool, ...]], ...]
     """With whether each of its packets arrived, in the order in which they were sent."""

@@ -31,6 +31,8 @@ def _behind(case: Case) -> tuple[Host, Route, str, int] | None:
         route = host.route(case.address)
         if not asked or route is None or route.gateway or route.type != "unicast" or host.owns(case.address) is None:
             continue
+        if case.count("syn", host, "in"):
+            continue  # who sent it here has had an answer, before anybody recorded it
         interface = asked[0].interface
         answered = case.fleet.once(
             ("answered", case.address), lambda: any(each.answers_for(case.address) for each in case.fleet.hosts.values())

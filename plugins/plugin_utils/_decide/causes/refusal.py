@@ -26,7 +26,8 @@ def refused(case: Case, server: Host, _listeners: object) -> Refused | None:
     if case.outcome.kind == "stood_in":
         return server, *_instead_of_refusal(case, server)
     made, counted = case.count("rst", server, "out", "server"), server.delta("Tcp", "OutRsts")
-    if counted == 0 or (server.saw_everything and not made):
+    own = case.server_owns(case.server_address)  # a SYN for somebody behind the server is refused there, and the RST leaves the server, too
+    if counted == 0 or (server.saw_everything and not made) or own is False:
         return None
     evidence = [case.ended(case.client, "connect()", f"ECONNREFUSED, {plural(len(case.subject), 'attempt')}")]
     if made:
@@ -36,9 +37,42 @@ def refused(case: Case, server: Host, _listeners: object) -> Refused | None:
     # TCP's counter must account for every RST of the run that left this host: some may be a firewall's. A listener that translation
     # leads the SYN away from says nothing either.
     everything = case.resets_by(server)
-    decisive = everything > 0 and counted is not None and counted >= everything and server.translates("prerouting") is False
+    decisive = own and everything > 0 and counted is not None and counted >= everything and server.translates("prerouting") is False
     others = counted != everything and not lets_in(case, server)  # among those that were counted, and these may be a firewall's
     return server, "proven" if decisive and not others else "likely", tuple(evidence)
+
+
+@needs(SERVER, LISTENERS)
+def refused_in_vain(case: Case, server: Host, _listeners: object) -> Refused | None:
+    """TCP counts the RSTs that it sends, also those that do not leave the host then, for its firewall or its routes."""
+    counted = server.delta("Tcp", "OutRsts") or 0
+    if case.listeners_on_port() != [] or case.listened_before() or not case.arrived or counted < case.arrived:
+        return None
+    end = case.server_address, case.server_port
+    if not case.server_owns(end[0]) or server.rulings.elsewhere(*end):  # it is not the server's own TCP that gets it
+        return None
+    most = case.fleet.once(("syns in", server.name), lambda: _syns_in(server))
+    alone, let_in = case.swallowed_at(server) <= counted <= most, lets_in(case, server)  # a host refuses others' connections, too
+    if not (alone or let_in):
+        return None
+    return (
+        server,
+        "proven" if alone and let_in and server.translates("prerouting") is False else "likely",
+        (*case.passage(), case.saw(server, "counter Tcp OutRsts", f"+{counted}, and no RST left")),
+    )
+
+
+def _syns_in(server: Host) -> int:
+    """How many SYNs the server's recording has, of this run or not."""
+    return sum(bool(seen.packet.tcp and seen.packet.tcp.is_syn and seen.direction == "in") for seen in server.observations or ())
+
+
+@needs(SERVER, LISTENERS)
+def refused_at_all(case: Case, _server: Host, _listeners: object) -> Refused | None:
+    """Whether the client hears of it or not."""
+    if case.outcome.kind == "unanswered":
+        return refused_in_vain(case)
+    return refused(case) if case.outcome.kind in REFUSALS else None
 
 
 def lets_in(case: Case, server: Host) -> bool:

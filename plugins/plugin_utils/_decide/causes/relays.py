@@ -8,20 +8,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import on_loopback
+
 from ..._model.host import Host
 from ..._model.network_records import LOOPBACK
 from ..._model.socket_records import ForeignListener, Listener, Namespace, Relay
-from ..._model.socket_subjects import DeadTarget
+from ..._model.socket_subjects import Backend, DeadSession, DeadTarget
 from ..._model.unit_records import BalancedServer
 from ..._values.words import endpoint, plural
 from ..case import Case
 from ..finding import Certainty, Finding
-from . import units
-from .backends import balanced, in_its_words
+from . import called, units
+from .backends import balanced, in_its_words, named
 from .catalogue import Accounts, Cause
 from .inside import at_of, takes
 from .needs import LISTENER, SERVER, FirstOf, needs
 
+_GONE = 3  # retransmissions of one segment that a few losses do not explain
 _MOST_SAID = 5
 _LISTS_ALL = "haproxy"
 
@@ -51,9 +54,9 @@ class _Place:
 def _passed_on(case: Case, server: Host, listener: Listener) -> Finding | None:
     """By its command line the program passes connections on to an address of this host, where nobody listens, or to another that fails."""
     relay = _relay(case, server, listener)
-    if relay is None or any(probe.peer == "data" for probe in case.probes):
+    if relay is None or called.got_data(case):
         return None
-    closed, place = closed_at_once(case), _place(server, relay)
+    closed, place = closed_at_once(case), _place(server, relay.address, relay.to)
     failed = server.delta("Tcp", "AttemptFails") or 0
     dead = place is not None and not any(place.takes(each, relay.address) for each in place.listeners)
     in_vain = bool(closed) and failed >= closed
@@ -61,11 +64,11 @@ def _passed_on(case: Case, server: Host, listener: Listener) -> Finding | None:
         return None
     target = endpoint(relay.address, relay.to)
     if dead and place is not None:
-        instead = ", ".join(at_of(each) for each in place.listeners[:3])
+        instead = _elsewhere(place, relay.address)
         why = f"{place.words}, where nothing listens" + (f" but on {instead}" if instead else "")
     else:
         why = ", which does not take them"
-    unit = units.stopped_unit(server, relay.to) if dead and place is not None and place.namespace is None else None
+    unit = units.stopped_for(server, relay.to) if dead and place is not None and place.namespace is None else None
     certain: Certainty = "proven" if dead and in_vain and _complete(server, place) else "likely"
     return Finding(
         certain,
@@ -92,25 +95,126 @@ def _balanced(case: Case, server: Host, listener: Listener) -> Finding | None:
     """The balancer that is the flow's server says itself that servers behind it are down."""
     known = balanced(case, server.snapshot) if listener.processes else []
     down = [each for each in known if not each.up and each.client in (None, case.client_address)]
-    if case.behind is not None or not down or not closed_at_once(case):
+    if case.behind is not None or not down or not (closed_at_once(case) or called.once_each(case, server)):
         return None
     if len(down) < len(known) and not _section_down(known):
         return None
+    closed = closed_at_once(case)
     # HAProxy lists all its servers. nginx logs only those that fail, and may have served the connection by another one.
     all_down = len(down) == len(known) and all(each.program == _LISTS_ALL for each in known)
     return Finding(
         "proven" if all_down else "likely",
         server.name,
         "server.application",
-        f"{down[0].program} on {server.name} takes the connections to {case.target} and closes them: "
-        + _how_many(len(down), None if known[0].program != _LISTS_ALL else len(known)),
+        f"{down[0].program} on {server.name} takes the connections to {case.target}{' and closes them' if closed else ''}: "
+        + _how_many(len(down), None if known[0].program != _LISTS_ALL else len(known))
+        + _beside(server, down[0]),
         (
             *(in_its_words(server, each) for each in down[:_MOST_SAID]),
-            case.saw(case.client, "probe", f"connected, and closed by the other side at once, {closed_at_once(case)} of them"),
+            *([case.saw(case.client, "probe", f"connected, and closed by the other side at once, {closed} of them")] if closed else []),
             *case.passage(),
         ),
         detail={"program": down[0].program, "down": len(down), "servers": len(known)},
-        subject=DeadTarget(down[0].program, down[0].address or "", down[0].port or 0),
+        subject=_of_balanced(server, down),
+    )
+
+
+@needs(SERVER, LISTENER)
+def _now_and_then(case: Case, server: Host, listener: Listener) -> Finding | None:
+    """The balancer that is the flow's server ends some of the connections at once, and logs that it could not connect for the client."""
+    made = [probe for probe in case.probes if probe.connected]
+    closed = sum(probe.peer in ("closed", "reset") for probe in made)
+    if case.behind is not None or not closed or not listener.processes:
+        return None
+    failed = called.failed_since(case, server)
+    if sum(count for _each, count in failed) < closed:
+        return None
+    down = [each for each, _count in failed]
+    return Finding(
+        "likely",  # it may have failed for another port of the same client
+        server.name,
+        "server.application",
+        f"{down[0].program} on {server.name} takes the connections to {case.target} and closes {closed} of {len(made)}: "
+        + _how_many(len(down), None)
+        + _beside(server, down[0]),
+        (
+            *(in_its_words(server, each) for each in down[:_MOST_SAID]),
+            case.saw(case.client, "probe", f"connected, and closed by the other side at once, {closed} of {len(made)}"),
+            *case.passage(),
+        ),
+        detail={"program": down[0].program, "down": len(down), "closed": closed},
+        subject=_of_balanced(server, down),
+    )
+
+
+def _beside(server: Host, failed: BalancedServer) -> str:
+    """Who listens on the port of the balancer's own host, where it calls another address of that."""
+    if not failed.address or not failed.port or not (elsewhere := _elsewhere(_place(server, failed.address, failed.port), failed.address)):
+        return ""
+    return f"; on {endpoint(failed.address, failed.port)} nobody listens, but on {elsewhere}"
+
+
+def _elsewhere(place: _Place | None, address: str) -> str:
+    """Where others listen on the port, if nobody takes what is sent to the address."""
+    if place is None or any(place.takes(each, address) for each in place.listeners):
+        return ""
+    return ", ".join(at_of(each) for each in place.listeners[:3])
+
+
+def _of_balanced(server: Host, down: Sequence[BalancedServer]) -> DeadTarget | Backend:
+    first = down[0]
+    if all(each.set_aside for each in down):
+        return Backend("set_aside", first.port or 0, name=named(first))
+    if all(each.unresolved for each in down):
+        return Backend("unresolved", 0, name=named(first))
+    place = _place(server, first.address, first.port) if first.address and first.port else None
+    return DeadTarget(first.program, first.address or "", first.port or 0, elsewhere=_elsewhere(place, first.address or ""))
+
+
+@needs(SERVER, LISTENER)
+def _calls(case: Case, server: Host, _listener: object) -> Finding | None:
+    """The program itself calls somebody for each of the connections, and nobody answers it."""
+    waiting = called.in_vain(case, server) if case.behind is None else []
+    if not waiting:
+        return None
+    call = waiting[0]
+    return Finding(
+        "likely",  # a program may call others than those who are to serve its clients
+        server.name,
+        "server.application",
+        f"{call.program} (pid {call.pid}) on {server.name} takes the connections to {case.target}, calls "
+        f"{endpoint(call.address, call.port)} for each of them, and gets no answer",
+        (*called.evidence(case, server), *case.passage()),
+        detail={"program": call.program, "pid": call.pid, "target": call.address, "port": call.port},
+        undecided=(f"a flow from {server.name} to {call.address} and port {call.port} would show what becomes of it",),
+        subject=DeadTarget(call.program, call.address, call.port),
+    )
+
+
+@needs(SERVER, LISTENER)
+def _tunnelled(case: Case, server: Host, listener: Listener) -> Finding | None:
+    """An SSH session carries the connections, and its other end is gone: whoever has the listener does not know it yet."""
+    pids = {process.pid for process in listener.processes or ()}
+    known = (server.after.tunnels if server.after else None) or ()
+    carrying = [each for each in known if each.pid in pids and each.local_port != case.server_port]
+    dead = [each for each in carrying if each.unanswered >= _GONE]
+    if not dead or len(dead) < len(carrying) or called.got_data(case):
+        return None
+    session = dead[0]
+    end = endpoint(session.address, session.port)
+    return Finding(
+        "likely",  # it may answer after all
+        server.name,
+        "server.application",
+        f"{session.program} (pid {session.pid}) on {server.name} takes the connections to {case.target} for an SSH session with {end}, "
+        "which does not answer any more",
+        (
+            case.saw(server, "inet_diag", f"data for {end} was repeated {session.unanswered} times, and is not acknowledged"),
+            *case.passage(),
+        ),
+        detail={"program": session.program, "pid": session.pid, "peer": session.address},
+        undecided=(f"the same connection of {server.name} some seconds later (ss -tno) would show whether {session.address} answers",),
+        subject=DeadSession(session.program, session.pid, session.address),
     )
 
 
@@ -140,18 +244,18 @@ def _relay(case: Case, server: Host, listener: Listener) -> Relay | None:
     return next((each for each in known if each.port == case.server_port and each.pid in pids), None)
 
 
-def _place(server: Host, relay: Relay) -> _Place | None:
+def _place(server: Host, address: str, port: int) -> _Place | None:
     """Where the target is, if it is at this host and known."""
     snapshot = server.snapshot
     if snapshot is None or snapshot.listeners is None:
         return None
-    if relay.address.startswith("127.") or relay.address == "::1" or server.owns(relay.address):
+    if on_loopback(address) or server.owns(address):
         by = None if any(link.vrf for link in snapshot.links or ()) else LOOPBACK  # within a VRF they come in by its device
-        return _Place([each for each in snapshot.listeners if each.port == relay.to], interface=by)
-    having = [each for each in snapshot.namespaces or () if relay.address in each.addresses]
+        return _Place([each for each in snapshot.listeners if each.port == port], interface=by)
+    having = [each for each in snapshot.namespaces or () if address in each.addresses]
     if len(having) != 1 or snapshot.other_namespaces is None:
         return None
-    there = [each for each in snapshot.other_namespaces if (each.netns, each.port) == (having[0].netns, relay.to)]
+    there = [each for each in snapshot.other_namespaces if (each.netns, each.port) == (having[0].netns, port)]
     return _Place(there, having[0])
 
 
@@ -161,8 +265,8 @@ def _complete(server: Host, place: _Place | None) -> bool:
 
 
 def _target(relay: Relay, place: _Place | None) -> DeadTarget:
-    other = place is not None and bool(place.listeners)
-    return DeadTarget(relay.program, relay.address, relay.to, inside=place is not None and place.namespace is not None, elsewhere=other)
+    inside = place is not None and place.namespace is not None
+    return DeadTarget(relay.program, relay.address, relay.to, inside=inside, elsewhere=_elsewhere(place, relay.address))
 
 
 CAUSES = (
@@ -174,9 +278,11 @@ CAUSES = (
         "The process that has the listening socket passes connections on, by its command line, to an address of the server or of a network "
         "namespace of it, where no socket takes them; each connection of the flow is closed at once, and AttemptFails rises by as many. Or "
         "HAProxy, which has the socket, says that no server behind it is up, and each connection is closed at once. Without the counter, "
-        "where the address is another host's, only a part of HAProxy's servers is down, or nginx logs that it could not connect: likely.",
+        "where the address is another host's, only a part of HAProxy's servers is down, or nginx logs that it could not connect (for each "
+        "connection, or for as many as it closed at once), or the process begins a connection of its own for each that its host takes, "
+        "which nobody answers, or is an ssh or sshd (-L, -R) whose own connection repeats data in vain, three times or more: likely.",
         "A byte comes, or a socket takes connections where they are passed on to.",
-        rule=FirstOf((_passed_on, _balanced)),
+        rule=FirstOf((_passed_on, _balanced, _now_and_then, _calls, _tunnelled)),
         precedes=("application_closes", "application_hangs_up", "application_silent"),
         accounts_for=(Accounts("closed_unused", anywhere=True, any_leg=True), Accounts("stray_reset", anywhere=True)),
     ),

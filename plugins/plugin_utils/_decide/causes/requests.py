@@ -17,6 +17,7 @@ from ..last_hop import routed, sender_mac
 from .addresses import next_hops
 from .catalogue import Accounts, Cause
 from .needs import needs
+from .neighbour import link_addresses
 
 
 def _unheard(case: Case) -> tuple[Host, Host, str, Link] | None:
@@ -63,7 +64,7 @@ def _meet(asker: Host, asked: set[str], owner: Host, link: Link) -> bool:
     mine = {each.mac.lower() for each in _links(asker) if each.mac and each.name in asked and _only_on(asker, each.mac, asked)}
     if mine & there or (link.mac and link.mac.lower() in here and _only_on(owner, link.mac, {link.name})):
         return True
-    no_third = {each.mac.lower() for host in (asker, owner) for each in _links(host) if each.mac} | _routers(asker) | _routers(owner)
+    no_third = link_addresses(asker) | link_addresses(owner) | _routers(asker) | _routers(owner)
     thirds = _by_address(asker, asked) & _by_address(owner, {link.name})
     return any(mac not in no_third and not mac.startswith(_SHARED) for _address, mac in thirds)
 
@@ -85,8 +86,7 @@ def _known(host: Host, interfaces: set[str]) -> set[str]:
     table = {entry.mac.lower() for entry in neighbours if entry.mac and entry.interface in interfaces}
     seen_there = (seen for seen in host.observations or () if seen.direction != "out" and seen.interface in interfaces)
     heard = {mac for seen in seen_there if (mac := sender_mac(seen))}
-    own = {link.mac.lower() for link in _links(host) if link.mac}
-    return (table | heard) - own
+    return (table | heard) - link_addresses(host)
 
 
 def _by_address(host: Host, interfaces: set[str]) -> set[tuple[str, str]]:

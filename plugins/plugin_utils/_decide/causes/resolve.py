@@ -10,22 +10,36 @@ from collections.abc import Sequence
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import SLOW_MS
 
 from ..._model.network_subjects import Resolved, SlowNames, Unresolved
-from ..._model.probe_records import Nameserver, Unconfigured
+from ..._model.probe_records import Nameserver, Resolution, Unconfigured
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..outcome import OUTCOMES
 from .catalogue import Accounts, Cause
 
+_DROPPED, _PROHIBITED = "EPERM", "EACCES"  # what the kernel says where a rule drops the query on its way out, or a route has no way for it
+
+
+def _own(case: Case) -> list[Resolution]:
+    """What the client's resolver said for this very flow: for another user it may say otherwise."""
+    return [each for each in case.client.resolutions if each.name == case.dialled and case.dial in (None, each.dial)]
+
 
 def _name_resolution_failed(case: Case) -> Finding | None:
-    failed = next((entry for entry in case.client.resolutions if entry.name == case.dialled and entry.error), None)
+    failed = next((entry for entry in _own(case) if entry.error), None)
     if failed is None:
         return None
     said = f"{failed.error}: {failed.message}" if failed.message else str(failed.error)
     asked = tuple(case.saw(case.client, "DNS query", f"nameserver {entry.address}: {_result(entry)}") for entry in failed.nameservers or ())
     cut = tuple(entry.address for entry in failed.nameservers or () if entry.tcp not in (None, _CONNECTED))
     whole = f"; the answer of nameserver {', '.join(cut)} does not fit into UDP, and it cannot be reached by TCP port 53" if cut else ""
+    answered = any(entry.answer_ms is not None for entry in failed.nameservers or ())
+    own = None if answered else next((entry for entry in failed.nameservers or () if entry.process), None)
+    if own and not whole:
+        whole = f"; {_own_program(case, own)}"
+    dropped, prohibited = ((), ()) if answered else (_refused(failed, _DROPPED), _refused(failed, _PROHIBITED))
+    if (dropped or prohibited) and not whole:
+        whole = f"; its own kernel lets no query go to nameserver {_and_why(dropped, prohibited)}"
     if failed.error == OUR_LIMIT:
         return Finding(
             "likely",
@@ -35,7 +49,7 @@ def _name_resolution_failed(case: Case) -> Finding | None:
             (case.saw(case.client, "getaddrinfo", said), *asked),
             detail={"name": case.dialled, "error": failed.error, "cut": list(cut)},
             undecided=(f"getent ahosts {case.dialled} on {case.client.name} would show whether it answers after all",),
-            subject=Unresolved(waiting=True, cut=cut),
+            subject=Unresolved(waiting=True, cut=cut, own=own.process if own else None, forbidden=dropped, prohibited=prohibited),
         )
     held, sources = failed.held(), failed.sources or ()
     unasked = held is not None and bool(sources) and (sources[-1:] != ("dns",) or any(source.startswith("[") for source in sources))
@@ -43,7 +57,8 @@ def _name_resolution_failed(case: Case) -> Finding | None:
         "proven",
         case.client.name,
         "client.resolve",
-        f"{case.client.name} cannot resolve the name {case.dialled} ({failed.error}); no packet was sent"
+        f"{case.client.name} cannot resolve the name {case.dialled}{f' as {failed.user}' if failed.user else ''} ({failed.error}); "
+        + f"no packet was sent{_closed(failed)}"
         + (whole or (f"; nameserver {', '.join(held[1])} has an address for {held[0]}" if held else ""))
         + (f"; {_unconfigured(failed.unconfigured)}" if failed.unconfigured else "")
         + (f", and hosts: {' '.join(sources)} in /etc/nsswitch.conf may end ahead of it" if held and unasked else ""),
@@ -53,8 +68,45 @@ def _name_resolution_failed(case: Case) -> Finding | None:
             *asked,
         ),
         detail={"name": case.dialled, "error": failed.error, "held_by": list(held[1]) if held else [], "cut": list(cut)},
-        subject=Unresolved(waiting=False, unasked=sources if unasked else (), cut=cut, unconfigured=failed.unconfigured),
+        subject=Unresolved(
+            waiting=False,
+            unasked=sources if unasked else (),
+            cut=cut,
+            unconfigured=failed.unconfigured,
+            own=own.process if own else None,
+            known=failed.error == _NO_DATA,
+            forbidden=dropped,
+            prohibited=prohibited,
+            user=failed.user,
+            unreadable=failed.closed,
+        ),
     )
+
+
+def _closed(failed: Resolution) -> str:
+    """That the resolver's files are closed to the user as whom it was asked."""
+    return f"; {failed.user} may not read {' and '.join(failed.closed)}" if failed.closed else ""
+
+
+def _refused(failed: Resolution, error: str) -> tuple[str, ...]:
+    return tuple(entry.address for entry in failed.nameservers or () if entry.error == error)
+
+
+def _and_why(dropped: Sequence[str], prohibited: Sequence[str]) -> str:
+    why = []
+    if dropped:
+        why.append(f"{', '.join(dropped)} ({_DROPPED}): a rule of its firewall drops it, or a filter of a control group")
+    if prohibited:
+        why.append(f"{', '.join(prohibited)} ({_PROHIBITED}): a route of type prohibit, or a security module, forbids it")
+    return "; nor to ".join(why)
+
+
+def _own_program(case: Case, entry: Nameserver) -> str:
+    """Who is to answer where the nameserver's address is a loopback one."""
+    process = entry.process
+    named = f"{process.name} (pid {process.pid}) of {case.client.name} itself" if process else case.client.name
+    stopped = ", which is stopped" if process and process.stopped else ", which does not answer"
+    return f"nameserver {entry.address} is {named}{stopped}"
 
 
 def _unconfigured(found: Unconfigured) -> str:
@@ -68,7 +120,7 @@ def _unconfigured(found: Unconfigured) -> str:
 
 def _name_resolution_slow(case: Case) -> Finding | None:
     """It takes long each time: the first nameserver is dead, say, and the second one is asked when the resolver's patience is over."""
-    slow = next((entry for entry in case.client.resolutions if entry.name == case.dialled and (entry.elapsed_ms or 0.0) >= SLOW_MS), None)
+    slow = next((entry for entry in _own(case) if (entry.elapsed_ms or 0.0) >= SLOW_MS), None)
     if slow is None or slow.error or (slow.again_ms is not None and slow.again_ms < SLOW_MS):
         return None  # slow once: what it did not know yet
     took = [value / 1000 for value in (slow.elapsed_ms, slow.again_ms) if value is not None]
@@ -171,8 +223,8 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
 
 def _searched(case: Case) -> str | None:
     """The name with a domain of the search list behind it, where that one has an address and is asked for ahead of the name itself."""
-    for each in case.client.resolutions:
-        held = each.held() if each.name == case.dialled else None
+    for each in _own(case):
+        held = each.held()
         if held and held[0] != case.dialled.rstrip(".") and held[0].startswith(f"{case.dialled}."):
             return held[0]
     return None
@@ -180,7 +232,7 @@ def _searched(case: Case) -> str | None:
 
 def _in_hosts_file(case: Case) -> bool:
     """Whether the client has the address of the name from its hosts file."""
-    return any(each.name == case.dialled and case.address in each.hosts for each in case.client.resolutions)
+    return any(case.address in each.hosts for each in _own(case))
 
 
 def _hosts_file_decides(case: Case) -> Finding | None:
@@ -222,6 +274,7 @@ def _dead_address_family(case: Case) -> Finding | None:
 
 _CONNECTED = "connected"
 OUR_LIMIT = "ETIMEDOUT"  # no error of getaddrinfo()'s own
+_NO_DATA = "EAI_NODATA"
 _FAILURES = tuple(kind for kind in OUTCOMES if kind not in ("completed", "unresolved"))
 
 CAUSES = (

@@ -10,19 +10,19 @@ from ..._model.network_subjects import REFUSING, RouterRoute
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
-from ..last_hop import believed, by_policy
+from ..last_hop import added_rules, believed, by_policy
 from .catalogue import Accounts, Cause
-from .icmp import answer_of, meaning_of, quoting
+from .icmp import ERRORS_HELD_BACK, answer_of, meaning_of, quoting
 from .needs import FirstOf, needs
 from .neighbour import on_link
 from .onward import onward
-from .stretch import PACKETS, swallower
+from .stretch import packet_of, swallower
+from .unroutable import marked_astray
 
 _MEANINGS = ("unreachable", "no_route", "rejected")  # of ICMP errors
-_USUAL_RULES = (0, 32766, 32767)  # that look up the tables local, main and default
 
 
-def _stopped_at(case: Case) -> Host | None:
+def stopped_at(case: Case) -> Host | None:
     """The host on the way that took the packet in and did not let it out, or said with an ICMP error that it cannot."""
     via = swallower(case)
     if via is not None:
@@ -34,7 +34,7 @@ def _stopped_at(case: Case) -> Host | None:
     return next((host for host in case.vias if any(host.owns(source) for source in senders)), None)
 
 
-@needs(_stopped_at)
+@needs(stopped_at)
 def _router_refuses(case: Case, via: Host) -> Finding | None:
     """A route of type unreachable, blackhole or prohibit: the kernel says so when it is asked for the way."""
     way = onward(case, via)
@@ -47,8 +47,8 @@ def _router_refuses(case: Case, via: Host) -> Finding | None:
         "proven" if way.sure and _only_usual_rules(case, via) else "likely",  # it was asked as for a packet of its own
         via.name,
         case.outcome.segment or "path.forward",
-        f"{via.name} has a route of type {route.type}, {prefix}{by_policy(route)}, for {target}: the {_packet(case)} goes in and does not "
-        "come out",
+        f"{via.name} has a route of type {route.type}, {prefix}{by_policy(route)}, for {target}: the {packet_of(case)} goes in and does "
+        "not come out",
         (*case.passage(), case.saw(via, "rtnetlink route get", f"{target}: {route.type} {prefix}")),
         detail={"type": route.type, "prefix": route.prefix, "table": route.table},
         subject=RouterRoute(route, target),
@@ -57,11 +57,10 @@ def _router_refuses(case: Case, via: Host) -> Finding | None:
 
 def _only_usual_rules(case: Case, via: Host) -> bool:
     """Whether no policy rule may have what is forwarded go another way than what the host itself sends."""
-    rules = via.snapshot.rules if via.snapshot else None
-    return rules is not None and all(rule.priority in _USUAL_RULES for rule in rules if rule.family == f"ipv{case.family}")
+    return added_rules(via, case.family) == []
 
 
-@needs(_stopped_at, lambda case: case.client if case.outcome.kind == "lost_syn_ack" else case.server)
+@needs(stopped_at, lambda case: case.client if case.outcome.kind == "lost_syn_ack" else case.server)
 def _router_hides(case: Case, via: Host, owner: Host) -> Finding | None:
     """A bridge of containers, a VPN or a prefix that is too wide has the address on a link of the host on the way, where nobody answers."""
     target = onward(case, via).target
@@ -90,10 +89,6 @@ def _router_hides(case: Case, via: Host, owner: Host) -> Finding | None:
     )
 
 
-def _packet(case: Case) -> str:
-    return PACKETS.get(case.outcome.kind, "SYN")
-
-
 CAUSES = (
     Cause(
         "router_route",
@@ -103,9 +98,9 @@ CAUSES = (
         "A managed host on the way takes the packet in and does not let it out, or answers it with an ICMP error, and its own route lookup "
         "for the destination, as it is behind its translations, ends at a route of type unreachable, blackhole or prohibit. Where it has "
         "policy rules of its own, where a rule may stop the packet ahead of the lookup, or where it has the destination on a link where it "
-        "is not and nobody answers for it: likely.",
+        "is not and nobody answers for it, or where a rule, evaluated, gives it a mark for which the kernel finds no way: likely.",
         "The route lookup leads on.",
-        rule=FirstOf((_router_refuses, _router_hides)),
+        rule=FirstOf((_router_refuses, _router_hides, marked_astray)),
         precedes=("path_drop", "path_icmp_unreachable", "path_icmp_rejected", "path_no_route", "kernel_drop"),
         accounts_for=(
             Accounts("icmp_error", anywhere=True, any_leg=True),
@@ -113,7 +108,7 @@ CAUSES = (
             Accounts(
                 "counter", ("Ip.OutNoRoutes", "Ip6.OutNoRoutes", "IpExt.InNoRoutes", "Ip6.InNoRoutes", "Ip6.OutDiscards"), any_leg=True
             ),
-            Accounts("counter", ("Icmp.OutRateLimitHost", "Icmp.OutRateLimitGlobal", "Icmp6.OutRateLimitHost"), any_leg=True),
+            Accounts("counter", ERRORS_HELD_BACK, any_leg=True),
             Accounts("other_outcome", ("lost_syn", "lost_syn_ack", "silent"), anywhere=True, any_leg=True),
         ),
     ),

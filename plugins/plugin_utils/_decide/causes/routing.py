@@ -15,6 +15,7 @@ from ..finding import Certainty, Finding
 from ..last_hop import believed, by_policy, came_by, hop_of, routed
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
+from .link_states import concerned, is_down, state
 from .needs import CLIENT_ADDRESS, SERVER, SERVER_ADDRESS, needs
 from .stretch import forbidden, kept_unasked
 
@@ -32,7 +33,7 @@ def _no_return_route(case: Case, server: Host, client: str) -> Finding | None:
         "proven" if counted and case.arrived else "likely",
         server.name,
         "server.route",
-        f"{server.name} has no route back to {client}: the SYN arrives, the SYN-ACK cannot leave",
+        f"{server.name} has no route back to {client}: the SYN arrives, the SYN-ACK cannot leave{route.for_others}",
         (
             *case.passage(),
             case.saw(server, "rtnetlink route get", f"{client} from {case.server_address}: {said}"),
@@ -49,7 +50,7 @@ def _no_return_route(case: Case, server: Host, client: str) -> Finding | None:
 def _server_link_down(case: Case, server: Host, entry: Address) -> Finding | None:
     """The interface that has the address is down: whoever is asked about the way there is only the messenger."""
     link = server.link(entry.interface)
-    if link is None or case.arrived or (link.up is not False and link.carrier is not False):
+    if link is None or case.arrived or not is_down(link):
         return None
     if case.outcome.kind == "refused_locally" and case.errno() not in ("EHOSTUNREACH", "ETIMEDOUT", None):
         return None
@@ -57,16 +58,15 @@ def _server_link_down(case: Case, server: Host, entry: Address) -> Finding | Non
     others = [other for other in (server.snapshot.links if server.snapshot else None) or () if other.name not in ("lo", link.name)]
     alone = not any(other.up and other.carrier is not False for other in others)
     elsewhere = case.completed or kept_unasked(case, case.address) or forbidden(case)  # is where the SYN ended
-    state = "administratively down" if link.up is False else "without carrier"
     sure: Certainty = "proven" if server.saw_everything and alone and not elsewhere else "likely"
     return Finding(
         sure if _may_end_at_server(case) else "possible",
         server.name,
         "server.ingress",
-        f"the interface {link.name} of {server.name}, which has {case.address}, is {state}",
+        f"the interface {link.name} of {server.name}, which has {case.address}, is {state(server, link)}",
         (case.saw(server, "rtnetlink link", f"{link.name}: operstate {link.operstate}, carrier {link.carrier}"), *case.passage()),
         leg="syn",
-        subject=link,
+        subject=concerned(server, link),
     )
 
 

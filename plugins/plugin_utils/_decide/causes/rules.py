@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 from ..._model.firewall_records import MissedRule, Rule, RuleStep, Verdict
-from ..._model.firewall_subjects import Stop
+from ..._model.firewall_subjects import Stop, TakenAhead
 from ..._model.host import Host
 from ..._model.log_records import LogRecord
 from ..case import Case
 from ..finding import Certainty, Evidence, Finding
 from ..logged import ours
 from ..sources import declared_beside
+from . import hidden, in_sets, unloaded
 from .counted import Proof, proof
 from .traversals import Direction, Place, bridge_setting, bridged, judged, suspects, verdict, way
 
@@ -28,6 +29,16 @@ def stopped_by(case: Case, wanted: str) -> Finding | None:
             continue  # a queue and a zone are causes of their own
         if answered_so(case, place, ruling):
             return stopped(case, place, ruling)
+    return _behind_a_queue(case, wanted)
+
+
+def _behind_a_queue(case: Case, wanted: str) -> Finding | None:
+    """A rule that the packet meets once the program that reads a queue has let it on; its counter shows whether it does."""
+    for place in suspects(case):
+        ruling = judged(case, place)
+        behind = ruling.then if ruling is not None and ruling.verdict == "queue" else None
+        if behind is not None and behind.verdict == wanted and answered_so(case, place, behind):
+            return stopped(case, place, behind)
     return None
 
 
@@ -64,7 +75,7 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
             detail=details(ruling, None),
             subject=Stop(ruling),
         )
-    weighed = capped(case, place, proof(case, place, ruling, ruling.rule))
+    weighed, taken = capped(case, place, proof(case, place, ruling, ruling.rule)), _taken(case, ruling)
     if weighed.certainty == "likely" and _logged_it(case, place, ruling.rule):
         weighed = replace(weighed, certainty="proven")
     return Finding(
@@ -74,12 +85,17 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
         f"{ruling.rule.name} on {host.name} {how} {place.packet}"
         + shadow(ruling)
         + _missed(ruling)
+        + _ahead(taken)
+        + in_sets.in_words(ruling)
+        + unloaded.in_words(ruling)
         + for_the_way_back(ruling)
         + _marked(ruling)
         + _unserved(ruling)
         + _from_another(case, ruling),
         (
             *weighed.evidence,
+            *in_sets.shown(host, ruling),
+            *unloaded.shown(host, ruling),
             *kept_by(host, ruling.rule),
             *_over_a_bridge(case, place),
             *_way_back(case, place, ruling),
@@ -90,7 +106,7 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
         leg=place.leg,
         detail=details(ruling, weighed),
         undecided=unproven(host, ruling.rule, weighed),
-        subject=Stop(ruling, tuple(later(case, place))),
+        subject=Stop(ruling, tuple(later(case, place)), taken),
     )
 
 
@@ -124,6 +140,17 @@ def _missed(ruling: Verdict) -> str:
     return f"; {missed.rule.name} would let it through, and misses it by {by_what(missed)}"
 
 
+def _taken(case: Case, ruling: Verdict) -> TakenAhead | None:
+    """A translation that the SYN does not get because of rules ahead of it, unless somebody takes it as it is."""
+    served = case.server_owns(case.address) is True and case.listener() is not None
+    return None if served else hidden.taken_ahead(ruling)
+
+
+def _ahead(taken: TakenAhead | None) -> str:
+    """That it is stopped where it is because rules ahead of a translation took it."""
+    return f"; {hidden.in_words(taken.hidden)}" if taken else ""
+
+
 def by_what(missed: MissedRule) -> str:
     """``'-i eth1' (the SYN: interface eth0)``"""
     return f"'{missed.condition.text}'" + (f" (the SYN: {missed.condition.seen})" if missed.condition.seen else "")
@@ -147,7 +174,9 @@ def _marked(ruling: Verdict) -> str:
 
 
 def _unserved(ruling: Verdict) -> str:
-    """That TPROXY drops the packet because the proxy is not there."""
+    """That TPROXY drops the packet because the proxy is not there, or because it is not led to it."""
+    if ruling.past_its_proxy:
+        return ": it hands packets to a socket of this host, and no policy rule leads them to a local route, so that they are not delivered"
     return ": no transparent socket listens where it hands packets to" if ruling.rule and ruling.without_a_proxy else ""
 
 
@@ -234,6 +263,7 @@ def details(ruling: Verdict, weighed: Proof | None, rule: Rule | None = None) ->
         "rule": {**asdict(rule), "name": rule.name} if rule else None,
         "counter": weighed.counter if weighed else None,
         "shadowed": [other.name for other in ruling.shadowed],
+        "sets": in_sets.details(ruling),
         "rewritten": asdict(ruling.rewritten) if ruling.rewritten else None,
         "path": [_step(step) for step in ruling.path],
     }
@@ -256,8 +286,8 @@ def unproven(host: Host, rule: Rule, weighed: Proof) -> tuple[str, ...]:
     if weighed.certainty == "proven":
         return ()
     if rule.packets is None:
-        return (f"a counter in {rule.name} on {host.name}, or a kernel trace (diagnose_trace), would prove that it is this rule",)
-    return (f"a kernel trace (diagnose_trace) on {host.name} would show which rule stops the packet",)
+        return (f"a counter in {rule.name} on {host.name}, or a kernel trace (diagnose_depth=full), would prove that it is this rule",)
+    return (f"a kernel trace (diagnose_depth=full) on {host.name} would show which rule stops the packet",)
 
 
 def objection(case: Case, places: list[Place]) -> tuple[tuple[Evidence, ...], tuple[str, ...]]:

@@ -34,10 +34,10 @@ def _twin(case: Case, host: Host, address: str) -> tuple[Link, Twin] | None:
     if link is None or not link.mac or link.mac.startswith(_BY_DESIGN) or link.kind in _SHARING:
         return None
     for other in case.fleet.hosts.values():
-        for their in (other.snapshot.links if other.snapshot else None) or ():
+        for their in (other.identity.links if other.identity else None) or ():
             if their.mac != link.mac or not their.up or their.kind in _SHARING or other.is_same_machine(host):
                 continue
-            for entry in (other.snapshot.addresses if other.snapshot else None) or ():
+            for entry in (other.identity.addresses if other.identity else None) or ():
                 if entry.interface == their.name and entry.address != address and on_link(other, host, address, their.name):
                     return link, Twin(other, their, entry)
     return None

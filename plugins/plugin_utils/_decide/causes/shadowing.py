@@ -26,7 +26,8 @@ def _shadowing_route(case: Case, server: Host, route: Route, entry: Address) -> 
         return None
     neighbour = client.neighbour(case.address, route.interface)
     unresolved = neighbour is not None and neighbour.unresolved
-    if not unresolved and case.outcome.kind not in ("lost_syn", "silent"):
+    stopped = case.outcome.kind == "unsent" and entry.prefix < _bits(case)  # ahead of where somebody would be asked
+    if not unresolved and not stopped and case.outcome.kind not in ("lost_syn", "silent"):
         return None
     return Finding(
         # Where nobody is asked for link addresses, as in a tunnel, its other end may know the way and be down.

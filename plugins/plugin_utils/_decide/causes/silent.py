@@ -16,16 +16,35 @@ from ..finding import Finding
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
+from .inside import inside
+from .needs import SERVER, needs
 from .why_silent import Asked, reasons
 
 
 def _neighbour_silent(case: Case) -> Finding | None:
+    return _unanswering(case) or _from_behind_the_server(case)
+
+
+def _unanswering(case: Case) -> Finding | None:
     for owner, leg in _unreached(case):
         for address in _addresses(case, owner):
             asked = _asked(owner, address)
             if asked is not None:
                 return _finding(case, asked, leg)
     return None
+
+
+@needs(SERVER)
+def _from_behind_the_server(case: Case, server: Host) -> Finding | None:
+    """What is behind the server, as a container, has the SYN, and cannot send its answer to the server."""
+    within = inside(case)
+    target = within.address if within else case.address
+    if case.outcome.kind != "unanswered" or server.owns(target) is not False:
+        return None
+    messages = server.neighbour_messages("in")
+    wanted = [said.target for _seen, said in messages if said.operation == "request" and said.sender == target and server.owns(said.target)]
+    found = (_asked(server, address) for address in dict.fromkeys(wanted))
+    return next((_finding(case, asked, "syn_ack") for asked in found if asked and target in asked.askers), None)
 
 
 def _unreached(case: Case) -> Iterator[tuple[Host, Leg]]:

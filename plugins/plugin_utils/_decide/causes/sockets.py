@@ -5,33 +5,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ..._model.host import Host
 from ..._model.socket_records import Listener
-from ..._model.socket_subjects import RunningUnit, SocketOwner, StoppedUnit
-from ..._model.unit_records import Unit
+from ..._model.socket_subjects import SocketOwner
 from ..._values.words import plural
 from ..case import Case
-from ..finding import Evidence, Finding
+from ..finding import Finding
 from ..translation import sent_elsewhere, surely_untranslated
 from . import units
 from .catalogue import Accounts, Cause
-from .just_missed import in_words, just_missed, shown
+from .instead import instead
 from .listener_names import describe, process_of
 from .misplaced import elsewhere, misplaced, nearest, only_apart
 from .needs import LISTENER, SERVER, FirstOf, needs
-from .refusal import REFUSALS, Refused, lets_in, refused
-from .xinetd import switched_off
+from .refusal import REFUSALS, Refused, refused_at_all
 
 
-@needs(refused)
+@needs(refused_at_all)
 def _service_stopped(case: Case, refusal: Refused) -> Finding | None:
     if case.listeners_on_port():
         return None
     server, certainty, evidence = refusal
     port = case.server_port
-    unit = units.stopped_unit(server, port)
+    unit = units.stopped_for(server, port)
     if unit is None:
         return None
     held = units.holders_of(server, unit, port)
@@ -96,95 +92,31 @@ def _another_service(case: Case, server: Host, listener: Listener) -> Finding | 
 def _no_listener(case: Case) -> Finding | None:
     if case.server is None or (case.server.snapshot is None and any(host.captured for host in case.hosts)):
         return _refused_unseen(case) if case.outcome.kind in REFUSALS else None
-    if case.outcome.kind == "unanswered":
-        return _refused_in_vain(case, case.server)
-    refusal = refused(case)
-    port = case.server_port
-    if refusal is None or units.stopped_unit(refusal[0], port) or elsewhere(refusal[0], port):
+    refusal, port = refused_at_all(case), case.server_port
+    if refusal is None or units.stopped_for(refusal[0], port) or elsewhere(refusal[0], port):
         return None
     late = bool(case.listeners_on_port())
     if late and case.listened_before():
         return None
     server, certainty, evidence = refusal
-    instead = None if late else units.listening_elsewhere(server, port)
-    off = None if late or instead else switched_off(case)
-    held = [] if late else units.holders_of(server, None, port)
-    missed = None if late or instead or off else just_missed(case, server)
-    by_udp = None if late or off or missed else units.has_by_udp(server, port)
-    restless = [] if late or instead or held or off else units.restless(server, port)
+    found = [] if late else list(instead(case, server))
     return Finding(
         "likely" if late else certainty,
         server.name,
         "server.socket",
         f"nothing {'listened' if late else 'listens'} on port {port} of {server.name}"
-        + ("; now something does" if late else f": {units.where(instead, port)}" if instead else _meant(restless))
-        + (in_words(missed, server) if missed else "")
-        + (f"; {units.taking_datagrams(by_udp)}" if by_udp else ""),
+        + ("; now something does" if late else "")
+        + (", and the RSTs that say so do not leave it" if case.outcome.kind == "unanswered" else "")
+        + "".join(f"{each.words}" for each in found),
         (
             *evidence,
             case.saw(server, "inet_diag", f"no socket listens on port {port}" + (" before the attempts" if late else "")),
-            *(case.saw(server, "inet_diag", units.described(each)) for each in held[:3]),
-            *(_running(case, server, instead) if instead else ()),
-            *(shown(case, missed, server) if missed else ()),
-            *([case.saw(server, "/proc/net/udp", units.taking_datagrams(by_udp))] if by_udp else []),
-            *([case.saw(server, off.file, f"xinetd's service {off.service} on port {port}: disable = yes")] if off else []),
-            *(case.saw(server, "systemd", units.state_of(unit)) for unit in restless),
-            *(units.last_words(server, restless[0]) if restless else ()),
+            *(seen for each in found for seen in each.evidence),
         ),
         leg="syn",
-        detail={"unit": instead.unit.unit, "listens": list(instead.ports), "socket": instead.socket} if instead else {},
-        subject=instead or off or (None if restless else missed or by_udp) or _subject(case, server, next(iter(restless), None)),
+        detail=next((each.detail for each in found if each.detail), {}),
+        subject=next((each.subject for each in found if each.subject is not None), None),
     )
-
-
-def _subject(case: Case, server: Host, unit: Unit | None) -> Unit | StoppedUnit | None:
-    """The unit that may be meant, with what is known of why it failed where the host got the address too late for it."""
-    early = unit is not None and units.came_later(server, unit, case.server_address) is not None
-    return units.not_running(server, unit, case.server_port, case.server_address) if unit and early else unit
-
-
-def _meant(restless: list[Unit]) -> str:
-    """The unit that may be meant because it does not stay; one that failed some time ago is told as evidence only."""
-    again = next((unit for unit in restless if unit.active != "failed"), None)
-    return f"; no unit is known for the port, and {units.state_of(again)}" if again else ""
-
-
-def _running(case: Case, server: Host, instead: RunningUnit) -> Iterator[Evidence]:
-    unit = instead.unit
-    reload = f", its last reload: {unit.reload}" if unit.reload not in (None, "success") else ""
-    outdated = ", its files have changed since systemd read them" if unit.outdated else ""
-    yield case.saw(server, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}{reload}{outdated}")
-    yield case.saw(server, "systemd" if instead.socket or unit.listens else "inet_diag", units.where(instead))
-    yield from units.last_words(server, unit)
-
-
-def _refused_in_vain(case: Case, server: Host) -> Finding | None:
-    """TCP counts the RSTs that it sends, also those that the host's own firewall then stops."""
-    counted = server.delta("Tcp", "OutRsts") or 0
-    if case.listeners_on_port() != [] or case.listened_before() or not case.arrived or counted < case.arrived:
-        return None
-    port = case.server_port
-    most = case.fleet.once(("syns in", server.name), lambda: _syns_in(server))
-    alone, let_in = case.swallowed_at(server) <= counted <= most, lets_in(case, server)  # a host refuses others' connections, too
-    if not (alone or let_in):
-        return None
-    return Finding(
-        "proven" if alone and let_in and server.translates("prerouting") is False else "likely",
-        server.name,
-        "server.socket",
-        f"nothing listens on port {port} of {server.name}, and the RSTs that say so do not leave it",
-        (
-            *case.passage(),
-            case.saw(server, "counter Tcp OutRsts", f"+{counted}, and no RST left"),
-            case.saw(server, "inet_diag", f"no socket listens on port {port}"),
-        ),
-        leg="syn",
-    )
-
-
-def _syns_in(server: Host) -> int:
-    """How many SYNs the server's recording has, of this run or not."""
-    return sum(bool(seen.packet.tcp and seen.packet.tcp.is_syn and seen.direction == "in") for seen in server.observations or ())
 
 
 @needs(SERVER)
@@ -200,8 +132,8 @@ def would_refuse(case: Case, server: Host) -> tuple[str, Finding] | None:
     if case.listeners_on_port() != [] or case.listened_before():
         return None
     evidence = case.saw(server, "inet_diag", f"no socket listens on port {port}")
-    if where := elsewhere(server, port):
-        return "listener_other_namespace", only_apart(case, server, where, "likely", (evidence,))
+    if apart := elsewhere(server, port):
+        return "listener_other_namespace", only_apart(case, server, apart, "likely", (evidence,))
     summary = f"nothing listens on port {port} of {server.name} either"
     return "no_listener", Finding("likely", server.name, "server.socket", summary, (evidence,), leg="syn")
 
@@ -229,7 +161,7 @@ CAUSES = (
         "service_stopped",
         "The service does not run",
         ("server.socket",),
-        (*REFUSALS, "completed"),
+        (*REFUSALS, "unanswered", "completed"),
         "As no_listener, and a systemd unit that is declared for the port, or whose socket unit names it, is inactive or failed, or on its "
         "way to be active, as one that ends after each start, and no socket unit listens for it elsewhere. A unit found by its command "
         "line or by name makes it likely, and so does a handshake that completes with a process of another service, while the declared one "

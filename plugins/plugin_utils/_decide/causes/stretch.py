@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ..._model.host import Host
+from ..._model.recording import Observation
 from ..case import Case
 from ..translation import sent_elsewhere
 from .icmp import answer_of
@@ -14,9 +15,29 @@ LOSSES = ("lost_syn", "lost_syn_ack", "lost_ack")
 PACKETS = {"lost_syn": "SYN", "lost_syn_ack": "SYN-ACK", "lost_ack": "final ACK"}
 
 
+def packet_of(case: Case) -> str:
+    """The packet that was lost, or that an ICMP error answers, in words."""
+    return PACKETS.get(case.outcome.kind, "SYN")
+
+
 def swallower(case: Case) -> Host | None:
-    """The managed host on the way that took the packet in and did not let it out."""
-    return next((via for via in case.vias if via.name == case.outcome.host), None)
+    """The managed host on the way that took the packet in and did not let it out: not even to a bridge of its own."""
+    return None if kept_by_bridge(case) else next((via for via in case.vias if via.name == case.outcome.host), None)
+
+
+def kept_by_bridge(case: Case) -> tuple[Host, Observation] | None:
+    """The managed host whose IP sent the lost packet by a bridge, of whose ports none did, and the packet there."""
+    outcome = case.outcome
+    if outcome.kind not in LOSSES or outcome.last_seen is None or not outcome.last_seen.on_bridge:
+        return None
+    host = next((host for host in case.hosts if host.name == outcome.host), None)
+    return (host, outcome.last_seen) if host else None
+
+
+def inside(case: Case) -> Host | None:
+    """The managed host that the packet did not leave: it was taken in there, or kept by a bridge."""
+    kept = kept_by_bridge(case)
+    return kept[0] if kept else swallower(case)
 
 
 def kept_unasked(case: Case, address: str) -> bool:

@@ -41,11 +41,14 @@ def _synproxy_unserved(case: Case, server: Host, proxying: _Proxying) -> Finding
     if server.sysctl(LOOSE) != 0 or server.delta("Tcp", "PassiveOpens") != 0:
         return None
     ruling, rule, weighed = proxying
+    nobody = case.listeners_on_port() == []
+    takes = f"nothing listens on port {case.server_port}, with which SYNPROXY then makes its own handshake"
     return Finding(
         weighed.certainty,
         server.name,
         "server.firewall",
-        f"{rule.name} on {server.name} answers the SYN in the server's place, and no listener takes the handshake that SYNPROXY then makes",
+        f"{rule.name} on {server.name} answers the SYN in the server's place, and "
+        + (takes if nobody else "no listener takes the handshake that SYNPROXY then makes"),
         (
             *weighed.evidence,
             case.saw(server, "counter Tcp PassiveOpens", "+0: no connection came to any listener"),

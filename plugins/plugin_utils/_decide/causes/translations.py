@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from ..._model.firewall_records import DESTINATION_NAT, SOURCE_NAT, Rewritten, Rule, Verdict
-from ..._model.firewall_subjects import Translated, TranslatedInside
+from ..._model.firewall_subjects import RulesInside, Translated, TranslatedInside
 from ..._model.host import Host
 from ..._model.network_subjects import Source
 from ..._model.probe_records import Probe
+from ..._model.socket_records import Listener
 from ..._values.words import endpoint, plural
-from ..case import Case
+from ..case import Case, is_any
 from ..finding import Evidence, Finding
 from ..translation import led_away
 from .catalogue import Accounts, Cause
@@ -24,6 +25,7 @@ from .rules import details, kept_by
 from .translated import connections as _connections
 from .translated import distinct as _distinct
 from .traversals import Place, judged
+from .unroutable import translated_to_nowhere
 
 _ANYWHERE = ("127.0.0.1", "::1")
 
@@ -61,6 +63,7 @@ def _redirected_to_proxy(case: Case) -> Finding | None:
         against=against,
         leg="syn",
         detail=details(ruling, None, rule) if ruling else {},
+        subject=Translated(case.target, rule) if rule and target else None,
     )
 
 
@@ -112,14 +115,27 @@ def _nat_wrong_target(case: Case) -> Finding | None:
             ),
             leg="syn",
             detail={**(details(ruling, None, rule) if ruling else {}), "target": seen.packet.dst, "port": port},
-            subject=Translated(case.address),
+            subject=Translated(case.address, rule, unserved=dead, needless=_needless(case), passing=via.owns(case.address) is False),
         )
-    return _translated_by_rule(case) or (_translated_at_server(case) if case.outcome.kind != "answered_elsewhere" else None)
+    if by_rule := translated_to_nowhere(case) or _translated_by_rule(case):
+        return by_rule
+    return _translated_at_server(case) if case.outcome.kind != "answered_elsewhere" else None
 
 
 def _servers_own(case: Case) -> bool:
     """Whether the SYN is for an address of the server's own. That of a service may well lead to another server of it, or to a balancer."""
     return case.server_owns(case.address) is True
+
+
+def _needless(case: Case) -> bool:
+    """Whether somebody is known to listen where the client dials: nobody has to translate for it."""
+    listeners = case.server.snapshot.listeners if case.server and case.server.snapshot else None
+    return _servers_own(case) and any(_takes(listener, case) for listener in listeners or ())
+
+
+def _takes(listener: Listener, case: Case) -> bool:
+    family = listener.family == f"ipv{case.family}" or (case.family == 4 and not listener.v6only)
+    return listener.port == case.port and (listener.address == case.address or (is_any(listener.address) and family))
 
 
 def _translated_by_client(case: Case) -> Finding | None:
@@ -151,7 +167,7 @@ def _translated_by_client(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={**details(ruling, None, rule), "target": target.destination, "port": target.port},
-        subject=Translated(case.target),
+        subject=Translated(case.target, rule, unserved=dead, needless=_needless(case)),
     )
 
 
@@ -184,7 +200,7 @@ def _translated_by_rule(case: Case, server: Host) -> Finding | None:
             ),
             leg="syn",
             detail={**details(ruling, None, rule), "target": target.destination, "port": target.port},
-            subject=Translated(case.target),
+            subject=Translated(case.target, rule, unserved=by_server, needless=_needless(case)),
         )
     return None
 
@@ -234,21 +250,25 @@ def _translated_at_server(case: Case, server: Host) -> Finding | None:
         leg="syn",
         detail=details(ruling, None, rule) if ruling else {},
         undecided=() if rule else (f"the connection tracking entry of the SYN on {server.name} (conntrack -L) would name the target",),
+        subject=Translated(case.target, rule, unserved=True, needless=_needless(case)) if rule else None,
     )
 
 
 def _translated_inside(case: Case, server: Host, within: Inside) -> Finding | None:
-    """The target is in another network namespace of the server, and nothing listens on the port there."""
+    """The target is in another network namespace of the server, and nothing listens on the port there, or is let have the SYN."""
+    if case.outcome.kind == "reset" and within.state == "takes":
+        return _refused_inside(case, server, within)
     if within.state != "none" or case.outcome.kind != "reset":
         return None
     rule = within.rule
     connections = _connections(server, rule, _distinct(case, server, within.ruling))
+    beside = within.beside(server)
     return Finding(
         "proven" if connections and connections[0] else "likely",
         server.name,
         "server.firewall",
         f"{f'{rule.name} on ' if rule else ''}{server.name} translates the SYN for {case.target} to {within.target} in {within.where}, "
-        "where nothing listens",
+        "where nothing listens" + (f", but {' and '.join(beside)} there" if beside else ""),
         (
             *((connections[1],) if connections else ()),
             *case.passage(),
@@ -257,7 +277,32 @@ def _translated_inside(case: Case, server: Host, within: Inside) -> Finding | No
         ),
         leg="syn",
         detail=details(within.ruling, None, rule),
-        subject=TranslatedInside(within.port, within.where),
+        subject=TranslatedInside(within.port, within.where, beside=bool(beside)),
+    )
+
+
+def _refused_inside(case: Case, server: Host, within: Inside) -> Finding | None:
+    """Somebody listens at the target, and the RSTs are not the host's own: rules in there stand between."""
+    counted, listener = server.delta("Tcp", "OutRsts"), within.taking[0]
+    if counted is None or counted >= case.resets_by(server) or not case.resets_by(server):
+        return None
+    return Finding(
+        "likely",
+        server.name,
+        "server.firewall",
+        f"what {server.name} translates the SYN for {case.target} to, {within.target} in {within.where}, refuses it, although "
+        f"{listener.name or 'a process'} listens there: rules in that namespace, such as those of a sidecar proxy, reject it, or lead it "
+        "to where nobody listens",
+        (
+            case.saw(server, "inet_diag", f"LISTEN {endpoint(listener.address or '?', listener.port)} in {within.where}"),
+            case.saw(server, "counter Tcp OutRsts", f"+{counted}: the RSTs are not of {server.name}'s own TCP"),
+            *case.passage(),
+            *(kept_by(server, within.rule) if within.rule else ()),
+        ),
+        leg="syn",
+        detail=details(within.ruling, None, within.rule),
+        undecided=(f"the rules in {within.where} would show it",),
+        subject=RulesInside(within.where, within.namespace.pid),
     )
 
 
@@ -311,9 +356,11 @@ CAUSES = (
         "is not the server's, or for a port of the server where nothing listens. At the server itself: a rule, evaluated, translates the "
         "SYN to a port where nothing listens, there or in another network namespace of the server that has the address, its counter rises "
         "by the connections, and TCP refuses them; without a counter, or without the rule's name, likely, and so where the address that "
-        "was dialled is not the server's own, but a service's. Where rules draw one of several ends by lot: the recording of the host that "
-        "translates shows that every attempt that failed left for another end than those that completed, and that end refuses, or is "
-        "unreachable.",
+        "was dialled is not the server's own, but a service's. Or it translates the SYN to a loopback address, while "
+        "route_localnet is 0, and its counter rises by the SYNs; to another address to which the kernel has no way: likely. Or what it "
+        "translates the SYN to is in another network namespace, where somebody listens, and refuses it with RSTs that are not the "
+        "server's own: likely. Where rules draw one of several ends by lot: the recording of the host that translates shows that every "
+        "attempt that failed left for another end than those that completed, and that end refuses, or is unreachable.",
         "The SYN leaves for the server; the rules, evaluated, translate nothing.",
         rule=_nat_wrong_target,
         precedes=(

@@ -46,6 +46,10 @@ class Place:
 
 def way(case: Case) -> list[Place]:
     """All places that the three packets of a handshake pass, in their order."""
+    return case.once("way", lambda: _way(case))
+
+
+def _way(case: Case) -> list[Place]:
     places = [Place(case.client, "syn", "out", "client.firewall")]
     places += [Place(via, "syn", "forward", "path.forward") for via in case.vias]
     if case.server is not None:
@@ -129,7 +133,11 @@ def _verdict(case: Case, place: Place, when: When, invalid: bool) -> Verdict | N
     if _past_ip(case, place):
         return None
     uid = case.uid if place.host is case.client else None
-    directions = ("forward", "in") if place.direction == "forward" else (place.direction,)  # "in": its own address, which it translates
+    directions: tuple[Direction, ...] = (place.direction,)
+    if place.direction == "forward":
+        directions = ("forward", "in")  # its own address, which it translates
+    elif place.host is case.server:
+        directions = (place.direction, "forward")  # an address behind it, such as a container's
     for client, server, port in case.once(("ends", place.host.name), lambda: list(dict.fromkeys(_ends(case, place.host)))):
         for direction in directions:
             found = place.host.rulings.verdict((place.leg, direction, client, server, port), when, invalid, uid)

@@ -13,7 +13,7 @@ from ..finding import Finding
 from ..last_hop import by_policy
 from .catalogue import Accounts, Cause
 from .needs import BETWEEN, needs
-from .stretch import LOSSES, PACKETS, swallower
+from .stretch import LOSSES, PACKETS, inside
 
 # IFLA_INFO_KIND of links that put packets into others, or hand them to a program (tun, as VPNs have it).
 _KINDS = frozenset((
@@ -25,7 +25,7 @@ _KINDS = frozenset((
 def entered(case: Case) -> tuple[Host, Link] | None:
     """The host that sent the lost packet last, and the tunnel by which it did."""
     seen = case.outcome.last_seen
-    if seen is None or seen.direction != "out" or swallower(case) is not None:
+    if seen is None or seen.direction != "out" or inside(case) is not None:
         return None
     host = next((host for host in case.hosts if host.name == seen.host), None)
     link = host.link(seen.interface) if host else None

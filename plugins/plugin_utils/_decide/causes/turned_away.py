@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 from ..._model.host import Host
+from ..._model.socket_records import Limit, Listener
 from ..._model.socket_subjects import Refusal
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
 from ..logged import ours
+from .application import waiting_more
+from .backends import SAYS
 from .catalogue import Accounts, Cause
 from .listener_names import process_of
 from .losses import beside_each_other
-from .needs import SERVER, needs
+from .needs import LISTENER, SERVER, FirstOf, needs
 
 _REFUSED = ("reset", "reset_after", "icmp")
 _CHANCE = 0.1
@@ -71,6 +74,46 @@ def _service_refuses(case: Case, server: Host) -> Finding | None:
     )
 
 
+@needs(SERVER, LISTENER)
+def _limit_reached(case: Case, server: Host, listener: Listener) -> Finding | None:
+    """The program that takes the connections has as many as it may, and none of the flow's is of use: it ends them, or leaves them
+    waiting."""
+    made = [probe for probe in case.probes if probe.connected]
+    waiting = waiting_more(server, case.server_port) >= len(made)
+    if not made or not all(probe.peer == "closed" or probe.ended or (waiting and probe.peer == "open") for probe in made):
+        return None
+    pids = {process.pid for process in listener.processes or ()}
+    found = next((each for each in (server.after.limits if server.after else None) or () if _reached(case, server, each, pids)), None)
+    if found is None:
+        return None
+    of = f" of {found.section}" if found.section else ""
+    place = f" ({found.file} line {found.line})" if found.file else ""
+    does = "leaves the connections in its accept queue" if waiting else "takes the connections and ends them at once"
+    many = (
+        f"{plural(found.used, 'connection')} of {found.most}" if found.used is not None else f"{plural(len(found.times), 'line')} about it"
+    )
+    return Finding(
+        "likely",
+        server.name,
+        "server.application",
+        f"{process_of(listener)} {does}: its {found.setting}{of}, {found.most}, is reached{place}",
+        (
+            case.saw(server, SAYS.get(found.program, "inet_diag"), f"{found.setting}{of}: {many}"),
+            case.saw(case.client, "probe", f"{plural(len(made), 'connection')} of {len(case.probes)} of no use"),
+            *case.passage(),
+        ),
+        detail={"setting": found.setting, "most": found.most, "used": found.used},
+        subject=found,
+    )
+
+
+def _reached(case: Case, server: Host, limit: Limit, pids: set[int]) -> bool:
+    """Whether it is one of the listener's program, and of this time."""
+    ours = limit.port in (None, case.server_port) and not pids.isdisjoint(limit.pids)
+    since = int(server.before.time) if server.before else None
+    return ours and (limit.used is not None or (since is not None and any(second >= since for second in limit.times)))
+
+
 CAUSES = (
     Cause(
         "service_refuses",
@@ -78,9 +121,11 @@ CAUSES = (
         ("server.application",),
         ("completed", "reset_after"),
         "The journal has a line of the very service for each connection of the flow: by both ends, that sshd drops it (MaxStartups, "
-        "PerSourcePenalties), or by the client's address, that TCP wrappers refuse it; and no connection is of use. For some: likely.",
+        "PerSourcePenalties), or by the client's address, that TCP wrappers refuse it; and no connection is of use. For some: likely. "
+        "Likely, too, where none is of use and the program has as many connections as it may, by its own file and its connections (redis: "
+        "maxclients), its statistics (HAProxy: maxconn) or its log (nginx: worker_connections).",
         "A connection is of use.",
-        rule=_service_refuses,
+        rule=FirstOf((_service_refuses, _limit_reached)),
         precedes=("application_hangs_up", "application_silent", "application_closes"),
         accounts_for=(Accounts("closed_unused", any_leg=True),),
     ),

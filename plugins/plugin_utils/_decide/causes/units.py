@@ -12,7 +12,7 @@ from typing import Literal
 
 from ..._model.host import Host
 from ..._model.records import whole
-from ..._model.socket_records import PortHolder, Process, UdpSocket
+from ..._model.socket_records import PortHolder, Process, UdpSocket, UnixSocket
 from ..._model.socket_subjects import RunningUnit, StoppedUnit
 from ..._model.unit_records import Relative, Unit
 from ..._values.words import endpoint, plural
@@ -22,7 +22,7 @@ _PRIVILEGED = "net.ipv4.ip_unprivileged_port_start"
 _SUREST = ("declared", "socket", "text", "wellknown")
 _AT_START_S = 10.0  # what ended so soon has not served
 _RESTLESS, _AGAIN = "restless", "auto-restart"
-_STARTERS = (
+STARTERS = (
     "atd", "circusd", "containerd", "corosync", "cron", "crond", "crio", "docker", "inetd", "k3s",
     "kubelet", "monit", "nomad", "openbsd-inetd", "pacemaker", "patroni", "podman", "runit", "s6", "snap",
     "ssh", "sshd", "supervisor", "supervisord", "systemd-nspawn", "user", "xinetd",
@@ -64,7 +64,7 @@ def serve_instead(unit: Unit, processes: Sequence[Process]) -> bool:
         return False
     stem = _stem(unit.unit)
     others = {(process.unit or "", _stem(process.unit or "")) for process in processes}
-    return all(name.endswith(".service") and other not in (stem, *_STARTERS) for name, other in others) and all(
+    return all(name.endswith(".service") and other not in (stem, *STARTERS) for name, other in others) and all(
         not process.name.startswith(stem) for process in processes
     )
 
@@ -171,6 +171,31 @@ def taking_datagrams(taker: UdpSocket) -> str:
     return f"{process} has UDP port {taker.port} ({endpoint(taker.address, taker.port)}), and not TCP port {taker.port}"
 
 
+def has_by_path(server: Host, port: int) -> UnixSocket | None:
+    """The program that would listen on a port, and listens on a socket in the file system and on no TCP port at all."""
+    there = next((each for each in (server.snapshot.unix_sockets if server.snapshot else None) or () if each.port == port), None)
+    listeners = server.snapshot.listeners if server.snapshot else None
+    if there is None or listeners is None or any(each.processes is None for each in listeners):
+        return None
+    pids = {process.pid for each in listeners for process in each.processes or ()}
+    return None if there.process.pid in pids else there
+
+
+def taking_by_path(taker: UnixSocket) -> str:
+    """``redis-server (pid 12) listens on /run/redis.sock and on no TCP port, by 'port 0' of /etc/redis/redis.conf line 98``"""
+    setting = taker.setting
+    at = f" of {setting.file} line {setting.line}" if setting and setting.file else " among its arguments"
+    by = f", by '{setting.text}'{at}" if setting else ""
+    return f"{taker.process.name} (pid {taker.process.pid}) listens on {taker.path} and on no TCP port{by}"
+
+
+def stopped_for(server: Host, port: int) -> Unit | None:
+    """As `stopped_unit`; one that nobody started, and that is only found by its name, is not meant where its program runs without TCP."""
+    unit = stopped_unit(server, port)
+    unmeant = unit is not None and (unit.how, unit.active) == ("wellknown", "inactive") and has_by_path(server, port)
+    return None if unmeant else unit
+
+
 def not_running(server: Host, unit: Unit, port: int, address: str = "") -> StoppedUnit:
     """A unit that does not run, with what is known of why."""
     held = next(iter(holders_of(server, unit, port)), None)
@@ -207,6 +232,8 @@ def came_later(server: Host, unit: Unit, address: str) -> float | None:
 
 def where(running: RunningUnit, port: int | None = None) -> str:
     """Where a unit that runs listens, which is not on the flow's ``port``."""
+    if running.unit.ran_out:
+        return f"{running.unit.unit} is active, but has no process any more (exited)"
     ports = f"listens on {_listed(running.ports)}" if running.ports else "listens on no TCP port"
     through = f" through {running.socket}" if running.socket else ""
     return f"{running.unit.unit} {ports}{through}" + (f", not on {port}" if port and running.ports else "")

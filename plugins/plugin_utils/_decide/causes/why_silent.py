@@ -17,6 +17,7 @@ from ..._model.prose import Wording
 from ..._model.recording import Observation
 from ..._values.words import plural
 from ..finding import Evidence
+from .link_states import OPEN, as_port
 from .local_table import ahead, not_delivered
 
 _TAKES_IN, _SENDS = ("prerouting", "input", "ingress"), ("output", "postrouting", "egress")
@@ -33,7 +34,9 @@ class Asked:
 
     @property
     def interface(self) -> str:
-        return self.requests[0].interface
+        """The host's: where the recording has them on a port that forwards, that of the bridge."""
+        link = self.owner.link(self.requests[0].interface)
+        return link.master if link and link.master and link.port_state == "forwarding" else self.requests[0].interface
 
     @property
     def askers(self) -> list[str]:
@@ -71,14 +74,14 @@ def reasons(asked: Asked) -> Iterator[Reason]:
         yield from _by_rule(asked)
         families = ("arp", "netdev", "bridge")
     owner = asked.owner
-    chains = [chain for chain in _chains(owner) if chain.family in families]
+    chains = [chain for chain in able_chains(owner) if chain.family in families]
     if chains:
-        named = " and ".join(map(_named, chains[:3]))
+        named = " and ".join(map(chain_named, chains[:3]))
         yield Reason(
             "firewall",
             f"rules of its own may stop {'the requests' if chains[0].hook in _TAKES_IN else 'its answers'} ({named})",
-            tuple(Evidence(owner.name, "nftables", _policy(chain)) for chain in chains[:3]),
-            chains=tuple(map(_named, chains[:3])),
+            tuple(Evidence(owner.name, "nftables", chain_said(chain)) for chain in chains[:3]),
+            chains=tuple(map(chain_named, chains[:3])),
         )
     if owner.snapshot and owner.snapshot.hooks and owner.snapshot.hooks.filtered(asked.interface):
         yield Reason(
@@ -108,10 +111,10 @@ def _by_link(asked: Asked) -> Iterator[Reason]:
             f"ARP is switched off on {asked.interface}",
             (Evidence(asked.owner.name, "rtnetlink link", f"{asked.interface} has NOARP"),),
         )
-    if link and link.master and link.port_state not in (None, "forwarding"):
+    if link and link.master and link.port_state not in (None, OPEN):
         yield Reason(
             "port",
-            f"{link.name} is a port of {link.master}, whose spanning tree has it in state {link.port_state}",
+            f"{link.name} is {as_port(link, link.port_state)}",
             (Evidence(asked.owner.name, "rtnetlink link", f"{link.name}: master {link.master}, port state {link.port_state}"),),
             port=BridgePort(link.name, link.master, link.port_state),
         )
@@ -137,11 +140,24 @@ def _by_sysctl(asked: Asked) -> Iterator[Reason]:
             f"arp_ignore is {ignore} on {interface}, and {why}",
             (Evidence(owner.name, f"sysctl arp_ignore on {interface}", f"{ignore}"),),
         )
-    if values["arp_filter"] and any(route.interface != interface for route in ways):
+    filtered = next((route for route in ways if route.interface != interface), None)
+    if filtered and _highest(owner, interface, "rp_filter") == 1:  # arp_process() asks for the route as for any packet
+        yield Reason(
+            "rp_filter",
+            f"rp_filter is 1 on {interface}, and its way to {filtered.remote} is {filtered.interface}",
+            (
+                Evidence(owner.name, f"sysctl rp_filter on {interface}", "1"),
+                Evidence(owner.name, "rtnetlink route get", f"{filtered.remote}: dev {filtered.interface}, by {filtered.prefix}"),
+            ),
+        )
+    if values["arp_filter"] and filtered:
         yield Reason(
             "arp_filter",
-            f"arp_filter is on, and its way to the asker is {ways[0].interface}",
-            (Evidence(owner.name, f"sysctl arp_filter on {interface}", "1"),),
+            f"arp_filter is on, and its way to {filtered.remote} is {filtered.interface}",
+            (
+                Evidence(owner.name, f"sysctl arp_filter on {interface}", "1"),
+                Evidence(owner.name, "rtnetlink route get", f"{filtered.remote}: dev {filtered.interface}, by {filtered.prefix}"),
+            ),
         )
 
 
@@ -175,10 +191,10 @@ def _by_ip6_firewall(asked: Asked) -> Iterator[Reason]:
     if reached is None:
         return
     stopped = reached < len(asked.requests)
-    chains = [chain for chain in _chains(owner) if chain.family in ("ip6", "inet") and chain.hook in (_TAKES_IN if stopped else _SENDS)]
+    chains = [chain for chain in able_chains(owner) if chain.family in ("ip6", "inet") and chain.hook in (_TAKES_IN if stopped else _SENDS)]
     if not chains and not owner.legacy_ip6_rules:
         return
-    by = " and ".join(map(_named, chains[:3])) or "ip6tables"
+    by = " and ".join(map(chain_named, chains[:3])) or "ip6tables"
     what, number = ("neighbour solicitations", 135) if stopped else ("neighbour advertisements", 136)
     yield Reason(
         "firewall",
@@ -189,13 +205,13 @@ def _by_ip6_firewall(asked: Asked) -> Iterator[Reason]:
                 "counter Icmp6InNeighborSolicits",
                 f"+{reached}: " + ("not all got past the firewall" if stopped else "they got past the firewall, and no advertisement left"),
             ),
-            *(Evidence(owner.name, "nftables", _policy(chain)) for chain in chains[:3]),
+            *(Evidence(owner.name, "nftables", chain_said(chain)) for chain in chains[:3]),
         ),
         stopped=number,
     )
 
 
-def _chains(host: Host) -> list[BaseChain]:
+def able_chains(host: Host) -> list[BaseChain]:
     """The base chains that can stop something, those with a policy of drop first."""
     hooks = host.snapshot.hooks if host.snapshot else None
     able = [
@@ -204,10 +220,10 @@ def _chains(host: Host) -> list[BaseChain]:
     return sorted(able, key=lambda chain: chain.policy != "drop")
 
 
-def _named(chain: BaseChain) -> str:
+def chain_named(chain: BaseChain) -> str:
     policy = ", policy drop" if chain.policy == "drop" else ""
     return f"chain {chain.chain} of table {chain.family} {chain.table}{policy}"
 
 
-def _policy(chain: BaseChain) -> str:
-    return f"{_named(chain)}: hook {chain.hook}, {plural(chain.rules or 0, 'rule')}"
+def chain_said(chain: BaseChain) -> str:
+    return f"{chain_named(chain)}: hook {chain.hook}, {plural(chain.rules or 0, 'rule')}"

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
+from tests.lab import postgresql
 from tests.lab._machines import collections_root
-from tests.lab.postgresql import Server
 from tests.unit.plugins.plugin_utils._store.history.reports import flow, record, report
 
 SOURCE = collections_root() / "ansible_collections/threeway/handshake/extensions/eda/plugins/event_source/handshake.py"
@@ -30,10 +30,7 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield str(tmp_path / "history.db")
         return
-    pytest.importorskip("psycopg", reason="psycopg is not installed: PostgreSQL is an option")
-    if reason := Server.missing():
-        pytest.skip(reason)
-    with Server() as server:
+    with postgresql.optional() as server:
         yield server.url("history")
 
 

@@ -16,8 +16,11 @@ import pytest
 HIDE = "import os, sys\nsys.modules.update(dict.fromkeys(os.environ['HIDDEN'].split()))\n"
 
 
-def planned(tmp_path: Path, hidden: str, variables: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """The result of the task, and what was said beside it, on a controller without these libraries. No host can be reached."""
+def planned(tmp_path: Path, hidden: str, variables: dict[str, Any], **keywords: Any) -> tuple[dict[str, Any], str]:
+    """The result of the task, and what was said beside it, on a controller without these libraries. No host can be reached.
+
+    `keywords`: of the play.
+    """
     (tmp_path / "sitecustomize.py").write_text(HIDE)
     hosts = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
     flows = {"diagnose_flows": [{"clients": "web1", "servers": "db1", "port": 5432}]}
@@ -31,7 +34,7 @@ def planned(tmp_path: Path, hidden: str, variables: dict[str, Any]) -> tuple[dic
     }
     shown = {"ansible.builtin.copy": {"content": "{{ plan | to_json }}", "dest": str(tmp_path / "plan.json")}}
     tasks = [plan, {**shown, "delegate_to": "localhost", "run_once": True, "vars": {"ansible_connection": "local"}}]
-    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks, **keywords}]))
     done = subprocess.run(
         [sys.executable, "-m", "ansible", "playbook", "-i", str(tmp_path / "inventory.yml"), str(tmp_path / "play.yml")],
         env={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}", "HIDDEN": hidden, "COLUMNS": "10000"},
@@ -79,3 +82,10 @@ def test_a_password_without_paramiko_is_no_warning(tmp_path: Path) -> None:
 def test_nothing_is_said_of_what_is_not_asked_for(tmp_path: Path, variables: dict[str, Any]) -> None:
     plan, _said = planned(tmp_path, "jmespath paramiko psycopg sqlalchemy", variables)
     assert plan["lacking"] == []
+
+
+def test_hosts_that_a_play_takes_one_after_the_other_are_waited_for(tmp_path: Path) -> None:
+    """Recorders live until the last client has tried: throttle takes fewer hosts at a time than forks do."""
+    flows = {"diagnose_flows": [{"clients": "web1:db1", "address": "10.0.2.21", "port": 5432}]}
+    together, apart = (planned(tmp_path, "", flows, **keywords)[0]["waits"]["try"] for keywords in ({}, {"throttle": 1}))
+    assert apart["at_most"] > 1.5 * together["at_most"]

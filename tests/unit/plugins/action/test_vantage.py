@@ -9,11 +9,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from ansible.plugins.connection import local
+
+from tests.lab._machines import HERE as LAB
+from tests.lab._machines import collections_root
+from tests.lab.playbooks import Done, Playbooks
 
 UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
 
@@ -26,8 +31,8 @@ PROGRAMS = {
     "junk": r"""printf '\033[31mBOOM\007 nothing to see'""",
     "liar": r"""printf '{"changed": false, "snapshot": "{{ 1/0 }}", "recorder": {"handle": "../../x"}, "temporary_listeners": 8, '
 printf '"absent": 7, "_ansible_x": 1}'""",
-    "wordy": r"""head -c 70000000 /dev/zero | tr '\0' x""",
-    "many": r"""printf '{"absent": [], "recorder": null, "snapshot": ['; yes '[],' | head -n 20000000 | tr -d '\n'; printf '0]}'""",
+    "wordy": r"""head -c 18000000 /dev/zero | tr '\0' x""",
+    "many": r"""printf '{"absent": [], "recorder": null, "snapshot": ['; yes '[],' | head -n 6000000 | tr -d '\n'; printf '0]}'""",
     "odd": r"""printf '{"changed": false, "stdout": 5, "results": 7, "ansible_facts": [], "exception": 3, "warnings": 1, "absent": []}'""",
     "sudo": r"""echo 'sudo: a password is required' >&2; exit 1""",
     "old": rf"""[ "$1" = -c ] && exec {sys.executable} -c "import sys; sys.version_info = (3, 6, 15)
@@ -83,34 +88,48 @@ BROKEN = {
 """Connection plugins that stand for what breaks on a controller, for a plugin that cannot pipe, and for a file system that is full."""
 
 
-def diagnose(tmp_path: Path, fleet: dict[str, dict[str, object]], flows: list[dict[str, object]]):
-    """The play, and where its report is."""
-    (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": fleet}}))
+@pytest.fixture(scope="module")
+def playbooks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Done]]:
+    """ansible-playbook with some arguments, in a directory with an inventory; all of them in a network of their own."""
+    directory = tmp_path_factory.mktemp("controller")
     for name, has in BROKEN.items():
-        (tmp_path / f"{name}.py").write_text(CONNECTIONS.replace("{name}", name).replace("{has}", has))
-    root = next(Path(path) for path in sys.path if (Path(path) / "ansible_collections/threeway/handshake").exists())
-    command = [sys.executable, "-m", "ansible", "playbook", "threeway.handshake.diagnose", "-i", "inventory.yml", "-f", "4"]
-    command += ["-e", json.dumps({"handshake_flows": flows, "diagnose_trace": True})]
-    surroundings = {"ANSIBLE_COLLECTIONS_PATH": root, "ANSIBLE_NOCOLOR": 1, "ANSIBLE_CONNECTION_PLUGINS": tmp_path}
-    done = subprocess.run(
-        [*UNSHARE, "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *command],
-        cwd=tmp_path,
-        env={**os.environ, **{name: str(value) for name, value in surroundings.items()}, "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local")},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+        (directory / f"{name}.py").write_text(CONNECTIONS.replace("{name}", name).replace("{has}", has))
+    surroundings = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(LAB / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(collections_root()),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_CONNECTION_PLUGINS": str(directory),
+        "ANSIBLE_LOCAL_TEMP": str(directory / "local"),
+        "PYTHONPATH": str(LAB / "site"),
+    }
+    kept = Playbooks([*UNSHARE, "sh", "-c", 'ip link set lo up && exec "$@"', "sh"])
+
+    def run(where: Path, fleet: dict[str, dict[str, object]], extra: dict[str, object], *arguments: str) -> Done:
+        (where / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": fleet}}))
+        argv = ["threeway.handshake.diagnose", "--inventory=inventory.yml", "--extra-vars", json.dumps(extra), *arguments]
+        return kept.run(argv, where, surroundings, timeout=120)
+
+    yield run
+    kept.close()
+
+
+def diagnose(
+    playbooks: Callable[..., Done], tmp_path: Path, fleet: dict[str, dict[str, object]], flows: list[dict[str, object]]
+) -> tuple[Done, Path]:
+    """The play, and where its report is."""
+    done = playbooks(tmp_path, fleet, {"handshake_flows": flows, "diagnose_trace": True}, "--forks=4")
     return done, tmp_path / "handshake-report"
 
 
 @pytest.fixture(scope="module")
-def play(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+def play(playbooks: Callable[..., Done], tmp_path_factory: pytest.TempPathFactory) -> tuple[Done, Path]:
     tmp_path = tmp_path_factory.mktemp("play")
     fleet = hosts(tmp_path)
-    flows = [{"name": host, "clients": "good", "servers": host, "address": "127.0.0.1", "port": 7009} for host in fleet]
-    return diagnose(tmp_path, fleet, flows)
+    flows: list[dict[str, object]] = [
+        {"name": host, "clients": "good", "servers": host, "address": "127.0.0.1", "port": 7009} for host in fleet
+    ]
+    return diagnose(playbooks, tmp_path, fleet, flows)
 
 
 def failure(report: Path, host: str, phase: str) -> dict[str, str]:
@@ -163,27 +182,11 @@ def test_what_would_decide_follows_from_the_kind(play):
 @pytest.mark.parametrize(
     ("fail_on", "fails"), [(None, True), *(pytest.param(*each, marks=pytest.mark.slow) for each in (("never", False), ("broken", True)))]
 )
-def test_a_run_that_could_try_nothing_fails(tmp_path, fail_on, fails):
+def test_a_run_that_could_try_nothing_fails(playbooks, tmp_path, fail_on, fails):
     unreachable = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
-    (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": {"web1": unreachable, "db1": unreachable}}}))
-    root = next(Path(path) for path in sys.path if (Path(path) / "ansible_collections/threeway/handshake").exists())
     extra = {"handshake_flows": [{"clients": "web1", "servers": "db1", "address": "127.0.0.1", "port": 7009}]}
     extra.update({"diagnose_fail_on": fail_on} if fail_on else {})
-    done = subprocess.run(
-        [
-            *UNSHARE,
-            *(sys.executable, "-m", "ansible", "playbook", "threeway.handshake.diagnose", "-i", "inventory.yml"),
-            "-e",
-            json.dumps(extra),
-        ],
-        cwd=tmp_path,
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(root), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local")},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = playbooks(tmp_path, {"web1": unreachable, "db1": unreachable}, extra)
     assert (done.returncode != 0) == fails, done.stdout
     assert ("No handshake could be tried. web1: unreachable: " in " ".join(done.stdout.split())) == fails
     (flow,) = json.loads((tmp_path / "handshake-report/report.json").read_text())["flows"]
@@ -206,8 +209,8 @@ def test_a_terminal_ends_lines_in_its_own_way(play):
         ("old python", "python", "old python has Python 3.6 (/"),
         ("not/executable", "python", "ermission denied"),
         ("junk", "malformed", "BOOM? nothing to see"),
-        ("wordy", "malformed", "the host returned 70000"),
-        ("many", "malformed", "the host returned 60000"),
+        ("wordy", "malformed", "the host returned 180000"),
+        ("many", "malformed", "the host returned 180000"),
         ("odd", "malformed", "lacks snapshot, recorder"),
         ("no become", "become", "sudo: a password is required"),
         ("without pipes", "files", "Failed to create temporary directory"),
@@ -251,9 +254,11 @@ def test_a_host_that_lies_costs_its_own_part(play):
     assert "\x07" not in done.stdout + done.stderr
 
 
-def test_a_fault_on_the_controller_is_not_the_hosts(tmp_path):
+def test_a_fault_on_the_controller_is_not_the_hosts(playbooks, tmp_path):
     """A connection plugin that breaks stands for whatever breaks on the controller: the play must not end as if the host had failed."""
-    done, report = diagnose(tmp_path, {"h1": {"ansible_connection": "broken"}}, [{"clients": "h1", "address": "127.0.0.1", "port": 7009}])
+    done, report = diagnose(
+        playbooks, tmp_path, {"h1": {"ansible_connection": "broken"}}, [{"clients": "h1", "address": "127.0.0.1", "port": 7009}]
+    )
     assert done.returncode != 0
     assert "The controller failed before it could ask h1" in done.stdout + done.stderr
     assert failure(report, "h1", "try")["kind"] == "controller"
@@ -261,9 +266,9 @@ def test_a_fault_on_the_controller_is_not_the_hosts(tmp_path):
 
 
 @pytest.mark.skipif("become success" not in Path(local.__file__).read_text(), reason="this ansible-core waits for no success")
-def test_a_become_program_that_ends_without_a_word_is_told_as_one(tmp_path):
+def test_a_become_program_that_ends_without_a_word_is_told_as_one(playbooks, tmp_path):
     fleet = {host: hosts(tmp_path)[host] for host in ("good", "no become")}
     (tmp_path / "sudo").write_text("#!/bin/sh\nexit 1\n")
     flow = {"name": "mute", "clients": "good", "servers": "no become", "address": "127.0.0.1", "port": 7009}
-    _done, report = diagnose(tmp_path, fleet, [flow])
+    _done, report = diagnose(playbooks, tmp_path, fleet, [flow])
     assert failure(report, "no become", "open")["kind"] == "become"

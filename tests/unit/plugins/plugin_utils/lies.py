@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack, unpack
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.answer import judge
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import Conclusion, decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.answers import complete, dialled
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.trace_orders import trace_orders
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.trace_orders import follow_up
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.policy import Limits, Policy
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.run import Remediation, orders
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import fixes, terminal
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms import forms
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms import Forms
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.report_files import write
 from tests import schemas
 
@@ -189,13 +190,14 @@ def used(plan: Plan, evidence: Phases, directory: Path) -> Conclusion:
     told = {host: dialled((phases.get("try") or {}).get("evidence") or {}) for host, phases in evidence.items()}
     for host in evidence:
         complete({**order, "host": host}, plan, lambda client: told.get(client, []))
-    trace_orders(plan, evidence, {host: {**order, "host": host} for host in evidence})
+    follow_up(plan, judge(plan, evidence, short=True), {host: {**order, "host": host} for host in evidence})
     conclusion = decide(plan, evidence, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z")
-    shown = forms(conclusion.report, conclusion.captures)
+    shown = Forms(conclusion.report, conclusion.captures)
+    files = dict(shown)
     assert not shown.faults, shown.faults
-    schemas.check("report", json.loads(shown.files["report.json"] or b""))
-    write(directory, shown.files, conclusion.captures)
-    told = json.dumps(conclusion.report)
+    schemas.check("report", json.loads(b"".join(files["report.json"] or ())))
+    write(directory, files.items(), conclusion.captures)
+    told = json.dumps(conclusion.report, default=list)
     assert "fault of the collection" not in told, told[told.index("fault of the collection") :][:200]
     terminal.render(conclusion.report, width=100, style=terminal.ansi)
     remediation = Remediation("r", {host: Policy(apply=True) for host in evidence}, Limits())

@@ -136,7 +136,7 @@ def _parts(found: Value) -> Partial:
 
 
 def _named(field: Field, name: str) -> Field:
-    """What became of a field: it tells no protocol, and has no bits with names."""
+    """The result of an operation on a field: it identifies no protocol, and has no bits with names."""
     return field._replace(name=name, bits=False, determines=None)
 
 

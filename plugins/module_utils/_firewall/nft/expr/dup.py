@@ -8,16 +8,12 @@ from __future__ import annotations
 from ..context import Context, Result
 from ..describer import Describer
 from ..expression import Expression
-from ..wire import Attributes
 
 
 class Duplicate(Expression):
     """Sends a copy elsewhere; the packet itself goes on."""
 
     __slots__ = ()
-
-    def __init__(self, about: Attributes) -> None:
-        del about
 
     def run(self, at: Context) -> Result:
         return None

@@ -28,12 +28,13 @@ _OPERATIONS = ("add", "update", "delete")
 class Dynset(Expression):
     """Adds a key to a set, or keeps it there; its expressions (a limit for each source, say) then decide."""
 
-    __slots__ = ("expressions", "inverted", "key", "name", "operation", "raw", "timeout", "tracks", "value")
+    __slots__ = ("expressions", "fills", "inverted", "key", "name", "operation", "raw", "timeout", "tracks", "value")
     condition = True
 
     def __init__(self, about: Attributes) -> None:
         self.name = name(about, NFTA_DYNSET_SET_NAME)
         self.operation = number(about, NFTA_DYNSET_OP)
+        self.fills = None if self.operation == NFT_DYNSET_OP_DELETE else self.name
         self.key = register(about, NFTA_DYNSET_SREG_KEY)
         self.value = register(about, NFTA_DYNSET_SREG_DATA) if NFTA_DYNSET_SREG_DATA in about else None
         self.timeout = int.from_bytes(about.get(NFTA_DYNSET_TIMEOUT, b""), "big")  # milliseconds

@@ -8,7 +8,6 @@ from __future__ import annotations
 from ..context import BREAK, Context, Result
 from ..describer import Describer
 from ..expression import Expression
-from ..wire import Attributes
 
 
 class FlowOffload(Expression):
@@ -16,9 +15,6 @@ class FlowOffload(Expression):
 
     __slots__ = ()
     tracks = condition = True
-
-    def __init__(self, about: Attributes) -> None:
-        del about
 
     def run(self, at: Context) -> Result:
         if at.tracking is None or at.tracking.state != "established" or at.packet.kind != "ack":

@@ -9,16 +9,12 @@ from ...evaluation import Action, Outcome
 from ..context import Context, Result
 from ..describer import Describer
 from ..expression import Expression
-from ..wire import Attributes
 
 
 class Forward(Expression):
     """Sends the packet out of another device, past everything else."""
 
     __slots__ = ()
-
-    def __init__(self, about: Attributes) -> None:
-        del about
 
     def run(self, at: Context) -> Result:
         at.changed(Action("fwd", "another device"))

@@ -8,15 +8,11 @@ from __future__ import annotations
 from ..context import Context, Result
 from ..describer import Describer
 from ..expression import Expression
-from ..wire import Attributes
 
 
 class Last(Expression):
     __slots__ = ()
     harmless = stateful = True
-
-    def __init__(self, about: Attributes) -> None:
-        del about
 
     def run(self, at: Context) -> Result:
         return None

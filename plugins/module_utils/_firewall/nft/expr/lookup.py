@@ -13,6 +13,7 @@ from ..context import BREAK, Context, Result, kind_of
 from ..describer import Describer
 from ..expression import Expression
 from ..fields import Field
+from ..looked import Looked
 from ..sets import EVAL, Element, Set
 from ..wire import Attributes, name, number, register
 
@@ -38,6 +39,9 @@ class Lookup(Expression):
         if self.inverted and found_set.catchall is not None:
             raise UnsupportedError(f"kernels differ in what is not in set {self.name}, which has a catch-all element")
         element = meet(at, found_set, key)
+        named = not self.name.startswith("__") and (element is None or element is not found_set.catchall)
+        if named and isinstance(key, bytes) and not at.ahead:
+            at.evaluation.looked.append(Looked(at.asking, found_set, key, element))
         if (element is None) != self.inverted:
             at.seen = at.registers.get(self.source, 64)
             return BREAK
@@ -70,7 +74,8 @@ class Lookup(Expression):
 def meet(at: Context, found_set: Set, key: Value) -> Element | None:
     """The element that a key meets, those that this packet's rules added or removed included; chosen where bits of it are unknown."""
     if isinstance(key, bytes):
-        element = found_set.find(key)
+        without = at.evaluation.changed_sets.get(("nft", *at.table.key, found_set.about.name), ())
+        element = found_set.find(key, without) if without is not None else Element(key, key, None, None, ())
         if found_set.about.flags & EVAL:
             added = at.evaluation.memory.get(("added", at.table.key, found_set.about.name), {})
             element = added.get(key, element)

@@ -10,16 +10,12 @@ from ...packet import Tracking
 from ..context import Context, Result
 from ..describer import Describer
 from ..expression import Expression
-from ..wire import Attributes
 
 
 class Notrack(Expression):
     """Tells conntrack to leave a packet alone that it has not seen yet."""
 
     __slots__ = ()
-
-    def __init__(self, about: Attributes) -> None:
-        del about
 
     def run(self, at: Context) -> Result:
         if at.packet.tracking is None or at.packet.tracking.state == "invalid":

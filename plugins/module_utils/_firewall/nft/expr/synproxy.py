@@ -10,7 +10,6 @@ from ...packet import ACK, SYN
 from ..context import Context, Result
 from ..describer import Describer
 from ..expression import Expression, NamedObject
-from ..wire import Attributes
 
 NFT_OBJECT_SYNPROXY = 10
 
@@ -20,9 +19,6 @@ class Synproxy(Expression):
 
     __slots__ = ()
     tracks = True
-
-    def __init__(self, about: Attributes) -> None:
-        del about
 
     def run(self, at: Context) -> Result:
         if at.packet.flags & SYN:

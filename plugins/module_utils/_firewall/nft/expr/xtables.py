@@ -19,7 +19,7 @@ XT_CT_NOTRACK = 1
 
 
 class Xtables(Expression):
-    """An xtables match or target: its bytes are understood by its own module only, rules with such are told by iptables-nft-save."""
+    """An xtables match or target: its bytes are understood by its own module only, rules with such are printed by iptables-nft-save."""
 
     __slots__ = ("condition", "kind", "name", "tracks")
     foreign = True

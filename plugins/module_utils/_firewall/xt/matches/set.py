@@ -10,6 +10,7 @@ from ...evaluation import Evaluation
 from ...packet import Packet
 from .. import condition
 from ..condition import Answer, Condition, Place, Unknown
+from ..looked import Looked
 from ..syntax import Clause
 
 _COUNTERS = ("packets-eq", "packets-lt", "packets-gt", "bytes-eq", "bytes-lt", "bytes-gt")
@@ -34,10 +35,11 @@ def build(clause: Clause, place: Place) -> list[Condition]:
         members = evaluation.facts.set_members(name)
         if members is None:
             return Unknown(f"the ipset {name}, which was not found", ("ipset", name, text))
-        answer = members.contains(packet, directions, nomatch, evaluation.facts)
-        if answer is None or (answer and counted):
+        found = members.search(packet, directions, nomatch, evaluation.facts, changed=evaluation.changed_sets)
+        if found.answer is None or (found.answer and counted):
             return condition.unknown_field(packet, text)
-        return bool(answer)
+        evaluation.looked.append(Looked(found.set, found.member, found.set.own(packet, directions)))
+        return bool(found.answer)
 
     def seen(packet: Packet) -> str:
         return "not in the set" if not option.negated else "in the set"

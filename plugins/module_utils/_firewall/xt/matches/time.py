@@ -68,7 +68,12 @@ def build(clause: Clause, place: Place) -> list[Condition]:
         answers = {times.hold(now + offset) for offset in _ZONES}
         return answers.pop() if len(answers) == 1 else condition.unknown_field(packet, f"{text} in the kernel's own time zone")
 
-    return [Condition(text, test)]
+    return [Condition(text, test, seen=_now)]
+
+
+def _now(_packet: Packet) -> str:
+    now = time.gmtime()
+    return time.strftime(f"{_WEEKDAYS[now.tm_wday].title()} %H:%M:%S UTC", now)
 
 
 def _clock(option: Option | None, default: int) -> int:

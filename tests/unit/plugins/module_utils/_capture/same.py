@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._capture.handshakes import Handshakes, Wanted, observe
+from ansible_collections.threeway.handshake.plugins.module_utils._capture.handshakes import Handshakes, observe
 from ansible_collections.threeway.handshake.plugins.module_utils._capture.reader import Reader
 from ansible_collections.threeway.handshake.plugins.module_utils._capture.source import CaptureError, Source
+from ansible_collections.threeway.handshake.plugins.module_utils._capture.wanted import Wanted
 
 LISTED = ("handshakes", "unlisted")
 

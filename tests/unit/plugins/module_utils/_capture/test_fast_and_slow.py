@@ -4,20 +4,25 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import struct
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._capture.flow import COURSE, PACKETS, TOO_LONG, handshake, supposed
-from ansible_collections.threeway.handshake.plugins.module_utils._capture.handshakes import Handshakes, Wanted, observe
+from ansible_collections.threeway.handshake.plugins.module_utils._capture import course
+from ansible_collections.threeway.handshake.plugins.module_utils._capture.flow import COURSE, KEPT, Flow
+from ansible_collections.threeway.handshake.plugins.module_utils._capture.handshakes import Handshakes, observe
 from ansible_collections.threeway.handshake.plugins.module_utils._capture.reader import Reader
 from ansible_collections.threeway.handshake.plugins.module_utils._capture.source import Source
+from ansible_collections.threeway.handshake.plugins.module_utils._capture.wanted import Wanted
 from tests.unit.plugins.module_utils._capture import files, same
 
 ETHERNET, NULL, LOOP, RAW, IPV4, SLL, SLL2 = 1, 0, 108, 101, 228, 113, 276
+WANTED = {"none": Wanted(limit=0), "one": Wanted(limit=1), "failed": Wanted(failed=True)}
 VLAN, QINQ = b"\x81\0\x25\x08", b"\x88\xa8\0\x64\x81\0\x45\x06"
 
 
@@ -101,44 +106,71 @@ def test_packets_that_are_not_decoded_lead_to_the_same_handshakes(tmp_path: Path
         same.assert_the_same(path)
 
 
-def test_what_follows_from_a_course_is_what_the_packets_say(tmp_path: Path) -> None:
-    luck = random.Random(1)
-    path = tmp_path / "some.pcap"
-    handshakes, courses = Handshakes(Wanted(limit=10_000)), set()
-    path.write_bytes(files.pcap(traffic(luck, 20_000, RAW, "<"), link=RAW))
+def test_a_connection_in_sections_of_both_byte_orders(tmp_path: Path) -> None:
+    path, packets = tmp_path / "some.pcapng", files.completed()
+    path.write_bytes(files.pcapng(packets[:2], order="<") + files.pcapng(packets[2:], order=">"))
+    assert observe(str(path), Wanted())["handshakes"][0]["history"] == "ShADFf"
+    same.assert_the_same(path)
+
+
+def followed(path: Path, wanted: Wanted) -> tuple[Handshakes, list[Flow]]:
+    """The handshakes of a file before anything is concluded, and their flows."""
+    handshakes = Handshakes(wanted)
     with Source(str(path)) as source:
         for captured in Reader(source, handshakes.awaited.ports, handshakes.takes):
             handshakes.take(captured)
-    for flow in handshakes._queue:
-        if flow[COURSE] < TOO_LONG:
-            courses.add(flow[COURSE])
-            assert len(flow) > PACKETS
-            says, follows = handshake(flow), supposed(flow[COURSE])
-            assert [follows.outcome(2**80), follows.state(), follows.bits] == [says.outcome(2**80), says.state(), says.bits]
-            assert (len(follows.syns), len(follows.syn_acks)) == (len(says.syns), len(says.syn_acks))
-    assert len(courses) > 100
+    return handshakes, [*handshakes._replaced, *handshakes._open.values()]
 
 
-def test_the_packets_of_handshakes_that_are_over_and_not_listed_are_left_out(tmp_path: Path) -> None:
+def test_what_follows_from_a_course_is_what_the_packets_say(tmp_path: Path) -> None:
+    path = tmp_path / "some.pcap"
+    path.write_bytes(files.pcap(traffic(random.Random(1), 20_000, RAW, "<"), link=RAW))
+    _handshakes, flows = followed(path, Wanted(limit=10_000))
+    for flow in flows:
+        says, follows = flow[KEPT].handshake(), flow[COURSE]
+        assert [follows.outcome, follows.state, follows.bits] == [says.outcome(2**80), says.state(), says.bits]
+        assert follows.again == (max(0, len(says.syns) - 1), max(0, len(says.syn_acks) - 1))
+    assert len({flow[COURSE].key for flow in flows}) > 50
+
+
+def test_more_courses_than_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "some.pcap"
+    path.write_bytes(files.pcap(traffic(random.Random(2), 3000, RAW, "<"), link=RAW))
+    answer = observe(str(path), Wanted(limit=0))
+    monkeypatch.setattr(course, "MOST_COURSES", 7)
+    assert observe(str(path), Wanted(limit=0)) == answer
+
+
+def test_the_packets_of_handshakes_that_will_not_be_listed_are_left_out(tmp_path: Path) -> None:
     """They are what a capture has most of: to keep them would cost more than all else."""
     path = tmp_path / "some.pcap"
     path.write_bytes(files.pcap([*files.completed(), *files.refused(0.1), (9.0, files.segment(files.ACK, seq=1, port=9))]))
-    handshakes = Handshakes(Wanted(limit=0))
-    with Source(str(path)) as source:
-        for captured in Reader(source, handshakes.awaited.ports, handshakes.takes):
-            handshakes.take(captured)
-    assert [len(flow) - PACKETS for flow in handshakes._queue] == [0, 0]
+    kept = {name: [flow[KEPT] is not None for flow in followed(path, wanted)[1]] for name, wanted in WANTED.items()}
+    assert kept == {"none": [False, False], "one": [True, False], "failed": [False, True]}
 
 
 def test_a_connection_of_very_many_packets_takes_no_more_memory_than_others(tmp_path: Path) -> None:
-    """Packets that are left out are in the course, which must not grow without end."""
+    """What is remembered of a course must not grow without end."""
     path = tmp_path / "some.pcap"
     ends = [(1.0 + number / 1000, files.segment(files.FIN | files.ACK, seq=1007, ack=9011)) for number in range(2000)]
     path.write_bytes(files.pcap([*files.completed(), *ends, (9.0, files.segment(files.ACK, seq=1, port=9))]))
-    handshakes = Handshakes(Wanted(limit=0))
-    with Source(str(path)) as source:
-        for captured in Reader(source, handshakes.awaited.ports, handshakes.takes):
-            handshakes.take(captured)
-    (flow,) = handshakes._queue
-    assert flow[COURSE] == TOO_LONG and len(flow) < PACKETS + 24
+    handshakes, (flow,) = followed(path, Wanted(limit=0))
+    assert len(flow[COURSE].events) < 10 and len(list(handshakes._courses.remembered)) < 20
     assert handshakes.result(None)["completeness"] == {"31": 1}
+
+
+def test_a_listed_handshake_takes_no_more_memory_than_its_record(tmp_path: Path) -> None:
+    """Thousands may be listed: what they are made of is freed meanwhile, and options that many have are there once."""
+    path = tmp_path / "some.pcap"
+    count = 2000
+    path.write_bytes(files.pcap([packet for number in range(count) for packet in files.completed(number / 100, port=20000 + number)]))
+    tracemalloc.start()
+    try:
+        listed = observe(str(path), Wanted(limit=count))["handshakes"]
+        gc.collect()
+        size, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(listed) == count
+    assert listed[0]["client_options"] is listed[-1]["client_options"]
+    assert peak < 1.4 * size

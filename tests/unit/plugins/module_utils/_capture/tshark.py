@@ -9,9 +9,11 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
+from ansible_collections.threeway.handshake.plugins.module_utils._capture.handshakes import observe
 from ansible_collections.threeway.handshake.plugins.module_utils._capture.reader import Reader
 from ansible_collections.threeway.handshake.plugins.module_utils._capture.segment import ACK, RST, SYN, Segment, read
 from ansible_collections.threeway.handshake.plugins.module_utils._capture.source import Source
+from ansible_collections.threeway.handshake.plugins.module_utils._capture.wanted import Wanted
 
 # Without tunnels: only the outer packet is read.
 _PLAIN = re.compile(r"(eth|sll|raw|null|loop|sll2)?(:?ethertype|:?vlan|:?ieee8021ad)*:?(ip|ipv6(:ipv6\.\w+)*):tcp(:|$)")
@@ -38,13 +40,16 @@ def _kind(flags: int) -> str | None:
 
 
 def counted_by_tshark(path: Path) -> Counter[str]:
-    """SYNs, SYN-ACKs and RSTs that are in no tunnel."""
+    """SYNs, SYN-ACKs and RSTs that are in no tunnel, and how many of them are retransmissions."""
     counts: Counter[str] = Counter()
-    rows, _content = fields(path, "tcp.flags & 6 != 0 && tcp.hdr_len >= 20", "frame.protocols", "tcp.flags")
-    for protocols, flags in rows:
+    wanted = "tcp.flags & 6 != 0 && tcp.hdr_len >= 20"
+    rows, _content = fields(path, wanted, "frame.protocols", "tcp.flags", "tcp.analysis.retransmission")
+    for protocols, flags, *again in rows:
         if _PLAIN.match(protocols):
-            counts[str(_kind(int(flags.split(",")[0], 16)))] += 1
-    return counts
+            kind = str(_kind(int(flags.split(",")[0], 16)))
+            counts[kind] += 1
+            counts[f"{kind} again"] += bool(again and again[0] and kind != "rst")
+    return +counts
 
 
 def counted(path: Path) -> Counter[str]:
@@ -56,4 +61,5 @@ def counted(path: Path) -> Counter[str]:
             kind = _kind(found.flags) if isinstance(found, Segment) else None
             if kind:
                 counts[kind] += 1
-    return counts
+    counts.update({f"{kind} again": count for kind, count in observe(str(path), Wanted(limit=0))["retransmissions"].items()})
+    return +counts

@@ -55,6 +55,9 @@ class Host:
     def queue_read(self, number: int) -> bool | None:
         return False
 
+    def queue_reader(self, number: int) -> dict[str, Any] | None:
+        return None
+
     def receivers(self, family: int, port: int) -> list[Receiver] | None:
         return None
 

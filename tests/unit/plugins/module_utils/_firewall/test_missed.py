@@ -100,5 +100,24 @@ def test_what_accepts_others_was_not_meant_for_it(rules: str) -> None:
     assert missed(DROP.format(rules)) == []
 
 
+def test_what_accepts_anything_in_its_own_table_was_not_meant_for_it() -> None:
+    """Beside another firewall that lets this port alone through."""
+    other = "nft 'table ip z { chain c { type filter hook input priority 10; tcp dport 5432 accept; reject; }; }'"
+    assert missed(f"{DROP.format('iif lo accept')}; {other}") == []
+    meant = DROP.format('iifname "eth1" tcp dport 5432 accept')
+    assert [each[0] for each in missed(f"{meant}; {other}")] == ['iifname "eth1"']
+
+
 def test_nobody_who_does_not_ask_is_told() -> None:
     assert missed(PRE.format('iifname "eth1" tcp dport 5432 dnat to 10.9.1.12'), missed=False) == []
+
+
+def test_a_rule_for_another_protocol_and_another_port() -> None:
+    """The range of ports is compared as well, although both are one condition in nft's words."""
+    ranges = "tcp dport 1025-65535 accept; udp dport 1025-65535 accept"
+    rules = f"nft 'table ip f {{ chain c {{ type filter hook input priority 0; policy drop; {ranges}; }}; }}'"
+    assert missed(rules, port=80) == []
+    assert missed(rules.replace("policy drop;", "policy drop; meta l4proto icmp accept;"), port=80) == []  # for any port
+    assert [condition for condition, _seen, _end in missed(rules.replace("udp dport 1025", "udp dport 80"), port=80)] == [
+        "udp dport 80-65535"
+    ]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 COLLECTIONS = Path(__file__).absolute().parents[5] / "build" / "collections"
+ON_HOST = str(Path(__file__).with_name("_redirect_scene.py"))
 SCENE = """
 ip link set lo up
 unshare --net sleep 60 & other=$!
@@ -49,55 +50,9 @@ def test_address_of_the_destinations_scope(rule: str, own: str, dialled: str, ve
 def observed(rule: str, own: str, dialled: str) -> dict[str, Any]:
     """In namespaces of their own: which verdict we give, where to, and at which address the kernel accepts the connection."""
     run = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
-    words = [sys.executable, own, rule, __file__, dialled, "fe80::2" if dialled.startswith("fe80") else "fd09::2"]
+    words = [sys.executable, own, rule, ON_HOST, dialled, "fe80::2" if dialled.startswith("fe80") else "fd09::2"]
     environment = {"PYTHONPATH": str(COLLECTIONS), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
     done = subprocess.run([*run, "sh", "-ec", SCENE, *words], capture_output=True, text=True, env=environment, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
     return told
-
-
-def _main(other: str, dialled: str, source: str) -> None:
-    import ctypes
-    import socket
-    import threading
-
-    from ansible_collections.threeway.handshake.plugins.module_utils._firewall import facts as _facts
-    from ansible_collections.threeway.handshake.plugins.module_utils._firewall import loaded, verdicts
-    from ansible_collections.threeway.handshake.plugins.module_utils._wire.netlink import NETLINK_ROUTE, Netlink
-
-    def run(command: list[str], data: str | None = None) -> tuple[int, str, str]:
-        done = subprocess.run(command, input=data, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout, done.stderr
-
-    question = {"packet": "syn", "direction": "in", "source": source, "source_port": 40000, "destination": dialled, "port": 81}
-    with Netlink(NETLINK_ROUTE) as netlink:
-        facts = _facts.LiveFacts(netlink, loaded.sets(run))
-        ruleset = loaded.load(run, facts)
-        verdict = verdicts.judge([{**question, "interface": "v0", "state": "new"}], facts, ruleset, verdicts.Describer(None))["verdicts"][0]
-
-    server = socket.socket(socket.AF_INET6)  # Python 3.7 has no create_server
-    server.bind(("::", 80))
-    server.listen()
-    server.settimeout(3)
-
-    def dial() -> None:
-        with open(f"/proc/{other}/ns/net", encoding="ascii") as namespace:
-            ctypes.CDLL(None).setns(namespace.fileno(), 0)  # of this thread only
-        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as client:
-            client.settimeout(2)
-            client.connect_ex((dialled, 81, 0, socket.if_nametoindex("v1")))
-
-    thread = threading.Thread(target=dial)
-    thread.start()
-    try:
-        reached: str | None = server.accept()[0].getsockname()[0].split("%")[0]
-    except socket.timeout:
-        reached = None
-    thread.join()
-    end = verdict["rewritten"]["destination"] if verdict["verdict"] == "accept" else None
-    print(json.dumps({"verdict": [verdict["verdict"], end], "kernel": reached}))
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])

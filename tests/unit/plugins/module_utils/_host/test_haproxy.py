@@ -7,6 +7,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,6 +114,35 @@ def test_what_another_one_says_on_the_same_path_is_not_ones_own(tmp_path: Path) 
         both, _absent = haproxy.read(listeners(first, second))
     assert found == [] and f"is that of another one (pid {second})" in absent[0]["why"]
     assert [(each["proxy"], each["pids"]) for each in both] == [("billing", [second])]
+
+
+SLOW = """
+import socket, sys, time
+open("/proc/self/comm", "w").write("haproxy")
+with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind(sys.argv[1])
+    listener.listen()
+    connection = listener.accept()[0]
+    for _second in range(100):
+        connection.send(b"#")
+        time.sleep(0.1)
+"""
+
+
+def test_an_answer_has_a_second_in_all(tmp_path: Path) -> None:
+    """Any process may call itself haproxy."""
+    path = tmp_path / "s"
+    with subprocess.Popen([sys.executable, "-c", SLOW, str(path)]) as slow:
+        try:
+            while not path.exists():
+                time.sleep(0.02)
+            time.sleep(0.1)
+            started = time.monotonic()
+            with pytest.raises(OSError, match="timed out"):
+                haproxy._ask(str(path))
+            assert time.monotonic() - started < 5
+        finally:
+            slow.kill()
 
 
 def test_other_programs_are_not_asked() -> None:

@@ -27,6 +27,16 @@ def test_a_server_that_refuses() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(("number", "said"), [(99, "Cannot assign requested address"), (13, "Permission denied")])
+def test_what_its_own_kernel_refuses_is_critical_for_it(number: int, said: str) -> None:
+    """ngx_event_connect_peer(): another level and other words than those for what connect() says later."""
+    line = REFUSED.replace("[error]", "[crit]").replace(
+        "connect() failed (111: Connection refused)", f"connect() to %s failed ({number}: {said})"
+    )
+    (found,) = nginx.failures(line % (1, "10.0.2.21:5432", "10.0.2.21:5432"), NOW)
+    assert (found["address"], found["port"], found["status"], found["told"]) == ("10.0.2.21", 5432, str(number), said)
+
+
 def test_ipv6_and_http() -> None:
     timed_out = (REFUSED % (1, "http://[2001:db8::21]:80/")).replace("connect() failed (111: ", "upstream timed out (110: ")
     (found,) = nginx.failures(timed_out, NOW)
@@ -52,10 +62,11 @@ def test_only_files_that_are_appended_to_are_read(tmp_path: Path) -> None:
     other.write_text(line.replace("8080", "8081"))
     listener = {"processes": [{"pid": os.getpid(), "name": "nginx"}]}
     with log.open("a") as appended, other.open():
-        appended.write(line + line.replace("10.0.1.11", "10.0.1.12"))
+        appended.write(line + line.replace("10.0.1.11", "10.0.1.12") + line)
         appended.flush()
         found, absent = nginx.read([listener])
-    assert ([(each["port"], each["client"]) for each in found], absent) == ([(8080, "10.0.1.11"), (8080, "10.0.1.12")], [])
+    assert ([(each["port"], each["client"]) for each in found], absent) == ([(8080, "10.0.1.12"), (8080, "10.0.1.11")], [])
+    assert [[abs(second - time.time()) < 60 for second in each["times"]] for each in found] == [[True], [True, True]]
     assert [each["pids"] for each in found] == [[os.getpid()]] * 2  # who has the log: who wrote it is none of the listeners
 
 
@@ -69,3 +80,4 @@ def test_two_that_share_a_log_are_told_apart_by_who_wrote_a_line(tmp_path: Path)
         found, _absent = nginx.read([{"processes": [{"pid": pid, "name": "nginx"} for pid in (os.getpid(), other.pid)]}])
         other.kill()
     assert {each["port"]: each["pids"] for each in found} == {8080: [other.pid], 8081: [os.getpid()]}
+    assert [len(each["times"]) for each in found] == [1, 1]  # as it was logged, however many have the log

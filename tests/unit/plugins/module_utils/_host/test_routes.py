@@ -43,6 +43,13 @@ ip -6 route add default via 2001:db8:1::fe table 101
 ip -6 rule add pref 101 from 2001:db8:1::1 lookup 101
 ip -6 rule add pref 105 to 2001:db8:e::/48 blackhole
 """
+
+
+def passed_over(gateway: str, table: int) -> dict[str, t.Any]:
+    """The way by eth1 without a source."""
+    return {"interface": "eth1", "gateway": gateway, "table": table, "prefix": "0.0.0.0/0"}
+
+
 ERRORS = {
     "Network is unreachable": "ENETUNREACH",
     "No route to host": "EHOSTUNREACH",
@@ -58,8 +65,9 @@ CASES: list[tuple[dict[str, t.Any], dict[str, t.Any]]] = [
     ({"remote": "198.18.0.1", "local": "10.1.0.1"}, {"rule": 101, "table": 101}),
     ({"remote": "198.18.0.1", "mark": 0x107}, {"rule": 100, "table": 100}),
     ({"remote": "100.64.1.1", "mark": 7}, {"rule": 32766, "table": 254}),
-    ({"remote": "198.18.0.1", "oif": "eth1", "uid": 0}, {"rule": 107, "table": 107}),
-    ({"remote": "198.18.0.1", "remote_port": 5433}, {"rule": 106, "table": 106}),
+    ({"remote": "198.18.0.1", "oif": "eth1", "uid": 0}, {"rule": 101, "sourceless": passed_over("10.1.0.250", 107)}),
+    ({"remote": "198.18.0.1", "remote_port": 5433}, {"rule": 101, "table": 101, "sourceless": passed_over("10.1.0.251", 106)}),
+    ({"remote": "198.18.0.1", "local": "10.0.0.1", "remote_port": 5433}, {"rule": 106, "table": 106, "sourceless": None}),
     ({"remote": "198.18.0.1", "remote_port": 5434}, {"rule": 32766}),
     ({"remote": "10.98.1.1"}, {"gateway": "2001:db8::fe"}),
     ({"remote": "10.0.0.1"}, {"type": "local", "rule": 0, "prefix": "10.0.0.1/32"}),
@@ -120,7 +128,10 @@ def ip_route_get(network: Rootless, question: dict[str, t.Any]) -> dict[str, t.A
 def test_the_answer_is_what_iproute2_prints(number: int, network: Rootless, answers: list[dict[str, t.Any]]) -> None:
     question, expected = CASES[number]
     answer = answers[number]
-    shown = ip_route_get(network, question)
+    passed_over = answer["sourceless"]
+    if passed_over:  # connect() looks the route up once more for the source that it has chosen
+        assert passed_over["gateway"] == ip_route_get(network, question)["gateway"]  # type: ignore[index]
+    shown = ip_route_get(network, {**question, "local": answer["source"]} if passed_over else question)
     if isinstance(shown, str):
         assert answer["error"] == shown
     else:
@@ -208,3 +219,36 @@ def test_how_a_packet_is_taken_in_is_asked_only_behind_a_policy_rule() -> None:
         network.sh("echo 1 > /proc/sys/net/ipv4/ip_forward; ip route add 10.9.0.0/16 via 10.0.0.254")
         asked = network.python(modules, ANSWERS.replace("QUESTIONS", repr([question])))[0]
         assert (asked["error"], asked["type"], asked["rule"], asked["table"]) == (None, "unicast", 100, 1)
+
+
+def test_two_tables_with_one_way_pass_nothing_over() -> None:
+    """As on a host that is routed by its source, with the default gateway in its own table, too."""
+    with Rootless() as namespace:
+        namespace.sh("""
+            ip link add eth0 type veth peer name peer0; ip link set peer0 up; ip link set eth0 up; ip addr add 10.0.1.5/24 dev eth0
+            for table in main 100; do
+              ip route add default via 10.0.1.1 table $table
+              ip route add 10.9.0.0/16 table $table nexthop via 10.0.1.1 nexthop via 10.0.1.2 weight 2
+            done
+            ip route add 10.8.0.0/16 nexthop via 10.0.1.1 nexthop via 10.0.1.2
+            ip rule add from 10.0.1.5 lookup 100""")
+        questions = [{"remote": f"10.{net}.0.{host}"} for net in (7, 9, 8) for host in range(1, 9)]
+        expression = ANSWERS.replace("QUESTIONS", repr(questions))
+        answers = namespace.python("_host.links, _wire.netlink, _host.routes, _host.policy_rules", expression)
+    assert {(each["table"], each["sourceless"] is None) for each in answers[:16]} == {(100, True)}
+    assert {(each["table"], (each["sourceless"] or {}).get("table")) for each in answers[16:]} == {(100, 254)}
+
+
+def test_routes_for_certain_sources_are_told_where_there_is_no_other() -> None:
+    with Rootless() as namespace:
+        namespace.sh("""
+            ip link add eth0 type veth peer name peer0; ip link set peer0 up; ip link set eth0 up
+            ip -6 addr add 2001:db8:1::5/64 dev eth0 nodad; ip -6 addr add 2001:db8:9::5/64 dev eth0 nodad
+            ip -6 route add default from 2001:db8:9::/64 via 2001:db8:1::1; ip -6 route add default from 2001:db8:8::/64 via 2001:db8:1::1
+            ip -6 route add unreachable 2001:db8:7::/64 from 2001:db8:9::/64""")
+        asked = [{"remote": "2001:db8:2::1"}, {"remote": "2001:db8:2::1", "local": "2001:db8:9::5"}, {"remote": "2001:db8:1::7"}]
+        expression = ANSWERS.replace("QUESTIONS", repr([*asked, {"remote": "2001:db8:7::1"}]))
+        answers = namespace.python("_host.links, _wire.netlink, _host.routes, _host.policy_rules", expression)
+    both = ["2001:db8:8::/64", "2001:db8:9::/64"]
+    told = [(each["error"], sorted(each["only_from"]), each["type"]) for each in answers]
+    assert told == [("ENETUNREACH", both, None), (None, [], "unicast"), (None, [], "unicast"), ("ENETUNREACH", both, None)]

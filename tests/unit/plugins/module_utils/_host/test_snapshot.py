@@ -26,7 +26,7 @@ ORDER: dict[str, t.Any] = {
 }
 PARTS = {
     *("time", "kernel", "root", "netns", "boot", "counters", "sysctls", "links", "addresses", "rules", "routes", "neighbours", "conntrack"),
-    *("uptime", "raw_protocols", "hooks", "listeners", "sockets", "socket_counts", "ephemeral"),
+    *("uptime", "raw_protocols", "hooks", "listeners", "sockets", "socket_counts", "ephemeral", "read_only_sysctls"),
 }
 
 

@@ -228,14 +228,17 @@ def test_options_that_drop_a_syn_in_silence_are_read_from_the_socket(network: Ro
 
 def test_a_listener_in_another_network_namespace_is_found_from_outside(network: Rootless) -> None:
     network.sh("ip netns add other; ip -n other link set lo up; ip netns add empty")
-    script = "import socket, time; kept = socket.socket(); kept.bind(('127.0.0.1', 7044)); kept.listen(); time.sleep(60)"
-    network.sh(f'ip netns exec other {sys.executable} -c "{script}" >/dev/null 2>&1 & sleep 0.5')
+    script = "import socket, time; kept = socket.socket(); kept.bind(('%s', %d)); kept.listen(); time.sleep(60)"
+    for end in (("127.0.0.1", 7044), ("0.0.0.0", 7045), ("0.0.0.0", 7046)):
+        network.sh(f'ip netns exec other {sys.executable} -c "{script % end}" >/dev/null 2>&1 & sleep 0.5')
     before = network.sh("stat -Lc %i /proc/self/ns/net").strip()
     (found,), _with_address, absent = network.python("_host.namespaces", "namespaces.other_namespaces([7044])")
     assert absent == []
     assert (found["port"], found["address"], found["container"]) == (7044, "127.0.0.1", None)
     assert found["netns"] == int(network.sh("stat -Lc %i /run/netns/other")) != int(before)
     assert network.sh(f"cat /proc/{found['pid']}/comm").strip() == found["name"]
+    others = network.python("_host.namespaces", "[namespaces.other_namespaces([], more=more)[0] for more in (0, 1)]")
+    assert [[one["port"] for one in each] for each in others] == [[], [7045]]
     assert network.python("_host.namespaces", "namespaces.other_namespaces([7044], most=0)")[2][0]["why"].startswith(
         "only 0 of 2 were visited"
     )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -35,6 +36,12 @@ def test_a_sysctl_that_the_kernel_lacks_is_missing_and_not_absent() -> None:
     values, absent = sysctls.read(["no-such-link"])
     assert not any("no-such-link" in name for name in values)
     assert absent == []
+
+
+def test_what_not_even_root_can_set_is_read_only() -> None:
+    """The release of the kernel stands for what belongs to the machine, seen in a container."""
+    here = sysctls.read_only(["kernel.osrelease", "net.ipv4.ip_default_ttl", "net.ipv4.conf.lo.rp_filter"])
+    assert here == ["kernel.osrelease"] if os.geteuid() == 0 else "kernel.osrelease" in here
 
 
 def test_interfaces_may_have_dots_in_their_names() -> None:

@@ -29,6 +29,8 @@ FILES = {
     "check.service": "[Service]\nExecStartPre=/bin/sh -c 'exit 2'\nExecStart=/bin/sleep 1000 8091\n",
     "unless.service": "[Unit]\nConditionPathExists=/srv/volume\n[Service]\nExecStart=/bin/sleep 1000 8092\n",
     "needs.service": "[Unit]\nRequires=check.service\n[Service]\nExecStart=/bin/sleep 1000 8093\n",
+    "late.socket": "[Socket]\nListenStream=10.0.2.77:8095\n",
+    "late.service": "[Service]\nExecStart=/bin/cat\n",
     "nightly.service": "[Service]\nType=oneshot\nExecStart=/bin/true 8094\n",
     "other.service": "[Service]\n# 8081\nDescription=8081\nExecStart=/bin/true 18081 8081.5 10.8081 80810\n",
     "notes.txt": "ExecStart=8081\n",
@@ -108,6 +110,12 @@ def test_of_a_socket_with_an_instance_for_each_connection_the_last_one_that_fail
     (instance,) = unit["relatives"]
     assert (unit["result"], instance["unit"][:7], instance["tie"]) == ("trigger-limit-hit", "each@1-", "triggers")
     assert (instance["active"], instance["status"], instance["log"]) == ("failed", 4, ["no module named each"])
+
+
+def test_it_is_told_when_a_socket_failed_to_listen(ask: t.Callable[..., list[dict[str, t.Any]]]) -> None:
+    (unit,) = ask(8095)
+    assert (unit["unit"], unit["result"], unit["ended_s"]) == ("late.socket", "resources", 7131.457035)
+    assert unit["listens"] == [{"address": "10.0.2.77", "port": 8095}]
 
 
 def test_what_fails_ahead_of_the_main_process_is_told_as_such(ask: t.Callable[..., list[dict[str, t.Any]]]) -> None:
@@ -195,7 +203,7 @@ def test_a_systemctl_that_fails_is_told_with_its_words(tmp_path: Path, monkeypat
 
 def test_a_host_without_systemd_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(units, "BOOTED", str(tmp_path / "none"))
-    with pytest.raises(ObserveError, match="systemd does not run this host"):
+    with pytest.raises(ObserveError, match="this host does not run systemd"):
         units.units_for_port(22, None, lambda _arguments: (0, "", ""))
 
 

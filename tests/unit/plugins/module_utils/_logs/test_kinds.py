@@ -263,5 +263,16 @@ def test_of_many_lines_the_last_are_returned() -> None:
     lines = [kernel_line("e1000e 0000:00:19.0 eth0: NIC Link is Down", number) for number in range(50)]
     told_ = select([*lines, kernel_line(IPV4, 0.5)], ASKED, absent)
     assert [record["time"] for record in told_] == [0.5, *range(50 - MOST_OF_KIND, 50)]
-    assert absent == [{"what": "logs", "why": "only the last 11 of 51 lines are returned"}]
+    assert absent == [{"what": "logs", "why": "only 11 of 51 lines are returned"}]
     assert len(select(lines, ASKED, [], limit=30)) == 30
+
+
+def test_the_handshakes_are_not_hidden_by_the_packets_that_look_for_the_way() -> None:
+    """Each is logged once, however often it was sent again; another pair of ends has its own share."""
+    handshakes = [kernel_line(IPV4.replace("40001", str(port)), time) for port in (40001, 40002, 40003) for time in (1.0, 2.0, 4.0)]
+    searching = [kernel_line(IPV4.replace("40001", str(port)), 5.0) for port in range(41000, 41030)]
+    other = kernel_line(IPV4.replace("10.0.1.11", "10.0.1.12"), 6.0)
+    asked = ASKED._replace(ports=frozenset((5432, *range(40000, 42000))), addresses=frozenset(("10.0.2.21",)))
+    kept = select([*handshakes, *searching, other], asked, [])
+    assert [(record["sender_port"], record["time"]) for record in kept[:3]] == [(40001, 1.0), (40002, 1.0), (40003, 1.0)]
+    assert len(kept) == MOST_OF_KIND + 1 and kept[-1]["sender"] == "10.0.1.12"

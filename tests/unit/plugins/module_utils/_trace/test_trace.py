@@ -240,8 +240,9 @@ def test_without_the_privilege_nothing_is_made(net: Rootless) -> None:
     )
     why = "tracing needs root or CAP_NET_ADMIN: run with become"
     assert found[0] == ["NotPermittedError", why]
-    assert found[1] == {"tracer": None, "absent": [{"what": "trace", "why": why}]}
-    assert found[2] == {"probes": [], "bypass": [], "trace": None, "drops": None, "absent": [{"what": "trace", "why": why}]}
+    assert found[1] == {"tracer": None, "path_listeners": None, "absent": [{"what": "trace", "why": why}]}
+    nothing = {"probes": [], "bypass": [], "path_sizes": [], "paces": [], "trace": None, "drops": None}
+    assert found[2] == {**nothing, "absent": [{"what": "trace", "why": why}]}
     assert net.sh("nft list ruleset") == before
 
 
@@ -369,7 +370,7 @@ def test_a_host_without_chains_gets_no_table_and_legacy_tables_are_named(net: Ro
     net.sh("nft delete table inet mine; iptables-legacy -A INPUT -p tcp --dport 5432 -j DROP")
     answer = script(net, ORDER % 9 + "tell(vantage_trace.trace_open(order))")
     why = "the kernel's trace does not show what the legacy tables do (ip:filter)"
-    assert answer == {"tracer": None, "absent": [{"what": "trace of legacy iptables", "why": why}]}
+    assert answer == {"tracer": None, "path_listeners": None, "absent": [{"what": "trace of legacy iptables", "why": why}]}
     assert net.sh("nft list ruleset") == ""
 
 

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import struct
+from typing import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import any_packet, decode
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import header_length
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Neighbour, Packet, TcpFlags
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.packets import (
@@ -42,6 +43,21 @@ def test_the_payload_length_is_that_of_the_ip_header_even_when_the_payload_is_cu
     for data in (whole, whole[:40]):
         packet = decode(data, IPV4)
         assert packet.tcp is not None and packet.tcp.payload_length == 500
+
+
+@given(st.lists(st.tuples(st.integers(0, 43), st.integers(0, 255)), max_size=4), st.integers(20, 60))
+def test_usual_packets_are_decoded_as_all_others(changes: list[tuple[int, int]], length: int) -> None:
+    data = bytearray(ipv4(tcp()))
+    for place, value in changes:
+        data[place] = value
+
+    def found(decoded: Callable[[bytes, int], Packet]) -> Packet | str:
+        try:
+            return decoded(bytes(data[:length]), IPV4)
+        except DecodeError as error:
+            return str(error)
+
+    assert found(decode) == found(any_packet)
 
 
 def test_all_flags_have_names() -> None:

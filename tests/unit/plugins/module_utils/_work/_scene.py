@@ -18,7 +18,7 @@ BEHIND = {"source": CLIENT, "other": OTHER, "destination": GUEST, "beside": NEXT
 _SCENE = """
 mount --make-rprivate /; mount -t tmpfs none /run; mount -t tmpfs none /var/log
 for each in ufw firewalld; do [ ! -d /etc/$each ] || { cp -a /etc/$each /run/$each; mount --bind /run/$each /etc/$each; }; done
-cp /etc/default/ufw /run/defaults; mount --bind /run/defaults /etc/default/ufw
+cp -a /etc/default /run/defaults; mount --bind /run/defaults /etc/default
 ip link set lo up
 own=$(readlink /proc/$$/ns/net)
 unshare --net sleep 900 & client=$!

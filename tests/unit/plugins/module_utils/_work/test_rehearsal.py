@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 COLLECTIONS = Path(__file__).absolute().parents[5] / "build" / "collections"
-CLIENT, SERVER = "10.9.0.2", "10.9.0.1"
+ON_HOST = str(Path(__file__).with_name("_rehearsal_scene.py"))
 SCENE = """
 ip link set lo up
 unshare --net sleep 60 & other=$!
@@ -70,6 +70,7 @@ def test_what_opens_in_the_copy_opens_on_the_host_and_nothing_else(scene: str) -
     told = observed(SCENES[scene], "opening")
     assert [fix["result"] for fix in told["rehearsed"]] == ["opens"], told
     assert told["untouched"], "the rehearsal must not change the host's rules"
+    assert told["sent"] == [], "nor begin to: others would wait for it"
     assert told["after"]["flow"] is True and told["before"]["flow"] is False, told
     assert {**told["after"], **ANY} == {**told["before"], **ANY}, told
 
@@ -99,6 +100,25 @@ def test_a_fix_that_comes_too_late_or_opens_more_fails_and_the_next_is_rehearsed
     assert wide["result"] == "fails" and "it would also change what becomes of a SYN" in wide["why"]
     assert (good["result"], good["why"]) == ("opens", "")
     assert wider["result"] == "fails" and then["packets"][0]["before"] == "accept", "what was kept before stays"
+    first, second = told["answered"]
+    assert first["result"] == "further" and "a SYN-ACK" in first["why"] and "would still be dropped" in first["why"], (
+        "its own packet passes"
+    )
+    assert second["result"] == "fails" and "a SYN-ACK" in second["why"], "the packet that it is for comes first"
+
+
+def test_the_time_that_copying_takes_counts() -> None:
+    told = observed(NFT % "tcp dport 5432 counter drop;", "hurrying")
+    assert [(fix["result"], fix["why"]) for fix in told["rehearsed"]] == [
+        ("not_rehearsed", "copying the rules took all of the 1.9 s that there are for it")
+    ] * 2
+    assert told["refused"] == "it takes longer than 1.8 s to rehearse the change"
+
+
+def test_links_for_which_no_module_is_loaded() -> None:
+    """Rules name them, and the copy has them by their numbers."""
+    (fix,) = observed(NFT % BY_INDEX, "linkless")["rehearsed"]
+    assert fix["result"] == "not_rehearsed" and "no kernel module is loaded to make a link v0" in fix["why"], fix
 
 
 def test_a_second_firewall_behind_the_first_is_told() -> None:
@@ -123,101 +143,8 @@ def observed(rules: str, mode: str) -> dict[str, Any]:
         "LC_ALL": "C.UTF-8",
         "XTABLES_LOCKFILE": "/dev/null",
     }
-    words = [*run, "sh", "-ec", SCENE, sys.executable, rules, __file__, mode]
+    words = [*run, "sh", "-ec", SCENE, sys.executable, rules, ON_HOST, mode]
     done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told
-
-
-def _main(other: str, mode: str) -> None:
-    from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.change import carry_out, plan
-    from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.loaded import Place
-    from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.words import Accepted, digest
-    from ansible_collections.threeway.handshake.plugins.module_utils._firewall.verdicts import observe
-    from ansible_collections.threeway.handshake.plugins.module_utils._work.rehearsal import rehearse
-    from ansible_collections.threeway.handshake.plugins.module_utils._work.rehearsed import Rule
-
-    def run(command: list[str], data: str | None = None) -> tuple[int, str, str]:
-        try:
-            done = subprocess.run(command, input=data, capture_output=True, text=True, check=False)
-        except OSError as error:
-            return 127, "", str(error)
-        return done.returncode, done.stdout, done.stderr
-
-    def connects() -> dict[str, bool]:
-        """The flow, and its neighbours: another port, another source, another destination, another way."""
-        return {
-            "flow": _connects(other, CLIENT, SERVER, 5432),
-            "port": _connects(other, CLIENT, SERVER, 5433),
-            "source": _connects(other, "10.9.0.3", SERVER, 5432),
-            "destination": _connects(other, CLIENT, "10.9.0.5", 5432),
-            "way": _connects(other, CLIENT, SERVER, 5432, "w1"),
-        }
-
-    listening = [_listen(device, port) for device, port in (("", 5432), ("", 5433), ("w0", 5432))]
-    packet = {"packet": "syn", "direction": "in", "source": CLIENT, "destination": SERVER, "port": 5432, "interface": "v0"}
-    (verdict,) = observe([packet], run)["verdicts"]
-    rule, ways = verdict["change"]["before"], [verdict["change"].get(f"{way}_interface") for way in ("in", "out")]
-    accepted = Accepted(CLIENT, SERVER, 5432, None, False, *ways)
-    variant = "nft" if rule["manager"] == "nftables" else f"iptables-{'legacy' if rule['legacy'] else 'nft'}"
-    place = Place(variant, rule["family"], rule["table"], rule["chain"])
-    known = digest(rule["text"]) if rule["number"] else None
-    told: dict[str, Any] = {"before": connects()}
-    listed = _listed(run)
-    if mode == "refusing":
-        late = Rule(Place("nft", "inet", "t", "input"), accepted, None)
-        gone = Rule(Place("nft", "inet", "t", "input"), accepted, "0123456789abcdef")
-        good = Rule(place, accepted, known)
-        wide = Rule(place, Accepted(CLIENT, SERVER, 5433, None, False), known)
-        run(["nft", "add rule inet t input tcp dport 5433 drop"])
-        told["rehearsed"] = rehearse(
-            run, [([late], [packet]), ([gone], [packet]), ([good, wide], [packet]), ([good], [packet]), ([wide], [packet]), ([], [packet])]
-        )
-    elif mode == "opening":
-        told["rehearsed"] = rehearse(run, [([Rule(place, accepted, known)], [packet])])
-        told["untouched"] = _listed(run) == listed
-        carry_out(run, place, accepted, plan(run, place, accepted, known, None, True))
-    else:
-        told["command"] = list(verdict["change"]["commands"])
-        while verdict["then"]["verdict"] in ("drop", "reject"):
-            verdict = verdict["then"]
-            told["command"] += verdict["change"]["commands"]
-        told["then"] = verdict["then"]["verdict"]
-        for command in told["command"]:
-            subprocess.run(["sh", "-ec", command], check=True, capture_output=True)
-    told["after"] = connects()
-    print(json.dumps(told))
-    for each in listening:
-        each.close()
-
-
-def _listed(run: Any) -> list[str]:
-    import re
-
-    texts = [run(command)[1] for command in (["nft", "-s", "list", "ruleset"], ["iptables-legacy-save"])]
-    return [line for text in texts for line in re.sub(r"\[\d+:\d+\]", "", text).splitlines() if not line.startswith("#")]
-
-
-def _listen(device: str, port: int) -> Any:
-    import socket
-
-    listener = socket.socket()  # Python 3.7 has no create_server
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())  # so that answers leave by it
-    listener.bind(("", port))
-    listener.listen(64)
-    return listener
-
-
-def _connects(other: str, source: str, destination: str, port: int, device: str = "") -> bool:
-    code = (
-        f"import socket; s = socket.socket(); s.settimeout(0.4); s.setsockopt(socket.SOL_SOCKET, 25, {device.encode()!r}); "  # BINDTODEVICE
-    )
-    code += f"s.bind(({source!r}, 0)); s.connect(({destination!r}, {port}))"
-    command = ["nsenter", "--target", other, "--net", sys.executable, "-Sc", code]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])

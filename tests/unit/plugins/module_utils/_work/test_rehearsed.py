@@ -192,3 +192,19 @@ def test_a_reload_that_would_forget_something_is_left_to_people_with_what_it_for
 def test_a_zone_that_is_not_permanent_fails() -> None:
     told = observed(FIREWALLD + ZONES["bound"], HERE, late={"zone": "elsewhere"})
     assert told["late"]["result"] == "fails" and "exists at runtime alone" in told["late"]["why"]
+
+
+SHUT = "sed -i s/IPV6=yes/IPV6=no/ /etc/default/ufw; "
+
+
+@pytest.mark.parametrize("theirs", [pytest.param("", marks=pytest.mark.slow), "-A ufw-user-input -p tcp -m tcp --dport 8080 -j ACCEPT"])
+def test_a_reload_of_ufw_is_advised_only_where_it_takes_nothing_of_others_away(theirs: str) -> None:
+    told = observed(f"{SHUT} {ENABLE} ufw allow 5433/tcp; {f'iptables {theirs}' if theirs else ''}", IPV6)
+    commands, summary = told["advised"]["commands"], told["advised"]["summary"]
+    assert told["before"]["flow"] is False
+    if theirs:
+        assert "ufw reload" not in commands and "rules of others: 1 in ufw-user-input; then ufw allow " in summary
+        assert theirs in told["saved"][1], "and so they keep it"
+    else:
+        assert "ufw reload, which changes nothing else now" in summary and commands[1] == "ufw reload"
+        assert told["after"]["flow"] is True and told["after"]["source"] is told["after"]["destination"] is False, told

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.entry import MOST_ALIKE
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.answer import MOST_ALIKE
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import terminal
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import RECORDED, recorded
+from tests.unit.plugins.plugin_utils.recordings import recorded
+from tests.unit.plugins.plugin_utils.sampled import sampled
 
 
 def judged(name: str) -> dict[str, Any]:
@@ -22,9 +23,9 @@ def judged(name: str) -> dict[str, Any]:
     return decide(demanding, evidence, "2026-11-28T04:00:00Z", "2026-11-28T04:00:09Z").report
 
 
-@pytest.mark.parametrize("name", sorted(path.name.removesuffix(".json.gz") for path in RECORDED.iterdir()))
-def test_what_connects_is_broken_and_what_does_not_is_never(name: str) -> None:
-    for flow in judged(name)["flows"]:
+@sampled
+def test_what_connects_is_broken_and_what_does_not_is_never(recording: str) -> None:
+    for flow in judged(recording)["flows"]:
         tries = flow["probes"]["detail"]
         connected = any(each["outcome"] == "connected" or (each["late_ms"] is not None and not each["errno"]) for each in tries)
         assert (flow["status"] == "broken") is connected

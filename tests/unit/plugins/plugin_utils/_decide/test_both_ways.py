@@ -21,10 +21,11 @@ from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._dec
     reported,
     well,
 )
-from tests.unit.plugins.plugin_utils.recordings import RECORDED, Phases, kept, recorded
+from tests.unit.plugins.plugin_utils.recordings import NAMES, Phases, kept, recorded
+from tests.unit.plugins.plugin_utils.sampled import SAMPLE
 
 FINE = "healthy.twin"
-MOST = 4  # values of each part that are tried; all of them were once
+MOST = 4  # values of each part that are tried, of all recordings; all of them were once
 Part = tuple[str, ...]
 
 
@@ -40,12 +41,12 @@ def parts(answer: dict[str, Any]) -> Iterator[tuple[Part, Any]]:
 
 
 @cache
-def planted() -> dict[tuple[str, str, Part], list[str]]:
-    """By host, phase and part: what recordings have there, as JSON, each once."""
+def planted(names: tuple[str, ...]) -> dict[tuple[str, str, Part], list[str]]:
+    """By host, phase and part: what these recordings have there, as JSON, each once."""
     found: dict[tuple[str, str, Part], dict[str, None]] = {}
     fine = {(answer["host"], answer["phase"]): dict(parts(answer["evidence"])) for answer in kept(FINE)["evidence"]}
-    for path in sorted(RECORDED.glob("*.json.gz")):
-        for answer in kept(path.name.removesuffix(".json.gz"))["evidence"]:
+    for name in names:
+        for answer in kept(name)["evidence"]:
             place = answer["host"], answer["phase"]
             for part, value in parts(answer["evidence"] or {}) if place in fine else ():
                 found.setdefault((*place, part), {}).setdefault(json.dumps(value, sort_keys=True), None)
@@ -69,10 +70,13 @@ def assert_alike(plan: Plan, evidence: Phases, monkeypatch: pytest.MonkeyPatch) 
     return any(short)
 
 
-def test_any_part_of_any_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("names", "most"), [(sorted(SAMPLE), 2), pytest.param(NAMES, MOST, marks=pytest.mark.slow)], ids=["the sample", "all"]
+)
+def test_any_part_of_any_recording(names: list[str], most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     taken, refused = 0, 0
-    for (host, phase, part), values in planted().items():
-        for value in values[:: max(1, len(values) // MOST)]:
+    for (host, phase, part), values in planted(tuple(names)).items():
+        for value in values[:: max(1, len(values) // most)]:
             plan, evidence = recorded(FINE)
             plant(evidence, host, phase, part, json.loads(value))
             try:
@@ -81,7 +85,7 @@ def test_any_part_of_any_recording(monkeypatch: pytest.MonkeyPatch) -> None:
                 raise AssertionError(f"{host}, {phase}, {part}: {value[:2000]}") from error
             taken, refused = taken + short, refused + (not short)
     assert taken > 100
-    assert refused > 50
+    assert refused > 12 * most
 
 
 def changes(frame: Frame) -> Iterator[Frame]:

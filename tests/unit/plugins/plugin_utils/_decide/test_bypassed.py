@@ -66,11 +66,27 @@ def test_one_that_dialled_alone_tells_nothing_of_the_other() -> None:
     assert "which others reach" in told(FIREWALL)["causes"][0]["fix"]["summary"]
 
 
-def test_that_the_balancers_host_is_refused_is_proof_only_where_clients_are_closed() -> None:
-    def closed(found: Phases) -> None:
-        for probe in found["web1"]["try"]["evidence"]["probes"]:
-            probe["peer"] = "closed"
+def closed(found: Phases) -> None:
+    for probe in found["web1"]["try"]["evidence"]["probes"]:
+        probe["peer"] = "closed"
 
+
+def calls_another(found: Phases) -> None:
+    """The server passes the balancer's checks; for each connection, the balancer waits for a host that is not the server."""
+    call = {"program": "haproxy", "pid": 4, "source": "10.0.2.22", "address": "10.9.0.9", "port": 8080, "count": 3}
+    for phase, part, calls in (("open", "snapshot", []), ("close", "after", [call])):
+        snapshot = found["db2"][phase]["evidence"][part]
+        snapshot["calls"] = calls
+        for server in snapshot["balancers"]:
+            server["check"] = "L4OK"
+
+
+def test_a_refusal_by_the_server_is_no_proof_of_what_is_amiss_at_the_balancer() -> None:
+    cause = told(HTTP, closed, calls_another)["causes"][0]
+    assert (cause["code"], cause["host"], cause["certainty"]) == ("load_balancer_no_backend", "db2", "likely")
+
+
+def test_that_the_balancers_host_is_refused_is_proof_only_where_clients_are_closed() -> None:
     assert told(HTTP)["causes"][0]["certainty"] == "likely"
     assert told(HTTP, closed)["causes"][0]["certainty"] == "proven"
     assert told(HTTP, closed, becomes("db2", "connected", None))["causes"][0]["certainty"] == "likely"

@@ -52,3 +52,9 @@ def test_each_cause_is_recorded() -> None:
     recorded = {fault.code for fault in FAULTS if (RECORDED / f"{stem(fault)}.json.gz").exists()}
     of_systemd = {fault.code for fault in FAULTS if fault.systemd}
     assert set(CODES) - recorded - of_systemd == set(UNREPRODUCIBLE)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_no_cause_accounts_for_the_same_twice(code: str) -> None:
+    accounts = next(cause.accounts_for for cause in CATALOGUE if cause.code == code)
+    assert len(set(accounts)) == len(accounts)

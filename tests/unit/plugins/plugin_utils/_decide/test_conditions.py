@@ -164,6 +164,16 @@ def dialled_from(found: Phases) -> list[int]:
     return [probe["local_port"] for probe in found[CLIENT]["try"]["evidence"]["probes"]]
 
 
+def only_hops_to(ttl: int) -> Change:
+    """SYNs with a higher TTL were not sent."""
+
+    def change(found: Phases) -> None:
+        evidence = answer(found, CLIENT)
+        evidence["hops"] = [hop for hop in evidence["hops"] if hop["ttl"] <= ttl]
+
+    return change
+
+
 def probes(**values: Any) -> Change:
     def change(found: Phases) -> None:
         for probe in found[CLIENT]["try"]["evidence"]["probes"]:
@@ -501,6 +511,7 @@ SCENES = {
     "an ICMP error for a SYN whose TTL something may have lowered": Scene(
         "routing_loop", "routing_loop", "likely", lambda found: found[CLIENT]["try"]["evidence"]["hops"].clear()
     ),
+    "routers that answer twice, as behind ways of two lengths": Scene("routing_loop", "routing_loop", "likely", only_hops_to(4)),
     "a low TTL in a loop": Scene("routing_loop", "ttl_too_low", None, low_ttl),
     # impostors
     "an RST, and RSTs of the server's TCP": Scene("path_reset", "path_reset", "likely", rose(SERVER, "Tcp", "OutRsts", 3)),

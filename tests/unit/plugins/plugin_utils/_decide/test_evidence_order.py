@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Evidence in the order of what it says: the program's own words, the cause, and last what became of the packets."""
+"""Evidence in the order of what it says: the program's own words, the cause, and last how the packets ended."""
 
 from __future__ import annotations
 

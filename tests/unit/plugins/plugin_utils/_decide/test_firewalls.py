@@ -220,7 +220,7 @@ def test_a_queue_without_a_reader() -> None:
     run = Run("firewall_drop.server-input").says("db1", "syn", "in", "drop", (0, SYNS), queue=7)
     assert (run.first()["code"], run.first()["certainty"]) == ("firewall_queue_unread", "proven")
     run = Run("firewall_drop.server-input").says("db1", "syn", "in", "queue", (0, SYNS), queue=7)
-    assert run.first()["code"] == "firewall_drop"
+    assert (run.first()["code"], run.first()["certainty"]) == ("firewall_queue_drops", "likely")
 
 
 def test_a_router_drops_by_name() -> None:

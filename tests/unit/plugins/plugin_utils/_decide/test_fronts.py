@@ -177,3 +177,44 @@ def test_who_has_the_address_is_unknown() -> None:
             for snapshot in ("snapshot", "after"):
                 (found[host][phase]["evidence"].get(snapshot) or {}).pop("addresses", None)
     assert flows(plan, found)[0]["status"] == "ok"
+
+
+def unresolved(*others: dict[str, Any]) -> Any:
+    """HAProxy has no address for a server, and these beside it."""
+    none = {
+        "program": "haproxy",
+        "proxy": "orders",
+        "server": "one",
+        "address": None,
+        "port": None,
+        "up": False,
+        "status": "MAINT (resolution)",
+    }
+
+    def changed(found: Phases) -> None:
+        for phase, part in (("open", "snapshot"), ("close", "after")):
+            found["db2"][phase]["evidence"][part]["balancers"] = [none, *others]
+
+    return changed
+
+
+def test_a_name_that_does_not_resolve_may_be_another_ports() -> None:
+    other = {"program": "haproxy", "proxy": "web", "server": "db9", "address": "10.0.2.99", "port": PORT, "up": False, "status": "DOWN"}
+    for certainty, beside in (("proven", []), ("likely", [other])):
+        told = cause("load_balancer_no_backend.other-port", unresolved(*beside))
+        assert (told["certainty"], "orders/one has no address there" in told["summary"]) == (certainty, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [("99", "finds no free local port towards"), ("13", "forbids nginx to connect to"), ("1", "forbids nginx to connect to")],
+)
+def test_what_its_own_kernel_refuses_is_the_fault_of_the_host_in_front(status: str, said: str) -> None:
+    def refused(found: Phases) -> None:
+        for answer in found["db2"].values():
+            for snapshot in ("snapshot", "before", "after"):
+                for each in (answer["evidence"].get(snapshot) or {}).get("balancers") or ():
+                    each["status"] = status
+
+    told = cause(NGINX, refused)
+    assert (told["code"], told["host"], told["fix"]["host"]) == ("load_balancer_no_backend", "db2", "db2") and said in told["summary"]

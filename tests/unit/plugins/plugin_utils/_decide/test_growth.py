@@ -19,7 +19,7 @@ from tests.unit.plugins.plugin_utils.multiplied import multiplied
 FEW, MORE, MOST = 6, 12, 24
 
 
-@pytest.mark.parametrize("recording", ["no_listener", "firewall_drop.server-input", "path_drop.syn"])
+@pytest.mark.parametrize("recording", ["no_listener", "firewall_drop.server-input", "firewall_drop.fib", "path_drop.syn"])
 def test_the_cost_of_a_flow_does_not_grow_with_the_others(recording: str) -> None:
     _instructions(recording, 1)  # what is worked out once in a process
     few, more, most = (_instructions(recording, flows) for flows in (FEW, MORE, MOST))

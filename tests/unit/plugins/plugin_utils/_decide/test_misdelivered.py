@@ -19,12 +19,15 @@ from tests.faults._recorded import load
 RECORDED = Path(__file__).parents[1] / "recorded"
 
 
-def decided(name: str, silent: str | None = None, apart: bool = False) -> dict[str, Any]:
-    """The first flow of a recording; ``silent``: a host whose answers are missing; ``apart``: each server has a flow of its own."""
+def decided(name: str, silent: str | None = None, apart: bool = False, linkless: str | None = None) -> dict[str, Any]:
+    """The first flow of a recording; ``silent``: a host whose answers are missing; ``apart``: each server has a flow of its own;
+    ``linkless``: a host whose links are not known."""
     kept = load(RECORDED / f"{name}.json.gz")
     plan = {**kept["plan"], "entries": [{**each, **({"flow": each["server"]} if apart else {})} for each in kept["plan"]["entries"]]}
     found: dict[str, dict[str, Any]] = {}
     for answer in kept["evidence"]:
+        for snapshot in ("snapshot", "before", "after") if answer["host"] == linkless else ():
+            (answer["evidence"].get(snapshot) or {}).pop("links", None)
         if answer["host"] != silent:
             found.setdefault(answer["host"], {})[answer["phase"]] = answer
     flow: dict[str, Any] = decide(Plan.from_json(plan), found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report["flows"][0]
@@ -40,6 +43,12 @@ def test_the_server_that_has_the_address_now_is_examined() -> None:
 def test_where_the_other_server_is_unknown_nothing_is_proven() -> None:
     cause = decided("neighbour_wrong.failover", silent="db2")["causes"][0]
     assert (cause["code"], cause["certainty"]) == ("address_not_local", "likely")
+
+
+def test_two_machines_may_have_one_link_address() -> None:
+    """Where the server's own is not known, the neighbour entry may be right."""
+    cause = decided("neighbour_wrong.failover", linkless="db2")["causes"][0]
+    assert (cause["code"], cause["certainty"]) == ("neighbour_wrong", "likely")
 
 
 def test_no_second_machine_is_given_an_address() -> None:
@@ -98,21 +107,21 @@ def test_all_who_have_the_address_are_named() -> None:
     assert cause["detail"]["hosts"] == ["db1", "db2", "db3"] and "one of db1, db2 and db3" in cause["fix"]["summary"]
 
 
-def with_a_second_name(recording: str, netns: int, copied: bool = False) -> tuple[Plan, dict[str, dict[str, Any]]]:
-    """Evidence of an inventory that has db1 as pg1, too: in that network namespace, and with link addresses of its own when copied."""
+def with_a_second_name(recording: str, netns: int, copied: bool = False, second: str = "pg1") -> tuple[Plan, dict[str, dict[str, Any]]]:
+    """Evidence of an inventory that has db1 as `second`, too: in that network namespace, and with link addresses of its own when copied."""
     kept = load(RECORDED / f"{recording}.json.gz")
     found: dict[str, dict[str, Any]] = {}
     for answer in kept["evidence"]:
-        for name, inode in (("db1", 4026531840), ("pg1", netns)) if answer["host"] == "db1" else ((answer["host"], None),):
+        for name, inode in (("db1", 4026531840), (second, netns)) if answer["host"] == "db1" else ((answer["host"], None),):
             same = copy.deepcopy({**answer, "host": name})
             for snapshot in ("snapshot", "before", "after"):
                 if inode and same["evidence"].get(snapshot):
                     same["evidence"][snapshot].update(boot="2f1c4bde-0f63-4d4a-a9f0-5c5e7f3d7c11", netns=inode)
-                    if copied and name == "pg1":
+                    if copied and name == second:
                         links = same["evidence"][snapshot]["links"]
                         same["evidence"][snapshot]["links"] = [{**link, "mac": f"02:00:00:00:00:{at:02x}"} for at, link in enumerate(links)]
             found.setdefault(name, {})[answer["phase"]] = same
-    kept["plan"]["entries"].append({**kept["plan"]["entries"][0], "flow": "other", "server": "pg1", "port": 22, "dial": 9})
+    kept["plan"]["entries"].append({**kept["plan"]["entries"][0], "flow": "other", "server": second, "port": 22, "dial": 9})
     return Plan.from_json(kept["plan"]), found
 
 
@@ -129,6 +138,15 @@ def test_two_names_of_one_machine_are_no_two_machines(netns: int, copied: bool, 
     plan, found = with_a_second_name("path_drop.syn", netns, copied)
     cause = decide(plan, found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report["flows"][0]["causes"][0]
     assert (cause["code"], cause["certainty"]) == first
+
+
+@pytest.mark.parametrize("second", ["pg1", "an1"])
+def test_a_second_name_claims_no_address_of_the_first(second: str) -> None:
+    """Whichever of the two the inventory has first."""
+    plan, found = with_a_second_name("no_listener", 4026531840, second=second)
+    report = decide(plan, found, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z", keep_all=True).report
+    flow = next(each for each in report["flows"] if each["server"] == "db1")
+    assert "which has no part in the flow" not in str(flow), flow["remarks"]
 
 
 @pytest.mark.parametrize(("netns", "names"), [(4026531840, []), (4026532000, ["pg1"])])

@@ -19,11 +19,16 @@ from tests.unit.plugins.plugin_utils._decide.test_conditions import (
     Scene,
     all_of,
     answer,
+    counted,
+    each,
     icmp,
     incomplete,
     nat,
+    nothing,
+    only,
     probes,
     rose,
+    setting,
     snapshots,
 )
 from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes, frames
@@ -110,6 +115,11 @@ def loopback(counted: int = 0, truncated: str | None = None) -> Change:
     return change
 
 
+def some_namespaces_unseen(found: Phases) -> None:
+    absent = {"what": "other network namespaces", "why": "64 of 70 were looked at"}
+    found[SERVER]["close"]["evidence"]["absent"].append(absent)
+
+
 SCENES = {
     # addresses
     "an address that another one claims, and SYNs that may have come": Scene(
@@ -132,6 +142,15 @@ SCENES = {
     ),
     "a next hop that two claim to be": Scene(
         "neighbour_wrong.gateway", "neighbour_wrong", "likely", claimed(CLIENT, GATEWAY, "02:00:00:00:00:88")
+    ),
+    # proxy_answers
+    "an answer for somebody else, by who knows what setting": Scene(
+        "proxy_answers", "proxy_answers", "likely", setting(ROUTER, "net.ipv4.conf.eth0.proxy_arp", "0")
+    ),
+    "an answer for somebody else, who may have got the SYNs": Scene("proxy_answers", "proxy_answers", "likely", incomplete("web2")),
+    # next_hops
+    "a gateway that is asked for in vain, and may have answered before": Scene(
+        "next_hop_silent", "next_hop_silent", "likely", only(ROUTER, "neighbours", lambda entry: entry["address"] != "10.0.2.99")
     ),
     # silent
     "a request that was not repeated, and nobody who gave up": Scene(
@@ -159,6 +178,12 @@ SCENES = {
     # relays
     "a balancer that logs only the servers that fail": Scene("proxy_no_backend.haproxy", "proxy_no_backend", "likely", nginx_instead),
     "a balancer of which one server is up": Scene("proxy_no_backend.haproxy", "proxy_no_backend", "likely", one_more_up),
+    "a program of which fewer connections failed than were closed": Scene(
+        "proxy_no_backend", "proxy_no_backend", "likely", rose(SERVER, "Tcp", "AttemptFails", 2)
+    ),
+    "a program that passes connections on to where not all listeners were seen": Scene(
+        "proxy_no_backend", "proxy_no_backend", "likely", some_namespaces_unseen
+    ),
     # icmp_errors
     "one error of many attempts, by who knows whom": Scene(
         "path_icmp_rejected", "path_icmp_rejected", "likely", all_of(icmp(code=13, source=bytes((203, 0, 113, 9))), one_error)
@@ -176,6 +201,21 @@ SCENES = {
     ),
     # patterns
     "ports of too few attempts": Scene("port_range_dropped", "port_range_dropped", "likely", attempts(9)),
+    # translations
+    "a rule ahead of a translation that took others' connections, too": Scene(
+        "nat_hidden.return", "nat_hidden", "likely", counted(ROUTER, 50)
+    ),
+    "a translation that is not made, to a port where nobody listens": Scene(
+        "nat_hidden.return", "nat_hidden", "likely", only(SERVER, "listeners", lambda entry: entry["port"] != 5432)
+    ),
+    "a translation to whom listens for itself alone": Scene(
+        "nat_hidden.return", "nat_hidden", "likely", each(SERVER, "listeners", address="127.0.0.1", family="ipv4")
+    ),
+    # routers
+    "a mark for which a host on the way says that it has no way": Scene("router_route.marked.refused", "router_route", "likely", nothing),
+    "a next hop that is silent, with errors of the router that its own rules drop": Scene(
+        "next_hop_silent", "next_hop_silent", "proven", rose(ROUTER, "Ip", "OutDiscards", 6)
+    ),
     # sockets
     "RSTs in vain, more than SYNs that came in": Scene(
         "no_listener.reset-dropped", "no_listener", "likely", rose(SERVER, "Tcp", "OutRsts", 99)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.fronts import Why
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.icmp import IcmpAnswer
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.finding import Evidence, Finding
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.conclude import Observed
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state import PacketChange
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import (
@@ -39,9 +40,9 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.gaps impo
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.judgement import Judgement
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.mending import Mending
 from ansible_collections.threeway.handshake.plugins.plugin_utils._remediate.run import Remediation
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_traced import Phases
-from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_verdict import conclude, evidence, recorded, whole
 from tests.unit.examples import examples
+from tests.unit.plugins.plugin_utils.recordings import FINISHED, STARTED, Phases, recorded, reported
+from tests.unit.plugins.plugin_utils.sampled import sampled
 
 TELLING = (
     *("after-dnat", "cali-fip-dnat", "limit", "reject-log", "drop", "accept", "policy drop", "goto x", "jump", "snat", "masquerade"),
@@ -119,11 +120,12 @@ def _kind(fix: dict[str, Any] | None) -> Any:
     return fix and (fix["kind"], fix["risk"], [step["module"] for step in fix["steps"]])
 
 
-@recorded
+@sampled
 @few
 @given(names=st.permutations(TELLING))
-def test_names_change_no_answer(path: Path, names: list[str]) -> None:
-    assert answers(conclude(path, renamed(evidence(path), names))) == answers(whole(path))
+def test_names_change_no_answer(recording: str, names: list[str]) -> None:
+    plan, evidence = recorded(recording)
+    assert answers(decide(plan, renamed(evidence, names), STARTED, FINISHED).report) == answers(reported(recording))
 
 
 # -- no code reads what is for people
@@ -139,9 +141,10 @@ def trees() -> Iterator[tuple[Path, ast.Module]]:
 UNWRAPPING = {
     *(
         "_model/prose.py",
-        "_decide/verdict.py",
+        "_decide/decided.py",
         "_decide/entry.py",
         "_decide/observed.py",
+        "_decide/rehearsals.py",
         "_drift/conclude.py",
         "_drift/state.py",
         "_fix/before_rule.py",

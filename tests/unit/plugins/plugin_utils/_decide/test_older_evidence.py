@@ -4,16 +4,12 @@
 
 from __future__ import annotations
 
-import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_traced import Phases
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_verdict import conclude, evidence
-
-RECORDED = Path(__file__).parents[1] / "recorded"
 
 
 def older(found: Phases) -> Phases:
@@ -29,8 +25,7 @@ def older(found: Phases) -> Phases:
 
 def both(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The first flow by the evidence as it is, and as version 0.1.0 had it."""
-    path = RECORDED / f"{name}.json.gz"
-    now, then = (conclude(path, found)["flows"][0] for found in (evidence(path), older(copy.deepcopy(evidence(path)))))
+    now, then = (conclude(name, found)["flows"][0] for found in (evidence(name), older(evidence(name))))
     return now, then
 
 

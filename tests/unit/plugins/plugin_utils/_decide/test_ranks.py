@@ -15,13 +15,12 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.finding import Certainty, Finding
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.outcome import OUTCOMES, Leg, step
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
-from tests.unit.plugins.plugin_utils.recordings import RECORDED, recorded
-
-NAMES = sorted(path.name.removesuffix(".json.gz") for path in RECORDED.iterdir())
+from tests.unit.plugins.plugin_utils.recordings import FINISHED, STARTED, recorded, reported
+from tests.unit.plugins.plugin_utils.sampled import sampled
 
 
 def report(name: str) -> dict[str, Any]:
-    return decide(*recorded(name), "2026-11-29T04:00:00Z", "2026-11-29T04:00:09Z").report
+    return decide(*recorded(name), STARTED, FINISHED).report
 
 
 def test_what_precedes_is_known_and_goes_in_no_circle() -> None:
@@ -29,14 +28,14 @@ def test_what_precedes_is_known_and_goes_in_no_circle() -> None:
     assert set(TopologicalSorter(precedes).static_order()) == set(precedes)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_catalogue_turned_round_says_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@sampled
+def test_the_catalogue_turned_round_says_the_same(recording: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even the codes are needed to rank what was ever recorded: `precedes` and the segments do."""
-    before = report(name)
+    before = reported(recording)
     if max(len(flow["causes"]) + len(flow["remarks"]) for flow in before["flows"]) > 1:
         monkeypatch.setattr(causes, "CATALOGUE", causes.CATALOGUE[::-1])
         monkeypatch.setattr(explain, "_place", lambda case, found: (step(found[1].leg or case.outcome.leg, found[1].segment), ""))
-        assert report(name) == before
+        assert report(recording) == before
 
 
 def found(

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.unit.plugins.plugin_utils._decide.services import EXITED, cause
 from tests.unit.plugins.plugin_utils._decide.test_lies import flows
 from tests.unit.plugins.plugin_utils._decide.test_reported import snapshots
-from tests.unit.plugins.plugin_utils._decide.test_services import EXITED, cause
 from tests.unit.plugins.plugin_utils.recordings import recorded
 
 # -- translations that miss the SYN

@@ -90,6 +90,14 @@ def test_a_router_that_takes_the_packet_itself_need_not_forward() -> None:
     assert "router_not_forwarding" not in [code for code, _host, _certainty in causes(plan, found)]
 
 
+def test_a_route_that_hides_the_way_is_told_where_the_client_itself_stops_the_syn() -> None:
+    plan, found = recorded("firewall_drop.client-output")
+    for snapshot in snapshots(found, "web1"):
+        for route in snapshot["routes"]:
+            route.update(gateway=None, interface="docker0", prefix="10.0.0.0/16", source="10.0.2.1")
+    assert causes(plan, found) == [("firewall_drop", "web1", "proven"), ("shadowing_route", "web1", "possible")]
+
+
 def refusing_others(found: Phases, resets: int) -> None:
     """Nothing listens on the flow's port, and the server refuses connections of others as well."""
     before, after = (found["db1"][phase]["evidence"][part] for phase, part in (("open", "snapshot"), ("close", "after")))

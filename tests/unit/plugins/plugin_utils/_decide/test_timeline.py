@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, inflate, pack
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.timeline import Attempt, Packets
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.many import Many
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.probe_records import Probe
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.recording import Observation, Recording
 
@@ -63,7 +64,7 @@ def recorded_at(observations: Iterable[Observation]) -> dict[str, Host]:
     for name in sorted({each.host for each in observations}):
         recording = Recording(name)
         frames = [each.frame for each in observations if each.host == name]
-        recording.add(inflate(pack(frames)), {str(number): interface for number, interface in enumerate(INTERFACES)})
+        recording.add(pack(frames), {str(number): interface for number, interface in enumerate(INTERFACES)})
         hosts[name] = Host(name, observations=recording)
     return hosts
 
@@ -227,7 +228,7 @@ def test_a_port_that_is_used_again_has_two_connections() -> None:
     shared = {"dial": 0, "address": S, "port": 5432, "stage": "done", "local_address": C, "local_port": 40000}
     first = Probe(**shared, attempt=0, started=99.999, outcome="error", elapsed_ms=3000.0)  # type: ignore[arg-type]
     second = Probe(**shared, attempt=1, started=103.999, outcome="connected", elapsed_ms=3.0)  # type: ignore[arg-type]
-    hosts["web1"].probes = (first, second)
+    hosts["web1"].probes = Many.of((first, second))
     packets = Packets(hosts.values())
     one, two = (packets.attempt(probe, "web1", set(hosts)) for probe in (first, second))
     assert [(row.kind, len(row.seen)) for row in one.rows] == [("syn", 1), ("syn", 1)]
@@ -248,7 +249,7 @@ def test_a_port_that_is_used_again_after_a_connection_that_came() -> None:
     shared = {"dial": 0, "address": S, "port": 5432, "stage": "done", "local_address": C, "local_port": 40000}
     first = Probe(**shared, attempt=0, started=99.999, outcome="connected", elapsed_ms=3.0)  # type: ignore[arg-type]
     second = Probe(**shared, attempt=1, started=103.999, outcome="timeout", elapsed_ms=3000.0)  # type: ignore[arg-type]
-    hosts["web1"].probes = (first, second)
+    hosts["web1"].probes = Many.of((first, second))
     packets = Packets(hosts.values())
     assert [row.kind for row in packets.attempt(second, "web1", set(hosts)).rows] == ["syn"]
     assert [row.kind for row in packets.attempt(first, "web1", set(hosts)).rows] == ["syn", "syn_ack", "fin"]

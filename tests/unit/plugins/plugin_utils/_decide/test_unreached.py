@@ -24,7 +24,7 @@ def judged(name: str, change: Callable[[Phases], object] = lambda _found: None) 
 
 
 def behind(flow: dict[str, Any]) -> list[str]:
-    return [sentence.partition("of their own: ")[2] for sentence in flow["not_observed"] if sentence.startswith("not reached behind ")]
+    return [sentence.partition("may be there; ")[2] for sentence in flow["not_observed"] if sentence.startswith("not reached because of ")]
 
 
 @pytest.mark.parametrize(
@@ -32,11 +32,11 @@ def behind(flow: dict[str, Any]) -> list[str]:
     [
         pytest.param(
             "firewall_drop.server-output",
-            "of the SYN-ACK server.egress, path.return, client.ingress, client.firewall, client.socket; "
-            "of the ACK client.firewall, path.forward, server.ingress, server.firewall, server.backlog, server.application",
+            "SYN-ACK: server.egress, path.return, client.ingress, client.firewall, client.socket; "
+            "ACK: client.firewall, path.forward, server.ingress, server.firewall, server.backlog, server.application",
             id="the SYN-ACK ends",
         ),
-        pytest.param("defer_accept", "of the ACK server.application", id="the ACK comes to the backlog"),
+        pytest.param("defer_accept", "ACK: server.application", id="the ACK comes to the backlog"),
     ],
 )
 def test_all_segments_behind_the_cause_are_named(name: str, segments: str) -> None:

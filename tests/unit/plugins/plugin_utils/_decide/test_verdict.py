@@ -6,11 +6,8 @@ from __future__ import annotations
 
 import json
 import random
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,11 +20,9 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._report import 
 from tests import schemas
 from tests.faults._recorded import differences
 from tests.unit.examples import examples
-from tests.unit.plugins.plugin_utils import recordings
-from tests.unit.plugins.plugin_utils.recordings import Phases
+from tests.unit.plugins.plugin_utils.recordings import FINISHED, NAMES, STARTED, Phases, kept, recorded, reported
+from tests.unit.plugins.plugin_utils.sampled import all_recordings, sampled
 
-STARTED, FINISHED = "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z"
-RECORDED = sorted(recordings.RECORDED.glob("*.json.gz"))
 PARTS = ("recording", "hops", "resolutions", "before", "snapshot", "after")
 SNAPSHOT_PARTS = (
     "counters",
@@ -42,60 +37,52 @@ SNAPSHOT_PARTS = (
     "socket_counts",
     "firewall",
 )
-recorded = pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name.removesuffix(".json.gz"))
 slow_data = settings(examples(4, always=2), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def stem(path: Path) -> str:
-    return path.name.removesuffix(".json.gz")
-
-
-def evidence(path: Path) -> Phases:
+def evidence(name: str) -> Phases:
     """A copy to be changed."""
-    return recordings.recorded(stem(path))[1]
+    return recorded(name)[1]
 
 
-def conclude(path: Path, found: Phases) -> dict[str, Any]:
-    return decide(Plan.from_json(recordings.kept(stem(path))["plan"]), found, STARTED, FINISHED).report
-
-
-@cache
-def whole(path: Path) -> dict[str, Any]:
-    """The report of the evidence as it was recorded; not to be changed."""
-    return conclude(path, evidence(path))
+def conclude(name: str, found: Phases) -> dict[str, Any]:
+    return decide(Plan.from_json(kept(name)["plan"]), found, STARTED, FINISHED).report
 
 
 def test_there_is_recorded_evidence() -> None:
-    assert len(RECORDED) > 50
+    assert len(NAMES) > 50
 
 
-@recorded
-def test_whole_evidence_gives_the_expected_answer(path: Path) -> None:
-    flow = whole(path)["flows"][0]
-    assert differences(flow, recordings.kept(stem(path))["expected"]) == []
+@all_recordings
+def test_whole_evidence_gives_the_expected_answer(recording: str) -> None:
+    flow = reported(recording)["flows"][0]
+    assert differences(flow, kept(recording)["expected"]) == []
     assert not [sentence for sentence in flow["not_observed"] if "malformed" in sentence]
 
 
-@recorded
-def test_the_report_is_as_its_schema_says(path: Path) -> None:
-    rendered = document.render(whole(path))
-    schemas.check("report", json.loads(rendered))
-    compact = document.render(decide(*recordings.recorded(stem(path)), STARTED, FINISHED, keep_all=False).report)
-    if compact != rendered:  # of what is broken, all is kept anyhow
+@all_recordings
+def test_the_report_is_as_its_schema_says(recording: str) -> None:
+    schemas.check("report", json.loads(document.render(reported(recording))))
+
+
+@sampled
+def test_the_report_that_keeps_what_matters_is_as_its_schema_says(recording: str) -> None:
+    compact = document.render(decide(*recorded(recording), STARTED, FINISHED, keep_all=False).report)
+    if compact != document.render(reported(recording)):  # of what is broken, all is kept anyhow
         schemas.check("report", json.loads(compact))
 
 
-@recorded
-def test_the_answer_does_not_depend_on_the_order_of_hosts(path: Path) -> None:
-    assert whole(path)["flows"] == conclude(path, dict(reversed(evidence(path).items())))["flows"]
+@sampled
+def test_the_answer_does_not_depend_on_the_order_of_hosts(recording: str) -> None:
+    assert reported(recording)["flows"] == conclude(recording, dict(reversed(evidence(recording).items())))["flows"]
 
 
-@recorded
+@sampled
 @slow_data
 @given(data=st.data())
-def test_with_parts_missing_nothing_false_is_proven(path: Path, data: st.DataObject) -> None:
+def test_with_parts_missing_nothing_false_is_proven(recording: str, data: st.DataObject) -> None:
     """Whatever could not be observed: the answer may become weaker, never another one with certainty."""
-    found = evidence(path)
+    found = evidence(recording)
     for host in sorted(found):
         for phase in sorted(found[host]):
             answer = found[host][phase]["evidence"] or {}
@@ -112,26 +99,26 @@ def test_with_parts_missing_nothing_false_is_proven(path: Path, data: st.DataObj
             for snapshot in ("before", "after", "snapshot"):
                 for part in data.draw(st.sets(st.sampled_from(SNAPSHOT_PARTS), max_size=3), label=f"{host}.{phase}.{snapshot}"):
                     (answer.get(snapshot) or {}).pop(part, None)
-    flow = conclude(path, found)["flows"][0]
-    expected = recordings.kept(stem(path))["expected"]
+    flow = conclude(recording, found)["flows"][0]
+    expected = kept(recording)["expected"]
     # What is true of the whole evidence stays true; that a packet was lost between two recordings is true whatever lost it.
-    true = {cause["code"] for cause in whole(path)["flows"][0]["causes"]} | {"path_drop", "path_loss"}
+    true = {cause["code"] for cause in reported(recording)["flows"][0]["causes"]} | {"path_drop", "path_loss"}
     assert {cause["code"] for cause in flow["causes"] if cause["certainty"] == "proven"} <= true
     if expected["status"] == "ok":
         assert flow["status"] in ("ok", "undetermined")
     assert sound(flow)
 
 
-@recorded
+@sampled
 @slow_data
 @given(seed=st.integers(0, 2**32))
-def test_hosts_that_lie_raise_nothing(path: Path, seed: int) -> None:
+def test_hosts_that_lie_raise_nothing(recording: str, seed: int) -> None:
     """Malformed answers cost that part only."""
-    dice, found = random.Random(seed), evidence(path)
+    dice, found = random.Random(seed), evidence(recording)
     for phases in found.values():
         for answer in phases.values():
             answer["evidence"] = spoil(answer["evidence"], dice)
-    assert sound(conclude(path, found)["flows"][0])
+    assert sound(conclude(recording, found)["flows"][0])
 
 
 LIES = [

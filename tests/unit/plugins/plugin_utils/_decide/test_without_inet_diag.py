@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
-from tests.unit.plugins.plugin_utils.recordings import RECORDED, Phases, kept, recorded
+from tests.faults._recorded import expected
+from tests.unit.plugins.plugin_utils.recordings import FINISHED, NAMES, STARTED, Phases, recorded, reported
+from tests.unit.plugins.plugin_utils.sampled import parameters
 
 LACKING = {"v6only": None, "send_q": None, "device": None, "md5": None, "mark": None, "cgroup": None}
-NAMES = [
-    name
-    for name in sorted(path.name.removesuffix(".json.gz") for path in RECORDED.iterdir())
-    if str(kept(name)["expected"]["segment"]).startswith("server.")
-]
+AT_SERVERS = [name for name in NAMES if str(expected(name)["segment"]).startswith("server.")]
 
 
 def without(found: Phases) -> Phases:
@@ -33,14 +31,15 @@ def without(found: Phases) -> Phases:
 
 def causes(name: str, *, taken: bool) -> list[dict[str, Any]]:
     plan, found = recorded(name)
-    report = decide(plan, without(found) if taken else found, "2026-11-29T04:00:00Z", "2026-11-29T04:00:09Z").report
+    report = decide(plan, without(found), STARTED, FINISHED).report if taken else reported(name)
     return [cause for flow in report["flows"] for cause in flow["causes"]]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_proven_that_was_not(name: str) -> None:
+@pytest.mark.parametrize("recording", parameters(AT_SERVERS))
+def test_nothing_is_proven_that_was_not(recording: str) -> None:
     proven, now = (
-        {(cause["code"], cause["host"]) for cause in causes(name, taken=taken) if cause["certainty"] == "proven"} for taken in (False, True)
+        {(cause["code"], cause["host"]) for cause in causes(recording, taken=taken) if cause["certainty"] == "proven"}
+        for taken in (False, True)
     )
     assert now <= proven
 

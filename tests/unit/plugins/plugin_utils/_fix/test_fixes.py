@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import functools
 import ipaddress
 import json
@@ -20,17 +19,16 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.catalogue import FIXES
-from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.service import started
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.start import started
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.unit_records import Unit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
-from tests.faults._recorded import load
 from tests.lab._machines import collections_root
+from tests.unit.plugins.plugin_utils.recordings import NAMES, RECORDED, kept, recorded, reported
 
-RECORDED = Path(__file__).parents[1] / "recorded"
-FAULTS = sorted(path for path in RECORDED.glob("*.json.gz") if not path.name.endswith("twin.json.gz"))
-KEYS = {"kind", "host", "summary", "risk", "commands", "why", "steps", "saves", "undo", "check", "simple", "packets"}
+FAULTS = [name for name in NAMES if not name.endswith("twin")]
+KEYS = {"kind", "host", "summary", "risk", "commands", "why", "steps", "saves", "undo", "check", "simple", "packets", "rehearsed"}
 SAVES = {"sysctls", "files", "units", "firewall", "routes", "neighbours"}
 MODULES = ("ansible.posix.sysctl", "threeway.handshake.firewall_rule", "threeway.handshake.network_entry")
 LOST_FOR_GOOD = ("connection", "conntrack")  # kinds whose steps nothing takes back, and that leave nothing to save
@@ -40,13 +38,13 @@ HOSTILE = "{{ lookup('pipe', 'id') }}; $(id) `id`\n| 'x' \" "
 
 def causes(path: Path, twist: Any = None, addresses: Any = None, **entry: Any) -> Iterator[dict[str, Any]]:
     """Of a recording, whose hosts tell otherwise (`twist`), whose inventory has other `addresses`, whose flow is another one (`entry`)."""
-    kept = load(path)
-    plan = {**kept["plan"], "entries": [{**each, **entry} for each in kept["plan"]["entries"]]}
+    name = path.name.removesuffix(".json.gz")
+    plan = {**kept(name)["plan"], "entries": [{**each, **entry} for each in kept(name)["plan"]["entries"]]}
     if addresses is not None:
         plan["addresses"] = addresses
-    evidence: dict[str, dict[str, Any]] = {}
-    for answer in copy.deepcopy(kept["evidence"]):
-        evidence.setdefault(answer["host"], {})[answer["phase"]] = twist(answer) if twist else answer
+    _plan, evidence = recorded(name)
+    if twist:
+        evidence = {host: {phase: twist(answer) for phase, answer in phases.items()} for host, phases in evidence.items()}
     report = decide(Plan.from_json(plan), evidence, "2026-11-21T04:00:00Z", "2026-11-21T04:00:09Z").report
     for flow in report["flows"]:
         yield from flow["causes"]
@@ -74,9 +72,9 @@ def _documentation(file: Path) -> str:
     raise AssertionError(f"{file} has no DOCUMENTATION")
 
 
-@pytest.mark.parametrize("path", FAULTS, ids=lambda path: path.name[:-8])
-def test_a_fix_is_complete_or_for_people(path: Path) -> None:
-    for cause in causes(path):
+@pytest.mark.parametrize("recording", FAULTS)
+def test_a_fix_is_complete_or_for_people(recording: str) -> None:
+    for cause in (cause for flow in reported(recording)["flows"] for cause in flow["causes"]):
         fix = cause["fix"]
         # A finding without a subject, or with another one than its fix is made of, has none. Of hosts that nobody manages little is known.
         assert fix or cause["code"] not in FIXES or cause["host"] == "path", cause
@@ -119,9 +117,9 @@ def _is_address(text: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize("path", FAULTS[::4], ids=lambda path: path.name[:-8])
-def test_nothing_hostile_gets_into_a_step(path: Path) -> None:
-    for fix in fixes(path, twisted):
+@pytest.mark.parametrize("recording", FAULTS[::4])
+def test_nothing_hostile_gets_into_a_step(recording: str) -> None:
+    for fix in fixes(RECORDED / f"{recording}.json.gz", twisted):
         told = json.dumps([fix["steps"], fix["saves"], fix["undo"] if fix["steps"] else []])
         assert not re.search(r"\{\{|\$\(id|`|lookup", told), fix
 
@@ -183,7 +181,7 @@ def test_a_name_leads_to_the_data_address(addresses: Any) -> None:
         return answer
 
     fix = next(fixes(RECORDED / "name_resolution_failed.json.gz", managed, addresses))
-    assert "/etc/hosts, 10.0.2.21 " in fix["summary"] and "192.0.2.21" not in fix["summary"]
+    assert "/etc/hosts: 10.0.2.21 " in fix["summary"] and "192.0.2.21" not in fix["summary"]
 
 
 @pytest.mark.parametrize("name", ["firewall_drop.server-input", "firewall_drop.iptables-legacy.port"])
@@ -242,3 +240,62 @@ def test_an_address_that_is_the_hosts_own_stays_where_packets_come_back_to_it() 
     told = next(fixes(path, addresses={"web1": WEB1, "db1": [*DB1, "10.0.1.11"]}))
     assert (told["host"], told["risk"]) == ("path", "advice")
     assert "translate their source as well" in told["summary"] and "remove" not in told["summary"]
+
+
+@pytest.mark.parametrize(("taken", "own"), [([], 100), ([100], 101), ([100, 101, 254], 102), (range(100, 250), None)])
+def test_a_table_of_its_own_is_one_that_no_rule_of_the_host_leads_to(taken: Any, own: int | None) -> None:
+    def twist(answer: dict[str, Any]) -> dict[str, Any]:
+        for part in ("snapshot", "before", "after"):
+            if (answer.get("evidence") or {}).get(part):
+                more = [{"family": "ipv4", "priority": 9, "table": table, "action": "lookup", "text": f"lookup {table}"} for table in taken]
+                answer["evidence"][part]["rules"] += more
+        return answer
+
+    commands = next(fixes(RECORDED / "asymmetric_route.vpn.json.gz", twist))["commands"]
+    assert [command.split()[-1] for command in commands] == ([str(own)] * 2 if own else [])
+
+
+@pytest.mark.parametrize(("prefix", "typed"), [("10.0.2.0/24", True), ("0.0.0.0/0", False)])
+def test_no_rule_for_everything_is_put_ahead_of_the_others(prefix: str, typed: bool) -> None:
+    def twist(answer: dict[str, Any]) -> dict[str, Any]:
+        for part in ("snapshot", "before", "after"):
+            for route in (answer["evidence"].get(part) or {}).get("routes") or ():
+                if route.get("sourceless"):
+                    route["sourceless"]["prefix"] = prefix
+        return answer
+
+    fix = next(fixes(RECORDED / "path_drop.rule-for-source.json.gz", twist))
+    assert f"past {prefix}" in fix["summary"]
+    assert any(command.startswith("ip rule add to") for command in fix["commands"]) is typed
+
+
+REFUSED = ["dead-port", "dead-port-iptables", "client-dead-port", "router-dead-port"]
+CONNECTED = ["client-elsewhere", "router-elsewhere"]
+
+
+@pytest.mark.parametrize(
+    ("name", "refused"), [*((name, True) for name in REFUSED), ("client-elsewhere", False), ("router-elsewhere", False)]
+)
+def test_a_translation_is_taken_away_only_where_the_dialled_port_is_served(name: str, refused: bool) -> None:
+    """Without a listener there, a port-forward that leads astray is all that the service has."""
+
+    def served(addresses: list[str]) -> Any:
+        def twist(answer: dict[str, Any]) -> dict[str, Any]:
+            for part in ("snapshot", "before", "after") if answer["host"] == "db1" else ():
+                if snapshot := answer["evidence"].get(part):
+                    families = [(address, "ipv6" if ":" in address else "ipv4") for address in addresses]
+                    snapshot["listeners"] = [{**one, "address": address, "family": family} for address, family in families]
+            return answer
+
+        return next(fixes(path, twist))
+
+    path = RECORDED / f"nat_wrong_target.{name}.json.gz"
+    one = next(
+        listener
+        for answer in kept("nat_wrong_target.dead-port")["evidence"]
+        for listener in (answer["evidence"].get("after") or {}).get("listeners") or ()
+    )
+    for addresses, needless in (([], False), (["127.0.0.1"], False), (["10.0.2.21"], True), (["0.0.0.0"], True), (["::"], True)):
+        fix = served(addresses)
+        assert (bool(fix["commands"]), "take it away" in fix["summary"]) == (needless, needless)
+        assert ("start what it leads to" in fix["summary"]) is refused

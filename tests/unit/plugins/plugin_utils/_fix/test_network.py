@@ -1,13 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixes for links: what they say of interfaces with unusual names."""
+"""Fixes for links and the kernel's settings: interfaces with unusual names, and what a container's root cannot set."""
 
 from __future__ import annotations
 
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.network import with_ipv6
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.sysctl import sysctls
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.network_subjects import WithoutIpv6
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.snapshot import Snapshot
 
 
 @pytest.mark.parametrize(
@@ -20,3 +23,18 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._model.network_
 )
 def test_ipv6_is_switched_on_by_the_name_that_sysctl_takes(interface: str, commands: list[str]) -> None:
     assert [*with_ipv6("db1", WithoutIpv6(interface)).commands] == commands
+
+
+@pytest.mark.parametrize(
+    ("name", "read_only", "offered"),
+    [
+        ("net.netfilter.nf_conntrack_max", (), True),
+        ("net.netfilter.nf_conntrack_max", ("net.netfilter.nf_conntrack_max",), False),
+        ("net/ipv4/conf/eth0.100/rp_filter", ("net.ipv4.conf.eth0.100.rp_filter",), False),
+    ],
+)
+def test_what_the_host_s_root_cannot_set_is_no_fix(name: str, read_only: tuple[str, ...], offered: bool) -> None:
+    host = Host("db1", before=Snapshot(time=1.0, read_only_sysctls=read_only))
+    fix = sysctls(host, {name: 1}, f"set {name}", why="for a test")
+    assert (bool(fix.steps), bool(fix.commands)) == (offered, offered)
+    assert ("cannot be set on db1" in str(fix.summary)) is not offered

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,6 +73,12 @@ def test_a_server_is_asked_for_its_own_handshakes():
     assert own in done["pairs"]  # is the address dialled its own?
 
 
+def test_a_server_records_what_the_balancer_has_with_it_as_itself_or_as_the_client():
+    plan = replace(PLAN, addresses={"r1": ("10.0.2.21",), "db1": ("10.0.2.29",)})
+    assert complete(order("db1"), plan, lambda _client: [FIRST])["interest"]["peers"] == ["10.0.1.11", "10.0.2.21"]
+    assert complete(order("r1"), plan, lambda _client: [FIRST])["interest"]["peers"] == ["10.0.2.29"]
+
+
 def test_logs_are_read_only_where_a_handshake_failed():
     done = complete(order("db1"), PLAN, lambda _client: [{**FIRST, "connected": True}], 1763697600.5)
     assert done["interest"]["logs_since"] is None
@@ -131,3 +138,20 @@ JSON = st.recursive(
 def test_a_client_may_say_anything(evidence):
     found = dialled(evidence)
     json.dumps(complete(order("db1"), PLAN, lambda _client: found))
+
+
+def test_hosts_on_the_way_are_asked_for_connections_that_hang_and_for_some_that_passed() -> None:
+    entry = {"state": "ESTABLISHED", "local": "10.0.1.11", "local_port": 39000, "remote": "10.0.2.21", "remote_port": 5432}
+    hangs = {**entry, "retransmits": 5}
+    odd = [{**hangs, "local": "localhost"}, {**hangs, "local_port": "x"}, {**hangs, "remote_port": 80}, {**hangs, "remote": 7}, "x"]
+    first = dialled({**EVIDENCE, "after": {"sockets": [entry, hangs, *odd]}})[0]
+    assert first == {**FIRST, "stalled": [["10.0.1.11", 39000]]}
+    assert dialled({**EVIDENCE, "after": {"sockets": 7}}) == dialled({**EVIDENCE, "after": 7}) == [FIRST, SECOND]
+    wanted = complete(order("r1"), PLAN, lambda _client: [first, SECOND])["tracked"]
+    assert [(each["local_port"], each["remote"], each["remote_port"]) for each in wanted] == [
+        (39000, "10.0.2.21", 5432),
+        (40001, "10.0.2.21", 5432),
+        (40002, "10.0.2.21", 5432),
+    ]
+    assert complete(order("db1"), PLAN, lambda _client: [first])["tracked"] == []
+    assert complete(order("r1"), PLAN, lambda _client: [FIRST])["tracked"] == []

@@ -7,9 +7,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.answer import judge
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.bypass import MOST_DIALLERS, MOST_DIALS
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.trace_orders import trace_orders
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.trace_orders import follow_up
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
 OWN, OTHER = ("10.0.2.21", 5432), ("10.0.2.21", 8080)
@@ -17,7 +18,7 @@ OWN, OTHER = ("10.0.2.21", 5432), ("10.0.2.21", 8080)
 
 def orders(plan: Plan, found: Phases, depth: str = "normal") -> dict[str, dict[str, Any]]:
     made = {host: {"host": host, "recorder_seconds": 67, "settle": 0.25} for host in found}
-    return trace_orders(plan, found, made, dict.fromkeys(made, depth))
+    return follow_up(plan, judge(plan, found, short=True), made, dict.fromkeys(made, depth)).traces
 
 
 def ends(made: dict[str, dict[str, Any]]) -> dict[str, list[tuple[str, int]]]:

@@ -206,7 +206,8 @@ def test_without_any_known_address_packets_are_chosen_by_port_alone():
         (flow(port="htps"), "Flow handshake_flows[0], field 'port': 'htps' is not a service that this controller knows (/etc/services): "
                             "give the port's number."),
         (flow(port="8000-8003"),
-         "Flow handshake_flows[0], field 'port': '8000-8003' is several ports: give a list that has each of them, such as [8000, 8003]."),
+         "Flow handshake_flows[0], field 'port': '8000-8003' is a range, and a port of a flow is one port: give a list, "
+         'such as "{{ range(8000, 8004) | list }}".'),
         (flow(port="80, 443"), "Flow handshake_flows[0], field 'port': '80, 443' is several ports: give a list that has each of them, such as [80, 443]."),
         (flow(port="-"), "Flow handshake_flows[0], field 'port': it is missing: every flow needs a port, a service name, or a list of them."),
         (flow(servers="-"), "Flow handshake_flows[0] has neither 'servers' nor 'address': name the servers, or the address to dial."),
@@ -226,6 +227,7 @@ def test_without_any_known_address_packets_are_chosen_by_port_alone():
                                      "drop it, or correct one."),
         (flow(address="10.0.2.21:5432"), "Flow handshake_flows[0], field 'address': '10.0.2.21:5432' contains a port: write the address alone, "
                                          "and the port in 'port'."),
+        (flow(address="x" * 64), f"Flow handshake_flows[0], field 'address': '{'x' * 64}' is neither an IP address nor a host name: correct it."),
         (flow(address="10.0.2.300"), "Flow handshake_flows[0], field 'address': '10.0.2.300' is neither an IP address nor a host name: correct it."),
         (flow(address="0.0.0.0"), "Flow handshake_flows[0], field 'address': 0.0.0.0 is no address of one host: give a unicast address."),
         (flow(address="a\x1b[31m; rm -rf /"), "Flow handshake_flows[0], field 'address': 'a\\x1b[31m; rm -rf /' is neither an IP address nor a host name: "

@@ -6,37 +6,39 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._trace.table import MAX_FLOWS, Flow
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.answer import judge
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
-from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.trace_orders import trace_orders
-from tests.faults._recorded import load
+from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.trace_orders import follow_up
+from tests.faults._recorded import expected
+from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
+from tests.unit.plugins.plugin_utils.sampled import sampled
 
-RECORDED = sorted((Path(__file__).parents[1] / "recorded").glob("*.json.gz"))
 OPENS, TRIES = ["trace_open", "trace_close"], ["trace_try"]
-Phases = dict[str, dict[str, dict[str, Any]]]
-
-
-def read(name: str) -> tuple[Plan, Phases]:
-    kept = load(Path(__file__).parents[1] / "recorded" / f"{name}.json.gz")
-    found: Phases = {}
-    for answer in kept["evidence"]:
-        found.setdefault(answer["host"], {})[answer["phase"]] = answer
-    return Plan.from_json(kept["plan"]), found
 
 
 def orders(plan: Plan, found: Phases) -> dict[str, dict[str, Any]]:
-    return trace_orders(plan, found, {host: {"host": host, "recorder_seconds": 67, "settle": 0.25} for host in found})
+    made = {host: {"host": host, "recorder_seconds": 67, "settle": 0.25} for host in found}
+    return traced(follow_up(plan, judge(plan, found, short=True), made).traces)
+
+
+def traced(traces: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Without what the way is measured for, see test_path_sizes.py and test_paces.py."""
+    kept = {host: order for host, order in traces.items() if any(order[part] for part in ("dials", "trace", "drops", "bypass"))}
+    return {
+        host: {name: value for name, value in order.items() if name not in ("path_listeners", "path_sizes", "paces")}
+        for host, order in kept.items()
+    }
 
 
 def told(name: str) -> dict[str, Any]:
     """host -> its phases and (client, server, port, ack) of what is traced there"""
-    return {host: (order["phases"], [tuple(flow.values()) for flow in order["trace"]]) for host, order in orders(*read(name)).items()}
+    return {host: (order["phases"], [tuple(flow.values()) for flow in order["trace"]]) for host, order in orders(*recorded(name)).items()}
 
 
 def flow(client: str = "10.0.1.11", server: str = "10.0.2.21", port: int = 5432, ack: bool = False) -> tuple[str, str, int, bool]:
@@ -44,7 +46,7 @@ def flow(client: str = "10.0.1.11", server: str = "10.0.2.21", port: int = 5432,
 
 
 def test_the_order_of_a_client_and_of_a_server() -> None:
-    found = orders(*read("firewall_drop.server-output"))
+    found = orders(*recorded("firewall_drop.server-output"))
     common = {
         "trace_seconds": 67,
         "patience": 0.0,
@@ -54,7 +56,7 @@ def test_the_order_of_a_client_and_of_a_server() -> None:
         "left_out": 0,
         "bypass": [],
     }
-    plan, _found = read("firewall_drop.server-output")
+    plan, _found = recorded("firewall_drop.server-output")
     dial = {"id": 0, "address": "10.0.2.21", "port": 5432, "source": None, "attempts": 1, "interval": 0.0, "timeout": 3.0}
     assert found == {
         "db1": {"run": plan.run, "host": "db1", "phases": OPENS, "dials": [], **common},
@@ -62,11 +64,11 @@ def test_the_order_of_a_client_and_of_a_server() -> None:
     }
 
 
-@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name.removesuffix(".json.gz"))
-def test_what_works_is_not_traced_and_what_broke_is(path: Path) -> None:
-    plan, evidence = read(path.name.removesuffix(".json.gz"))
+@sampled
+def test_what_works_is_not_traced_and_what_broke_is(recording: str) -> None:
+    plan, evidence = recorded(recording)
     found = orders(plan, evidence)
-    status, demanded = load(path)["expected"]["status"], plan.entries[0].expect
+    status, demanded = expected(recording)["status"], plan.entries[0].expect
     if (status, demanded) == ("ok", "open"):
         assert found == {}
     if demanded == "blocked":  # traced where it does not connect: which rule stops it is what is asked
@@ -82,22 +84,23 @@ def test_what_works_is_not_traced_and_what_broke_is(path: Path) -> None:
 
 def test_a_host_is_asked_no_more_than_its_depth_allows() -> None:
     """What nf_tables does only where all is asked for; what is dropped also else, where the cause is not proven."""
-    plan, evidence = read("firewall_drop.router-syn.uncounted")
+    plan, evidence = recorded("firewall_drop.router-syn.uncounted")
     made = {host: {"host": host, "recorder_seconds": 67, "settle": 0.25} for host in evidence}
-    found = trace_orders(plan, evidence, made, {"r1": "normal", "web1": "full", "db1": "quick"})
+    found = follow_up(plan, judge(plan, evidence, short=True), made, {"r1": "normal", "web1": "full", "db1": "quick"}).traces
     assert {host: (bool(order["trace"]), bool(order["drops"])) for host, order in found.items()} == {
         "r1": (False, True),
         "web1": (True, True),
     }
-    assert trace_orders(*read("firewall_drop.server-input"), made, dict.fromkeys(made, "normal")) == {}  # proven
+    plan, evidence = recorded("firewall_drop.server-input")
+    assert follow_up(plan, judge(plan, evidence, short=True), made, dict.fromkeys(made, "normal")).traces == {}  # proven
 
 
 def test_a_proven_symptom_is_no_reason_to_look_no_deeper() -> None:
-    plan, evidence = read("address_not_local.gone")
+    plan, evidence = recorded("address_not_local.gone")
     made = {host: {"host": host, "recorder_seconds": 67, "settle": 0.25} for host in evidence}
     causes = decide(plan, evidence, "", "").report["flows"][0]["causes"]
     assert [cause["certainty"] for cause in causes] == ["likely", "proven"]
-    assert trace_orders(plan, evidence, made, dict.fromkeys(made, "normal"))["web1"]["drops"]
+    assert follow_up(plan, judge(plan, evidence, short=True), made, dict.fromkeys(made, "normal")).traces["web1"]["drops"]
 
 
 def test_where_nothing_came_nothing_is_traced() -> None:
@@ -129,13 +132,13 @@ def test_only_the_address_that_fails() -> None:
 
 
 def test_a_server_that_recorded_nothing_is_asked_by_the_addresses_that_the_client_knows() -> None:
-    plan, found = read("firewall_drop.server-output")
+    plan, found = recorded("firewall_drop.server-output")
     found["db1"]["close"]["evidence"]["recording"] = None
     assert orders(plan, found)["db1"]["trace"] == [Flow(*flow())._asdict()]
 
 
 def test_a_host_that_never_answered_is_not_asked_again() -> None:
-    plan, found = read("firewall_drop.server-output")
+    plan, found = recorded("firewall_drop.server-output")
     failure = {"kind": "unreachable", "message": "no"}
     found["db1"] = {phase: {"host": "db1", "phase": phase, "failure": failure, "evidence": None} for phase in ("open", "close")}
     assert list(orders(plan, found)) == ["web1"]
@@ -144,7 +147,7 @@ def test_a_host_that_never_answered_is_not_asked_again() -> None:
 
 
 def test_there_is_room_for_so_many_and_the_rest_is_counted() -> None:
-    plan, found = read("firewall_drop.server-input")
+    plan, found = recorded("firewall_drop.server-input")
     entries = [replace(plan.entries[0], dial=number, port=1000 + number) for number in range(MAX_FLOWS + 8)]
     probe = found["web1"]["try"]["evidence"]["probes"][0]
     found["web1"]["try"]["evidence"]["probes"] = [{**copy.deepcopy(probe), "dial": entry.dial, "port": entry.port} for entry in entries]

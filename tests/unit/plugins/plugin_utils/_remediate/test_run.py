@@ -55,6 +55,7 @@ class TestPolicy:
             ({"saves": {"files": [], "firewall": False}, "kind": "connection"}, {}, None),
             ({"kind": "network"}, {}, "remediate_allow does not have network for host db1"),
             ({"where": "path"}, {}, "path is not among the hosts of this run"),
+            ({"where": "r9"}, {}, "r9 is not among the hosts of this run: widen --limit, or the hosts of the play"),
             ({}, {"allow": ("firewall",)}, "remediate_allow does not have sysctl for host db1"),
             ({"risk": "disruptive"}, {}, "its risk is disruptive, and remediate_max_risk is low for host db1"),
             ({"risk": "disruptive"}, {"max_risk": "disruptive"}, None),

@@ -59,6 +59,21 @@ def test_a_packet_whose_end_nobody_knows_is_only_last_seen(demo: Callable[[], Re
     assert "UNDETERMINED  SYN last seen at db1\n" in render(report, width=100)
 
 
+def test_what_a_dead_client_could_not_try_is_one_group(fleet: Callable[..., Report]) -> None:
+    report = fleet()
+    why = "no handshake was tried, because dead cannot be reached: make it reachable for Ansible"
+    for flow in report["flows"][::9]:
+        flow |= {"client": "dead", "status": "undetermined", "leg": None, "segment": None, "between": None, "last_seen": None}
+        flow |= {"causes": [], "undecided": [why], "not_observed": [], "remarks": []}
+        flow["probes"] = {"attempts": 0, "connected": 0, "errors": {}, "connect_ms": None}
+    report["groups"] = []
+    many = len(report["flows"][::9])
+    text = render(report, width=100)
+    assert f"   {many} flows  undetermined  not tried from dead\n" in text
+    assert text.count("UNDETERMINED  no attempt was made") == 1
+    assert f"... and {many - 1} more of the same, see report.html" in text
+
+
 def test_five_hundred_flows_fit_on_a_few_screens(fleet: Callable[..., Report]) -> None:
     text = render(fleet(), width=100)
     lines = text.splitlines()

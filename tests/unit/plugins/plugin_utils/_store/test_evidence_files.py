@@ -30,7 +30,7 @@ def test_a_run_begins_with_nothing_of_the_one_before(tmp_path):
     assert files.plan() == (Plan("run", (ENTRY,), {}, not_in_play=("db1",)), STARTED)
     assert files.order("../web") == ORDER
     assert files.order("db1") is None
-    answers = files.answers(PLAN)
+    answers = {host: dict(phases) for host, phases in files.answers(PLAN).items()}
     for answer in (answers["../web"]["try"], answers["db1"]["open"]):
         assert answer.pop("controller") and answer.pop("at") > 1.7e9
     assert answers == {
@@ -55,6 +55,25 @@ def test_a_run_begins_with_nothing_of_the_one_before(tmp_path):
     files.begin(PLAN, STARTED)
     assert files.answers(PLAN) == {"../web": {}, "db1": {}, "r1": {}}
     assert (files.directory / "notes.txt").exists()
+
+
+def test_a_decision_counts_for_the_evidence_that_it_was_made_by(tmp_path):
+    files = EvidenceFiles(str(tmp_path / "report"), "run")
+    files.begin(PLAN, STARTED)
+    files.keep("../web", "try", {"probes": []})
+    made = files.digest(PLAN, "failing")
+
+    files.keep_decided(made, {"flows": []})
+    assert files.take_decided(files.digest(PLAN, "failing")) == {"flows": []}
+    assert files.take_decided(made) is None  # it was taken
+
+    files.keep_decided(made, {"flows": []})
+    assert files.take_decided(files.digest(PLAN, "all")) is None
+
+    files.keep_decided(made, {"flows": []})
+    files.keep_failure("db1", "open", "unreachable", "no route")
+    assert files.take_decided(files.digest(PLAN, "failing")) is None
+    assert not (files.directory / "decided.json").exists()
 
 
 def test_what_is_missing_is_known_by_phase(tmp_path):

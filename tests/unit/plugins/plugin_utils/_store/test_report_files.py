@@ -7,13 +7,13 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms import forms
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.forms import Forms
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store import report_files
 
 Report = dict[str, Any]
@@ -21,7 +21,7 @@ FLOW = "web-to-db.web1.db1.5432"
 
 
 def write(directory: Path, report: Report, captures: dict[str, bytes]) -> list[Path]:
-    return report_files.write(directory, forms(report, captures).files, captures)
+    return report_files.write(directory, Forms(report, captures), captures)
 
 
 def test_all_formats_are_written_and_private(demo: Callable[[], Report], tmp_path: Path) -> None:
@@ -91,5 +91,14 @@ def test_a_link_in_the_way_is_replaced_not_followed(demo: Callable[[], Report], 
 
 def test_a_form_that_cannot_be_shown_leaves_none_of_an_earlier_report(demo: Callable[[], Report], tmp_path: Path) -> None:
     write(tmp_path, demo(), {})
-    assert [path.name for path in report_files.write(tmp_path, {"report.json": b"{}", "report.html": None}, {})] == ["report.json"]
+    assert [path.name for path in report_files.write(tmp_path, [("report.json", [b"{}"]), ("report.html", None)], {})] == ["report.json"]
     assert not (tmp_path / "report.html").exists()
+
+
+def test_each_file_is_written_before_the_next_one_is_made(tmp_path: Path) -> None:
+    def made() -> Iterator[tuple[str, list[bytes]]]:
+        yield "report.json", [b"{", b"}"]
+        assert (tmp_path / "report.json").read_bytes() == b"{}"
+        yield "report.md", []
+
+    assert [path.name for path in report_files.write(tmp_path, made(), {})] == ["report.json", "report.md"]

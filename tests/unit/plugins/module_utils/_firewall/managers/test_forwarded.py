@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.answers import met_at
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.managers import Managers
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall.verdicts import _where
 from tests.unit.plugins.module_utils._firewall.managers.test_managers import QUESTION, rule
 from tests.unit.plugins.module_utils._firewall.test_walk import FORWARD, walk
 
@@ -24,7 +24,7 @@ def test_ufw_docker_is_not_ufw() -> None:
 
 def test_what_a_rule_meets_is_told_as_it_went() -> None:
     _outcome, packet = walk(dict(FORWARD))
-    assert _where(packet)["direction"] == "forward" and _where(packet)["out_interface"] == "eth1"
+    assert met_at(packet)["direction"] == "forward" and met_at(packet)["out_interface"] == "eth1"
 
 
 def test_tailscale_is_not_opened() -> None:

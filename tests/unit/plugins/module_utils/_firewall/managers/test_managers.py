@@ -287,6 +287,19 @@ def test_a_name_that_resembles_is_no_owner(reference: dict[str, t.Any], manager:
     assert Managers(SAVED).owner(reference)["manager"] == manager
 
 
+def test_mullvad_takes_connections_of_others_only_with_its_mark() -> None:
+    refused = rule("inet mullvad input", "drop")
+    begun, answered = change(refused), change(refused, packet="syn_ack")
+    assert begun and "ct mark set 0x00000f41" in begun["summary"]
+    assert answered and "ct mark" not in answered["summary"]
+
+
+def test_docker_drops_what_dials_a_container_past_the_host() -> None:
+    direct = rule("ip raw PREROUTING", "-A PREROUTING -d 172.17.0.2/32 ! -i docker0 -j DROP")
+    told = change(direct, entered=[["ip", "filter", "DOCKER-USER"]])
+    assert told and "gateway_mode_ipv4 nat-unprotected" in told["summary"] and not told["commands"]
+
+
 def test_policies_of_legacy_tables_are_changed_with_their_tool() -> None:
     for legacy, tool in ((True, "iptables-legacy"), (False, "iptables-nft")):
         told = change({**policy("ip filter INPUT"), "legacy": legacy}, here=True)

@@ -10,18 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.postgresql import Server
+from tests.lab.postgresql import Server, optional
 
 _NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Server]:
-    pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed: PostgreSQL is an option")
-    pytest.importorskip("psycopg", reason="psycopg is not installed: PostgreSQL is an option")
-    if reason := Server.missing():
-        pytest.skip(reason)
-    with Server() as server:
+    with optional() as server:
         yield server
 
 

@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a name is not resolved, by changed evidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.plugins.plugin_utils._decide.test_neighbours import causes
+from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
+
+
+def resolution(found: Phases) -> dict[str, Any]:
+    entry: dict[str, Any] = found["web1"]["try"]["evidence"]["resolutions"][0]
+    return entry
+
+
+@pytest.mark.parametrize(("error", "says"), [("EPERM", "a rule of its firewall"), ("EACCES", "a route of type prohibit"), (None, "")])
+def test_what_the_kernel_says_to_the_query(error: str | None, says: str) -> None:
+    plan, found = recorded("name_resolution_failed.prohibited")
+    resolution(found)["nameservers"][0]["error"] = error
+    (told,) = causes(plan, found)
+    assert says in told["summary"] and ("lets no query go" in told["summary"]) == (error is not None)
+
+
+@pytest.mark.parametrize("error", ["EPERM", "EACCES"])
+def test_another_nameserver_answers_that_it_has_no_such_name(error: str) -> None:
+    plan, found = recorded("name_resolution_failed.prohibited")
+    entry = resolution(found)
+    first = {**entry["nameservers"][0], "error": error}
+    entry["nameservers"] = [first, {**first, "address": "10.0.2.1", "error": None, "answer_ms": 1.0}]
+    (told,) = causes(plan, found)
+    assert "lets no query go" not in told["summary"] and told["fix"]["summary"].startswith("make ")
+
+
+@pytest.mark.parametrize(
+    ("closed", "hosts", "answers", "matters"),
+    [
+        ("/etc/hosts", [], 0, False),
+        ("/etc/hosts", ["10.0.2.21"], 0, True),
+        ("/etc/resolv.conf", [], 0, False),
+        ("/etc/resolv.conf", [], 1, True),
+        ("/etc/hosts", [], 1, False),
+    ],
+)
+def test_a_file_that_would_not_have_helped(closed: str, hosts: list[str], answers: int, matters: bool) -> None:
+    plan, found = recorded("name_resolution_failed.nobody-knows-it")
+    entry = resolution(found)
+    entry.update(unreadable=[closed], hosts=hosts)
+    entry["nameservers"][0]["queries"][0]["answers"] = answers
+    (told,) = causes(plan, found)
+    assert (f"daemon may not read {closed}" in told["summary"]) == matters == ("chmod" in str(told["fix"]["commands"]))
