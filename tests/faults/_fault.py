@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ class Fault:
     topology: Callable[[], Topology] = default
     options: Mapping[str, Any] = field(default_factory=dict)
     systemd: bool = False  # needs hosts that run systemd, which are reached over SSH
-    slow: bool = False  # a variation that the differential test covers as well: left to `make test-all`
+    slow: bool = False  # no representative of its cause: left to `make test-all`
     clock: str = ""  # which clock of a machine that may be loaded it depends on
     packed: str = ""
     apart: bool = False  # needs a fleet of its own
@@ -86,6 +86,15 @@ class Fault:
 
 
 CATALOGUE: list[Fault] = []
+
+
+def representatives(faults: Iterable[Fault]) -> list[Fault]:
+    """One for each cause on each host, status and family, and a healthy one from each file: what `make test` brings about."""
+    kept: dict[tuple[object, ...], Fault] = {}
+    for fault in sorted(faults, key=lambda fault: fault.root or fault.apart):  # sooner one that is brought about with others
+        what = (fault.code, fault.host, ":" in fault.flow.address) if fault.code else (fault.make.__module__,)
+        kept.setdefault((fault.status, *what), fault)
+    return list(kept.values())
 
 
 def clocks(*faults: Fault) -> list[pytest.MarkDecorator]:

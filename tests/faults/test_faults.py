@@ -18,7 +18,7 @@ import pytest
 
 from tests.faults import catalogue  # noqa: F401  # pylint: disable=unused-import  # fills CATALOGUE
 from tests.faults._advice import follow
-from tests.faults._fault import CATALOGUE, Fault, clocks, diagnose
+from tests.faults._fault import CATALOGUE, Fault, clocks, diagnose, representatives
 from tests.faults._pack import Pack, packs
 from tests.faults._recorded import record
 from tests.lab._machines import Machines
@@ -28,14 +28,15 @@ RECORD_TO = os.environ.get("HANDSHAKE_RECORD")  # a directory: keep the evidence
 
 
 ROOTLESS = [fault for fault in CATALOGUE if not fault.systemd]
-PACKS = packs(fault for fault in ROOTLESS if not (fault.slow or fault.root or fault.alone or fault.apart))
-PACKED = {fault.name for pack in PACKS for fault in pack.faults}
+REPRESENTATIVES = representatives(fault for fault in ROOTLESS if not (fault.slow or fault.alone))
+PACKS = packs(fault for fault in REPRESENTATIVES if not (fault.root or fault.apart))
+PACKED = [fault for pack in PACKS for fault in pack.faults]
 ALONE = [
     pytest.param(
         fault,
         id=fault.name,
         marks=[
-            *[pytest.mark.slow] * (fault.slow or fault.alone or fault.name in PACKED),
+            *[pytest.mark.slow] * (fault not in REPRESENTATIVES or fault in PACKED),
             *[pytest.mark.root] * (fault.root or fault.alone),
             *[pytest.mark.alone] * fault.alone,
             *clocks(fault),
