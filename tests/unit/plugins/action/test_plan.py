@@ -52,8 +52,18 @@ def planned(tmp_path: Path, hidden: str, variables: dict[str, Any], **keywords: 
 @pytest.mark.parametrize(
     ("history", "hidden", "needs"),
     [
-        ("postgresql://db/x", "sqlalchemy", "library SQLAlchemy on the controller: {} -m pip install 'SQLAlchemy>=2.0'"),
-        ("postgresql://db/x", "psycopg", "library psycopg on the controller: {} -m pip install 'psycopg[binary]>=3.1'"),
+        pytest.param(
+            "postgresql://db/x",
+            "sqlalchemy",
+            "library SQLAlchemy on the controller: {} -m pip install 'SQLAlchemy>=2.0'",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "postgresql://db/x",
+            "psycopg",
+            "library psycopg on the controller: {} -m pip install 'psycopg[binary]>=3.1'",
+            marks=pytest.mark.slow,
+        ),
         (
             "postgresql://db/x",
             "psycopg sqlalchemy",
@@ -77,7 +87,12 @@ def test_a_password_without_paramiko_is_no_warning(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "variables", [{}, {"diagnose_history": "history.db"}, {"ansible_password": "x", "diagnose_without_python": "never"}]
+    "variables",
+    [
+        pytest.param({}, marks=pytest.mark.slow),
+        {"diagnose_history": "history.db"},
+        {"ansible_password": "x", "diagnose_without_python": "never"},
+    ],
 )
 def test_nothing_is_said_of_what_is_not_asked_for(tmp_path: Path, variables: dict[str, Any]) -> None:
     plan, _said = planned(tmp_path, "jmespath paramiko psycopg sqlalchemy", variables)

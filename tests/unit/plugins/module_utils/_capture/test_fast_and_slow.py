@@ -82,7 +82,7 @@ def traffic(luck: random.Random, count: int, link: int, order: str) -> list[file
     return packets
 
 
-@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("order", ["<", pytest.param(">", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("link", [ETHERNET, NULL, LOOP, RAW, IPV4, SLL, SLL2])
 @pytest.mark.parametrize("form", [files.pcap, files.pcapng])
 def test_packets_that_are_not_decoded_lead_to_the_same_handshakes(tmp_path: Path, form: Any, link: int, order: str) -> None:

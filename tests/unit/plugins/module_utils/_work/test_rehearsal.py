@@ -55,6 +55,8 @@ SCENES = {
     "iptables-nft-match": "iptables-nft -A INPUT -p tcp -m multiport --dports 5431:5433 -m comment --comment 'closed: here' -j DROP",
 }
 
+QUICK = ("nft-by-link", "nft-goto", "nft-dynamic", "iptables-legacy-return", "iptables-nft-policy")  # each way to say it, each backend
+EACH = [pytest.param(scene, marks=[] if scene in QUICK else pytest.mark.slow) for scene in SCENES]
 
 ANY = {"flow": None, "way": None}  # a rule that names no interface is opened for all
 BY_WAY = {
@@ -65,7 +67,7 @@ BY_WAY = {
 }
 
 
-@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("scene", EACH)
 def test_what_opens_in_the_copy_opens_on_the_host_and_nothing_else(scene: str) -> None:
     told = observed(SCENES[scene], "opening")
     assert [fix["result"] for fix in told["rehearsed"]] == ["opens"], told
@@ -75,7 +77,7 @@ def test_what_opens_in_the_copy_opens_on_the_host_and_nothing_else(scene: str) -
     assert {**told["after"], **ANY} == {**told["before"], **ANY}, told
 
 
-@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("scene", EACH)
 def test_the_printed_command_typed_by_hand_opens_the_flow_and_nothing_else(scene: str) -> None:
     told = observed(SCENES[scene], "typing")
     assert told["command"] and told["then"] == "accept", told
