@@ -24,8 +24,9 @@ from .loaded import sets
 from .managers.files import content
 from .managers.flow import quoted
 from .managers.iptables import FILES, rule_line
-from .managers.nft_files import Chain, Rules, Statement, read_rules, tokens, words_of
+from .managers.nft_files import Chain, Rules, Statement, read_rules
 from .managers.nft_statements import ACCEPT, read
+from .managers.nft_words import tokens, words_of
 from .managers.nftables import ROOTS
 from .managers.ufw import DIRECTORY as UFW
 from .managers.ufw import Ufw

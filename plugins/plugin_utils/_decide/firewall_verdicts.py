@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .._model.firewall_records import Firewall, HookTraversal, Identity, Rule, Verdict
+from .._model.firewall_records import Firewall, HookTraversal, Verdict
 from .._model.prose import Prose
 from .._model.records import RecordError, build
+from .._model.rule_records import Identity, Rule
 
 When = Literal["before", "after"]
 _IN_WORDS = (

@@ -8,10 +8,10 @@ from __future__ import annotations
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.address_subjects import Behind, DeadHop, FalseNeighbour, Misdelivered, NextHop, ProxyAnswer, Unanswering, WrongEntry
-from .._model.firewall_records import RuleChange
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.network_records import Neighbour, Route
+from .._model.opening_records import RuleChange
 from .._model.socket_records import Namespace
 from . import fit
 from .make import advice, ip, mending, shell

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 
-from .firewall_records import Rule
 from .network_records import Address, Link, Route
 from .probe_records import Unconfigured
+from .rule_records import Rule
 from .socket_records import Process
 
 REFUSING = ("unreachable", "blackhole", "prohibit", "throw")

@@ -14,25 +14,20 @@ from .hook_records import Conntrack, Hooks, IpsecPolicy
 from .log_records import LogRecord
 from .many import Many
 from .network_records import Address, Link, Neighbour, PolicyRule, Route
+from .program_records import Call, Limit, Lookup, Relay, SshSession, WrappedProgram
 from .records import Count, Time
 from .socket_records import (
-    Call,
     Ephemeral,
     ForeignListener,
     HalfOpenPeers,
-    Limit,
     Listener,
-    Lookup,
     Namespace,
     Peer,
     PortHolder,
-    Relay,
     Socket,
-    SshSession,
     Tracked,
     UdpSocket,
     UnixSocket,
-    WrappedProgram,
 )
 from .unit_records import BalancedServer, SocketUnit, Unit, XinetdService
 

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from ..._model.firewall_records import Rule, Verdict
+from ..._model.firewall_records import Verdict
 from ..._model.prose import Prose
+from ..._model.rule_records import Rule
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..kernel_word import ended_alike

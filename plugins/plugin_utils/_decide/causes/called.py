@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ..._model.host import Host
+from ..._model.program_records import Call
 from ..._model.snapshot import Snapshot
-from ..._model.socket_records import Call
 from ..._model.unit_records import BalancedServer
 from ..._values.words import endpoint, plural
 from ..case import Case

@@ -13,9 +13,10 @@ from ..case import Case
 from ..finding import Finding
 from .backlog import would_wait
 from .icmp_errors import may_not_suffice
-from .rules import details, kept_by, with_what
+from .rules import details, kept_by
 from .sockets import would_refuse
 from .traversals import Place, judged, passed, suspects, way
+from .why_stopped import with_what
 
 MOST = 5
 _SOCKETS = ("server.socket", "server.backlog", "server.application")

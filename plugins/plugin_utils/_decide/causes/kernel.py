@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..._model.firewall_records import Rule, Verdict
+from ..._model.firewall_records import Verdict
+from ..._model.rule_records import Rule
 from ..case import Case
 from ..kernel_word import Dropped, dropped, ended_alike
 from ..traced import TracedRule, let_through, traced

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from ..._model.firewall_records import Rule, Verdict
+from ..._model.firewall_records import Verdict
 from ..._model.firewall_subjects import Stop
+from ..._model.rule_records import Rule
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Finding

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..._model.firewall_records import Rule, Verdict
+from ..._model.firewall_records import Verdict
+from ..._model.rule_records import Rule
 from ..case import Case
 from ..finding import Finding
 from .counted import proof

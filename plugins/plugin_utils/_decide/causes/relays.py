@@ -12,7 +12,8 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses
 
 from ..._model.host import Host
 from ..._model.network_records import LOOPBACK
-from ..._model.socket_records import ForeignListener, Listener, Namespace, Relay
+from ..._model.program_records import Relay
+from ..._model.socket_records import ForeignListener, Listener, Namespace
 from ..._model.socket_subjects import Backend, DeadSession, DeadTarget
 from ..._model.unit_records import BalancedServer
 from ..._values.words import endpoint, plural

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from ..._model.host import Host
-from ..._model.socket_records import Limit, Listener
+from ..._model.program_records import Limit
+from ..._model.socket_records import Listener
 from ..._model.socket_subjects import Refusal
 from ..._values.words import plural
 from ..case import Case

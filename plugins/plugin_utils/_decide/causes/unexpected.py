@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from ..._model.firewall_records import Rule, Verdict
+from ..._model.firewall_records import Verdict
+from ..._model.rule_records import Rule
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding

@@ -10,13 +10,12 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import ETH_P_ARP, ETH_P_IP
-from tests.unit.plugins.plugin_utils._decide.test_conditions import (
+from tests.unit.plugins.plugin_utils._decide.changes import (
     CLIENT,
     OTHER,
     ROUTER,
     SERVER,
     Change,
-    Scene,
     all_of,
     answer,
     counted,
@@ -31,6 +30,7 @@ from tests.unit.plugins.plugin_utils._decide.test_conditions import (
     setting,
     snapshots,
 )
+from tests.unit.plugins.plugin_utils._decide.test_conditions import Scene
 from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes, frames
 from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 

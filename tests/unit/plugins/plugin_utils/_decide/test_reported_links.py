@@ -7,12 +7,11 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
-from tests.unit.plugins.plugin_utils._decide.test_conditions import (
+from tests.unit.plugins.plugin_utils._decide.changes import (
     CLIENT,
     OTHER,
     ROUTER,
     SERVER,
-    Scene,
     added,
     each,
     incomplete,
@@ -21,6 +20,7 @@ from tests.unit.plugins.plugin_utils._decide.test_conditions import (
     snapshots,
     unrecorded,
 )
+from tests.unit.plugins.plugin_utils._decide.test_conditions import Scene
 from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes
 from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 

@@ -8,8 +8,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall.managers.nft_files import tokens
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.managers.nft_statements import Read, read
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.managers.nft_words import tokens
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
 SYN = {
