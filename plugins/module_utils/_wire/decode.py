@@ -61,8 +61,6 @@ def _plain(data: bytes) -> Packet | None:
         tos=tos,
         ip_id=ip_id,
         df=bool(fragmented & 0x4000),
-        more_fragments=False,
-        fragment_offset=0,
         protocol=TCP,
         length=total or None,
         tcp=tcp,
@@ -99,17 +97,15 @@ def _ip(data: bytes, where: Outline, tcp: Tcp | None = None) -> Packet:
             tos=ip4.tos,
             ip_id=ip4.ip_id,
             df=bool(ip4.flags_offset & 0x4000),
-            more_fragments=bool(ip4.flags_offset & 0x2000),
-            fragment_offset=where.fragment,
             protocol=ip4.protocol,
             length=_length(data, where),
             tcp=tcp,
         )
     ip6 = IPV6.read(data, where.start)
-    ip_id, more = None, False
+    ip_id = None
     for number, at, _following, _behind in ipv6_extensions(data, where.start + 40, ip6.next_header):
         if number == IPV6_FRAGMENT:
-            ip_id, more = int.from_bytes(data[at + 4 : at + 8], "big"), bool(data[at + 3] & 1)
+            ip_id = int.from_bytes(data[at + 4 : at + 8], "big")
     return Packet(
         version=6,
         src=_address(ip6.src),
@@ -118,8 +114,6 @@ def _ip(data: bytes, where: Outline, tcp: Tcp | None = None) -> Packet:
         tos=ip6.version_class_flow >> 20 & 0xFF,
         ip_id=ip_id,
         df=True,
-        more_fragments=more,
-        fragment_offset=where.fragment,
         protocol=where.protocol,
         length=_length(data, where),
         tcp=tcp,
@@ -211,8 +205,6 @@ def _arp(data: bytes) -> Packet:
         tos=0,
         ip_id=None,
         df=False,
-        more_fragments=False,
-        fragment_offset=0,
         protocol=0,
         length=None,
         neighbour=neighbour,

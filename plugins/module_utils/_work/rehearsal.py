@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import hashlib
 import ipaddress
 import os
 import time
@@ -29,6 +28,7 @@ from .._firewall.named_links import names_in
 from .._firewall.saved import make_link
 from .._firewall.verdicts import judge
 from .._guard.base import unpacked
+from .._guard.disk import RememberedBlobs
 from .._guard.firewall import Firewall
 from .._host.apart import CLONE_NEWNET, MOST_SECONDS, Files, checked_seconds, copied, emptied, files_of, in_namespace, put_files
 from .._wire.netlink import NETLINK_ROUTE, Netlink
@@ -80,7 +80,7 @@ def _in_a_copy(run: Run, work: t.Callable[[LiveFacts, t.Callable[[], None]], Jso
     `seconds`: after which it is given up, 0 for any time. Raises ObserveError.
     """
     began = time.monotonic()
-    blobs = _Memory()
+    blobs = RememberedBlobs()
     firewall = Firewall()
     saved = firewall.read(True, blobs, run)
     if saved["not_saved"]:
@@ -267,18 +267,3 @@ class _Copy:
         for directory, files in self._files.items():
             put_files(directory, files)
         self.take(self._kept)
-
-
-class _Memory:
-    """Contents of what was saved, for as long as it takes (`_guard.base.Blobs`)."""
-
-    def __init__(self) -> None:
-        self._contents: dict[str, bytes] = {}
-
-    def put(self, content: bytes) -> str:
-        name = hashlib.sha256(content).hexdigest()
-        self._contents[name] = content
-        return name
-
-    def get(self, name: str) -> bytes:
-        return self._contents[name]

@@ -34,9 +34,6 @@ MAX_PACED = 1  # destinations of a client to which SYNs are sent at several rate
 MAX_REHEARSED = 20  # changes of one host
 REHEARSAL_SECONDS = 10.0  # for all of them, as option `seconds` of module firewall_rehearsal
 
-DEPTHS = ("quick", "normal", "full")
-"""What a host may be asked: nothing more, what its kernel drops of handshakes whose cause is not proven, or also what nf_tables does."""
-
 Orders = dict[str, dict[str, Any]]
 
 
@@ -73,8 +70,9 @@ def follow_up(
 ) -> FollowUp:
     """The orders for the trace phases, for the handshakes none of whose attempts completed, or for the rehearsal of what is offered.
 
-    `orders`: the work orders of the first three round trips. `depths`: host -> one of DEPTHS, `full` by default. A host that is asked for
-    nothing more tries its handshakes once more, where another host wants that. `traced`: whether the trace phases are over.
+    `orders`: the work orders of the first three round trips. `depths`: what each host may be asked, `full` by default: `quick`,
+    nothing more; `normal`, what its kernel drops of handshakes whose cause is not proven; `full`, also what nf_tables does. A host that is
+    asked for nothing more tries its handshakes once more, where another host wants that. `traced`: whether the trace phases are over.
     """
     depths = dict.fromkeys(orders, "full") if depths is None else depths
     traces = {} if traced else _traces(plan, judged, orders, depths)

@@ -6,18 +6,35 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, unpack
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import ETH_P_ARP, ETH_P_IP, TCP
 from tests.unit.plugins.plugin_utils._decide.test_fronts import to_port
-from tests.unit.plugins.plugin_utils._decide.test_not_proven import SYN, SYN_ACK, flags, frames, moved
-from tests.unit.plugins.plugin_utils.recordings import Phases
+from tests.unit.plugins.plugin_utils._decide.test_not_proven import SYN, SYN_ACK, causes, flags, frames, moved
+from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
 Change = Callable[[Phases], object]
 RST_ACK = 20
 CLIENT, SERVER, ROUTER, OTHER = "web1", "db1", "r1", "db2"
 TARGET = "10.0.2.21"
+
+
+class Scene(NamedTuple):
+    """What is found of a cause in a changed recording: its certainty, or that it is not found."""
+
+    recording: str
+    code: str
+    certainty: str | None
+    change: Change
+
+    def certainty_found(self) -> str | None:
+        """The certainty with which the changed recording has the cause."""
+        plan, found = recorded(self.recording)
+        self.change(found)
+        certainties = [certainty for code, _host, certainty in causes(plan, found) if code == self.code]
+        assert len(certainties) <= 1
+        return certainties[0] if certainties else None
 
 
 def snapshots(found: Phases, host: str) -> list[dict[str, Any]]:

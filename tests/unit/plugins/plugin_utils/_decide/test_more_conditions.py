@@ -16,6 +16,7 @@ from tests.unit.plugins.plugin_utils._decide.changes import (
     ROUTER,
     SERVER,
     Change,
+    Scene,
     all_of,
     answer,
     counted,
@@ -30,7 +31,6 @@ from tests.unit.plugins.plugin_utils._decide.changes import (
     setting,
     snapshots,
 )
-from tests.unit.plugins.plugin_utils._decide.test_conditions import Scene
 from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes, frames
 from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
@@ -225,10 +225,7 @@ SCENES = {
 
 @pytest.mark.parametrize("name", SCENES)
 def test_what_lacks_a_condition_is_not_proven(name: str) -> None:
-    scene = SCENES[name]
-    plan, found = recorded(scene.recording)
-    scene.change(found)
-    assert [certainty for code, _host, certainty in causes(plan, found) if code == scene.code] == [scene.certainty]
+    assert SCENES[name].certainty_found() == SCENES[name].certainty
 
 
 def test_syns_that_a_rule_turned_inwards_and_counted_prove_it() -> None:

@@ -12,6 +12,7 @@ from tests.unit.plugins.plugin_utils._decide.changes import (
     OTHER,
     ROUTER,
     SERVER,
+    Scene,
     added,
     each,
     incomplete,
@@ -20,7 +21,6 @@ from tests.unit.plugins.plugin_utils._decide.changes import (
     snapshots,
     unrecorded,
 )
-from tests.unit.plugins.plugin_utils._decide.test_conditions import Scene
 from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes
 from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
@@ -138,11 +138,7 @@ SCENES = {
 
 @pytest.mark.parametrize("name", SCENES)
 def test_what_lacks_a_condition_is_not_proven(name: str) -> None:
-    scene = SCENES[name]
-    plan, found = recorded(scene.recording)
-    scene.change(found)
-    certainties = [certainty for code, _host, certainty in causes(plan, found) if code == scene.code]
-    assert certainties == ([scene.certainty] if scene.certainty else [])
+    assert SCENES[name].certainty_found() == SCENES[name].certainty
 
 
 def test_servers_that_share_an_address_are_judged_by_what_came_to_each() -> None:
