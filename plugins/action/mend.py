@@ -117,7 +117,7 @@ class _Transaction:
         return {"msg": f"{len([step for step in results if step['changed']])} of {len(results)} steps would change the host"}
 
     def _rehearse(self) -> Json:
-        """What came of each fix of the firewall in a copy of it, by its key; empty where there is none. _Unreachable."""
+        """The outcome of each fix of the firewall in a copy of it, by its key; empty where there is none. _Unreachable."""
         order = self.order.get("rehearsal") or []
         if not order:
             return {}

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is printed for a fault is typed, letter by letter, and the kernel's own connect() says what came of it.
+"""What is printed for a fault is typed, letter by letter, and the kernel's own connect() shows whether it helps.
 
 `test_faults.py` does so in the fleets in which it has diagnosed; `test_advice.py` holds these tables against the table of fixes.
 """

@@ -29,7 +29,7 @@ class Hidden(t.NamedTuple):
 def find_hidden(packet: Packet, first: Explored, explore: Explore) -> Hidden | None:
     """The first such translation; one of a packet for this host itself only where it is meant for the packet's port.
 
-    `explore(packet, ignored)`: what becomes of a packet without these rules.
+    `explore(packet, ignored)`: what happens to a packet without these rules.
     """
     taking: list[Rule] = []
     explored: Explored | None = first

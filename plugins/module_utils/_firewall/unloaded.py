@@ -49,7 +49,7 @@ _MOST_JUMPS = 16  # NFT_JUMP_STACK_SIZE
 
 
 class _Unclear(Exception):
-    """What becomes of the SYN in a file cannot be said."""
+    """What happens to the SYN in a file cannot be said."""
 
 
 def find(verdicts: t.Sequence[Json], run: Run, seconds: float = SECONDS) -> tuple[list[Json | None], Absent]:

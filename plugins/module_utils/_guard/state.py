@@ -112,7 +112,7 @@ class _Restore:
         self._target = self._saved
 
     def versions(self) -> Versions | None:
-        """For people, where it can be told."""
+        """For people, where it can be put into words."""
         if self._before is None:
             return None
         try:

@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
     from .._connect.identity import Identity
     from .._connect.resolve import Resolved
 
-MOST_LINKS = 200  # as hosts with very many containers have; those that our routes use are told in any case
+MOST_LINKS = 200  # as hosts with very many containers have; those that our routes use are reported in any case
 MOST_INTERFACES = 16  # whose sysctls and managers are read
 
 
@@ -173,7 +173,7 @@ def _firewall(
     destinations: t.Sequence[Destination],
     local_ports: t.Mapping[tuple[str, int, int], int | None],
 ) -> set[End]:
-    """Ask the firewall, where there is one; returns where it sends SYNs on: who listens there decides what becomes of them."""
+    """Ask the firewall, where there is one; returns where it sends SYNs on: who listens there decides what happens to them."""
     hooks = snapshot.parts.get("hooks") or {}
     if not order.get("packets") and not destinations:
         return set()

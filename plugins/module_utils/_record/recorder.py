@@ -18,7 +18,7 @@ from .._wire.headers import Outline, outline
 from .filter import Selection, ip_addresses, is_neighbour_message, kernel_filter, tcp_offset, tcp_ports
 from .ring import BLOCK_TIMEOUT_MS, Ring, frames_in, packets_in
 
-MOST_OF_PEERS = 200  # packets of a peer's own handshakes that are told
+MOST_OF_PEERS = 200  # packets of a peer's own handshakes that are reported
 _PACKETS_AFTER_SYN = 16  # of one connection, once room is short
 _FRAME_BYTES = 300  # what Python needs for a frame besides its data
 _SYN, _RST = 2, 4

@@ -82,7 +82,7 @@ class Icmp:
 class Neighbour:
     """An ARP message, or a neighbour solicitation or advertisement.
 
-    request: `sender` (link address `sender_mac`) asks who has `target`. reply: `sender` is at `sender_mac`, told to `target`.
+    request: `sender` (link address `sender_mac`) asks who has `target`. reply: `sender` is at `sender_mac`, sent to `target`.
     `flags` are those of an advertisement: 4 router, 2 solicited, 1 override.
     """
 

@@ -171,12 +171,12 @@ class Case:
 
     @property
     def hearsay(self) -> bool:
-        """Whether somebody else made the handshakes, and told how they ended."""
+        """Whether another program made the handshakes, such as an sshd, and reported how they ended."""
         return any(probe.via for probe in self.probes)
 
     @property
     def uid(self) -> int | None:
-        """The client's user as whom the handshakes were tried, where that was told."""
+        """The client's user as whom the handshakes were tried, where that was reported."""
         return self.probes[0].uid if self.probes else None
 
     @property

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""What came of an attempt whose connect() succeeded: that says nothing of the server's end."""
+"""The outcome of an attempt whose connect() succeeded, which says nothing about the server's end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def connected(case: Case, attempt: Attempt) -> Outcome:
     another = owns is False or (owns is None and in_front)
     if server is None or (another and not came_to(server, attempt)):
         return Outcome("completed")  # with whatever stands in front of the server
-    recognisable = attempt.isn is not None or case.server_owns(case.address)  # behind NAT only the ISN tells the SYN
+    recognisable = attempt.isn is not None or case.server_owns(case.address)  # behind NAT only the ISN identifies the SYN
     if server.saw_everything and recognisable and not came_to(server, attempt):
         renamed = any(host.translates("postrouting") is not False for host in (client, *case.vias))
         escaped = may_be_translated(case) or (attempt.isn is None and renamed)

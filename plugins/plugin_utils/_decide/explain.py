@@ -25,7 +25,7 @@ from .outcome import step
 Found = tuple[Cause, Finding]
 _CERTAINTIES = ("proven", "likely", "possible")
 _BY_BYSTANDERS = ("third_host", "claimed_address")
-"""Anomalies that only hosts without a part in the flow tell of: they may lie, and so make no answer, and weaken none."""
+"""Anomalies that only hosts without a part in the flow report: they may lie, and so neither decide nor weaken an answer."""
 
 
 @dataclass(frozen=True)

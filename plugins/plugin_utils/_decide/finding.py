@@ -17,7 +17,7 @@ Certainty = Literal["proven", "likely", "possible"]
 
 
 class Weight(IntEnum):
-    """What a piece of evidence says about a cause. That is the order in which evidence is told."""
+    """What a piece of evidence says about a cause; evidence is reported in this order."""
 
     WORDS = 0  # of the program at fault itself
     CAUSE = 1

@@ -17,14 +17,14 @@ from .._model.rule_records import Identity, Rule
 
 When = Literal["before", "after"]
 _IN_WORDS = (
-    "an older version of the collection told in words alone what rules do, and on what verdicts hang: limits, translations and jumps are "
-    "not known; diagnose again"
+    "an older version of the collection reported in words alone what rules do, and what verdicts depend on: limits, translations and jumps "
+    "are not known; diagnose again"
 )
 
 
 @dataclass(frozen=True)
 class CounterDelta:
-    """A rule's counter before and after the handshakes, and the firewalls' snapshots that told it."""
+    """A rule's counter before and after the handshakes, and the firewalls' snapshots that have it."""
 
     before: int
     after: int
@@ -61,15 +61,15 @@ class Rulings:
 
     @functools.cached_property
     def generations(self) -> list[int] | None:
-        """The generations of nf_tables that the snapshots told, each once; None where one of them did not tell."""
+        """The generations of nf_tables in the snapshots, each once; None where one of them has none."""
         numbers = [firewall.generation for firewalls in self.snapshots.values() for firewall in firewalls]
         return None if None in numbers else sorted({generation for generation in numbers if generation is not None})
 
     def changed(self, rule: Rule, legacy: bool) -> bool | None:
-        """Whether rules were changed between the snapshots, as far as that concerns `rule`; None: it cannot be told.
+        """Whether rules were changed between the snapshots, as far as that concerns `rule`; None: that is not known.
 
-        Of nf_tables the kernel's generation tells. Of legacy iptables (`legacy`: the host has, or may have, such tables), which has none,
-        only the rules that both snapshots tell of: another text at the same place is a change.
+        For nf_tables, the kernel's generation says so. For legacy iptables (`legacy`: the host has, or may have, such tables), which has
+        none, only the rules that both snapshots have are compared: another text at the same place is a change.
         """
         of_nft = rule.handle is not None or (rule.is_policy and not legacy)
         if of_nft:
@@ -165,7 +165,7 @@ class Rulings:
         return found
 
     def counter_delta(self, rule: Rule) -> CounterDelta | None:
-        """How a rule's counter rose; None where it has none, or was not told both before and after."""
+        """How a rule's counter rose; None where it has none, or was not reported both before and after."""
         first, last = self._count("before").get(rule.identity), self._count("after").get(rule.identity)
         return CounterDelta(first[1], last[1], first[0], last[0]) if first and last else None
 

@@ -70,7 +70,7 @@ def outcome_of(case: Case, attempt: Attempt) -> Outcome:
 
 
 def _by_hearsay(case: Case, attempt: Attempt) -> Outcome:
-    """Of a handshake that somebody else made, who tells its result and not its port: no packet is known to be one of it."""
+    """Of a handshake that another program made, which reports its result and not its port: no packet is known to be one of it."""
     probe, server = attempt.probe, case.server.name if case.server else "path"
     if probe.connected:
         return Outcome("completed")
@@ -88,12 +88,12 @@ def _by_hearsay(case: Case, attempt: Attempt) -> Outcome:
 
 
 def _left_client(case: Case, attempt: Attempt) -> bool | None:
-    """Whether a SYN went out on a wire; without a recording at the client, what errno and ICMP tell of it."""
+    """Whether a SYN went out on a wire; without a recording at the client, what errno and ICMP errors imply."""
     probe = attempt.probe
     if wire_syns(case, attempt) or probe.via:  # others saw it
         return True
     if case.client.saw_everything:
-        # Translated to another port, a SYN escapes the recorder; then only an answer tells that it left.
+        # Translated to another port, a SYN escapes the recorder; then only an answer shows that it left.
         translated = attempt.isn is None and case.client.translates("output", "postrouting")
         answered = probe.final_errno in ("ECONNREFUSED", "ECONNRESET") and not _refused_by_itself(case, attempt)
         return bool(translated and answered)
@@ -123,7 +123,7 @@ def _refused_later(case: Case, attempt: Attempt) -> bool:
 
 
 def _icmp_answer(case: Case, attempt: Attempt) -> Outcome | None:
-    """An ICMP error about the SYN, seen at the client, told by the socket's error queue, or seen leaving the server."""
+    """An ICMP error about the SYN, seen at the client, in the socket's error queue, or leaving the server."""
     for row in attempt.of("icmp"):
         quote = row.packet.icmp.quote if row.packet.icmp else None
         if quote and quote.seq == attempt.isn and _answers(case, row):

@@ -185,6 +185,6 @@ def _more_than_once(numbers: array[int]) -> set[int]:
 
 
 def _names_that_took_long(host: Host) -> frozenset[str]:
-    """What a client asked its resolver for, and had to wait for, or was not told."""
+    """The names for which a client had to wait for its resolver, or got no address."""
     asked = zip(*map(host.resolutions.each, ("name", "error", "elapsed_ms")), strict=True)
     return frozenset(name for name, error, elapsed_ms in asked if error or (elapsed_ms or 0.0) >= SLOW_MS)

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""How far SYNs, or SYN-ACKs, with a rising TTL came, as traceroute tells it: the last hop that answers, and the first that does not."""
+"""How far SYNs, or SYN-ACKs, with a rising TTL came, as traceroute does: the last hop that answers, and the first that does not."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class Reach:
 
     @property
     def text(self) -> str:
-        """Where the packet is lost, as exactly as this tells: each router answers when it takes a packet in, ahead of its forward rules."""
+        """Where the packet is lost, as exactly as this shows it: each router answers when it takes a packet in, ahead of its forward
+        rules."""
         if self.last is None:
             text = f"no hop answers {plural(self.sent, 'packet')}"
             text += "" if self.limited else ": it is lost ahead of the first router, or the routers send no ICMP errors"

@@ -131,7 +131,7 @@ def clocks_of(observations: list[Observation], client: str) -> dict[str, Clock]:
 
 
 def _one_way(ahead: float) -> Clock:
-    """One way tells the offset only up to the delay: small differences are taken for delay, large ones for the clock."""
+    """One direction gives the offset only up to the delay: small differences are taken for delay, large ones for the clock."""
     return Clock(ahead if abs(ahead) > SAME_PACKET_S / 2 else 0.0, None)
 
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Routes: added where the next hop is known, removed where one refuses. The running table only; who keeps it must be told."""
+"""Routes, in the running table only: added where the next hop is known, removed where one refuses."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def no_route(case: Case, finding: Finding) -> Fix:
 
 
 def _said_on_link(client: Host, lone: Lone, address: str) -> Fix:
-    """The kernel takes a gateway beyond all of its networks only where it is told that it is next door."""
+    """The kernel accepts a gateway outside all of its networks only with the flag onlink."""
     family, interface = "-6 " if ":" in address else "", lone.address.interface
     own = f"{lone.address.address}/{lone.address.prefix}"
     return advice(
@@ -200,7 +200,7 @@ def _without(host: Host, route: Route, summary: str) -> Fix:
 
 
 def _kept_away(host: Host, route: Route) -> str:
-    """Who has to be told, so that a removed route does not come back."""
+    """What has to be reconfigured, so that a removed route does not come back."""
     daemon = _DAEMONS.get(route.origin or "")
     if daemon is None:
         return _TO_KEEP.format(host.name)

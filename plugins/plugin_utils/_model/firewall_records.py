@@ -22,7 +22,7 @@ HookTraversal = tuple[str, str, str, str, int]  # packet, direction, client's ad
 
 @dataclass(frozen=True)
 class Undecided:
-    """On what a verdict hangs: ``kind`` is ``limit``, ``unknown``, ``unroutable``, ``unsupported`` or ``too_many``.
+    """What a verdict depends on: ``kind`` is ``limit``, ``unknown``, ``unroutable``, ``unsupported`` or ``too_many``.
 
     ``otherwise`` and ``if_so``: the verdicts where it is not so, and where it is; None where they do not depend on one thing.
     """
@@ -110,7 +110,7 @@ class Verdict:
     rule: Rule | None = None
     change: RuleChange | None = None
     then: Verdict | None = None
-    """What would become of the packet if it were accepted where `change` says, or by who reads the queue; None: not known."""
+    """What would happen to the packet if it were accepted where `change` says, or by who reads the queue; None: not known."""
     shadowed: tuple[Rule, ...] = ()
     path: tuple[RuleStep, ...] = ()
 
@@ -130,9 +130,9 @@ class Verdict:
 
     @property
     def only_its_way_is_open(self) -> bool:
-        """Whether the unknown decides where the packet is sent, as of several backends, and not what becomes of it."""
-        hangs = self.undecided
-        return hangs is not None and hangs.kind in ("limit", "unknown") and (hangs.otherwise, hangs.if_so) == (None, None)
+        """Whether the unknown decides where the packet is sent, as of several backends, and not what happens to it."""
+        unknown = self.undecided
+        return unknown is not None and unknown.kind in ("limit", "unknown") and (unknown.otherwise, unknown.if_so) == (None, None)
 
     @property
     def unroutable(self) -> bool:

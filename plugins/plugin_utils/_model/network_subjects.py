@@ -213,7 +213,7 @@ GOAL = 0.999
 
 @dataclass(frozen=True, kw_only=True)
 class Outlook:
-    """What becomes of handshakes on a way that loses packets at random, see _decide/retries.py."""
+    """What happens to handshakes on a way that loses packets at random, see _decide/retries.py."""
 
     timeout: float
     """What ends them: that of the application, or the kernel's if it gives up before."""

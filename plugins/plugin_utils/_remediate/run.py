@@ -50,7 +50,7 @@ class Remediation:
     too_short: dict[str, Prose] = field(default_factory=dict)
     """Hosts that would restore themselves before a change can be confirmed, and why."""
     rehearsed: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Of each fix that was rehearsed, by its key, what came of it."""
+    """The outcome of each fix that was rehearsed, by the fix's key."""
     wide: dict[str, str] = field(default_factory=dict)
     """Of each fix that does something with units, by its key, what else that changes."""
 

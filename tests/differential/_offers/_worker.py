@@ -128,7 +128,7 @@ def _verdicts(flows: Iterable[Flow]) -> dict[Flow, list[dict[str, Any]]]:
 
 
 def _flow(host: Host, loads: Sequence[Load], flow: Flow) -> dict[str, Any] | None:
-    """What came of a flow; None where connections are not stopped as its verdicts say, which other tests are about.
+    """The outcome of a flow; None where connections are not stopped as its verdicts say, which other tests are about.
 
     Nor where the source is translated: the answers, which come to another address, are known to a diagnosis by its recordings alone.
     """

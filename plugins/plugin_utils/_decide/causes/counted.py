@@ -61,7 +61,7 @@ def _by_counter(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: 
     )  # of this very packet: behind a translation it was asked about later
     if then and then.verdict != "undecided" and ruling.verdict != "undecided" and _decision(then) != _decision(ruling):
         # The packet that was asked about before may have had other properties: its interface and headers are known only afterwards.
-        # Where the rules are as they were, or another interface was asked about, its counter still tells.
+        # Where the rules are as they were, or another interface was asked about, its counter still counts as evidence.
         changed = then.interface == ruling.interface and host.rules_changed(rule)
         was = f"before the handshakes the answer was {then.verdict}" + (f" by {then.rule.name}" if then.rule else "")
         if changed:

@@ -23,7 +23,7 @@ from .synproxy import LOOSE
 from .traversals import Place, verdict
 
 TIMEOUT = "net.netfilter.nf_conntrack_tcp_timeout_established"
-_LONG_MS, _SENT_AGAIN, _SMALL = 30_000, 5, 1000  # of a connection of which nobody on the way tells anything
+_LONG_MS, _SENT_AGAIN, _SMALL = 30_000, 5, 1000  # of a connection of which no host on the path reports anything
 
 
 class _Forgotten(NamedTuple):

@@ -78,7 +78,7 @@ def nobody_where_said(
     said: Sequence[BalancedServer], tried: Mapping[int, Tried], behind: Host, listening: Sequence[Listener] | None
 ) -> Why | None:
     """The balancer, which does not check, connects to ports of the server on which nobody listens. Where somebody listens on the flow's own
-    port, the server does not tell who listens on others."""
+    port, the server does not report who listens on others."""
     ends = [(each.address, each.port) for each in said if each.up and each.check is None and each.address and each.port]
     known = (behind.snapshot.listeners if behind.snapshot else None) or ()
     served = any(listener.port == port for _address, port in ends for listener in known) or any(each.taken for each in tried.values())
@@ -112,7 +112,7 @@ def stopped(case: Case, behind: Host, tried: Mapping[int, Tried], listening: Seq
 def unserved(
     case: Case, front: Host, behind: Host, tried: Mapping[int, Tried], closed: bool, listening: Sequence[Listener] | None
 ) -> Why | None:
-    """The host in front connects to the server, to some port: what becomes of that."""
+    """The host in front connects to some port of the server, and that fails."""
     if case.port in tried and tried[case.port].taken:
         waiting = waiting_more(behind, case.port)
         if waiting < tried[case.port].taken:  # several servers share them: each gets some of the attempts

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Hosts in front of the server, such as load balancers, that take the client's handshakes themselves: what becomes of the server's part."""
+"""Hosts in front of the server, such as load balancers, that complete the client's handshakes while the server serves none."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
 
 
 def _for_client(said: Sequence[BalancedServer], client: str | None) -> list[BalancedServer]:
-    """Each server once. nginx tells of the servers that failed each client: another's are told of only where the case's own has none."""
+    """Each server once. nginx logs the servers that failed for each client: those of another client count only where the case's own has
+    none."""
     own = [each for each in said if each.client in (None, client)]
     found: dict[tuple[object, ...], BalancedServer] = {}
     for each in own or said:

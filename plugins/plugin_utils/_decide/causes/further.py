@@ -22,7 +22,7 @@ MOST = 5
 _SOCKETS = ("server.socket", "server.backlog", "server.application")
 CODES = {"drop": "firewall_drop", "reject": "firewall_reject"}
 QUEUE_DROPS = "firewall_queue_drops"
-# What these outcomes' packets did not reach is not told apart from what they passed.
+# What these outcomes' packets did not reach is not distinguished from what they passed.
 _FAILED = ("refused_locally", "unsent", "reset", "icmp", "lost_syn", "unanswered", "lost_syn_ack", "ignored_syn_ack", "unresolved")
 
 

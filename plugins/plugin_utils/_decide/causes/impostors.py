@@ -30,7 +30,7 @@ def _path_reset(case: Case, server: Host, row: Row) -> Finding | None:
     if not server.saw_everything or row.at(server.name, "out"):
         return None
     if conflict(case) or address_elsewhere(case):
-        return None  # another managed host has the address, too, or instead: that is told by name
+        return None  # another managed host has the address, too, or instead: that cause names it
     if translated_on_the_way(case) or (case.server_owns(case.address) is False and not case.arrived):
         return None  # the RST may well come from the machine that has the address
     via = _answerer(case, row)

@@ -74,7 +74,7 @@ def dropped_by_reader(case: Case, place: Place) -> Dropped | None:
 
 
 def hook_of(ruling: Verdict, rule: Rule) -> str | None:
-    """The hook at which a packet meets a rule on the way that an evaluation tells."""
+    """The hook at which a packet meets a rule on the way that an evaluation names."""
     chain = (rule.family, rule.table, rule.chain)
     met = (step.chain for step in reversed(ruling.path))
     return next((each.hook for each in met if (each.family, each.table, each.chain) == chain), None)

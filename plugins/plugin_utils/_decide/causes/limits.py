@@ -223,7 +223,7 @@ CAUSES = (
         "A firewall lets the packet through only within a limit",
         ("client.firewall", "server.firewall", "path.forward", "path.return"),
         _VANISHED + _REFUSED,
-        "Not provable from outside: evaluated, what becomes of the packet depends on a limit, a count or a random number, and packets end "
+        "Not provable from outside: evaluated, what happens to the packet depends on a limit, a count or a random number, and packets end "
         "there.",
         "No packet ends inside that host.",
         rule=_rate_limited,

@@ -75,7 +75,7 @@ CAUSES = (
         "A policy rule stands ahead of the local table",
         ("server.route", "client.ingress"),
         ("unanswered", "ignored_syn_ack"),
-        "A packet for a host's own address enters the host, and the kernel, asked what becomes of one from that source on that interface, "
+        "A packet for a host's own address enters the host, and the kernel, asked what happens to one from that source on that interface, "
         "does not deliver it, by a policy rule ahead of that for the local table. Where rules may have marked or "
         "translated it before that: likely.",
         "The kernel delivers it.",

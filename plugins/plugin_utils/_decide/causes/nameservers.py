@@ -77,7 +77,7 @@ def _ill_answered(entry: Nameserver, name: str) -> str:
 
 
 def result(entry: Nameserver) -> str:
-    """What came of the queries to a nameserver."""
+    """The outcome of the queries to a nameserver."""
     if not entry.queries or entry.error:
         return f"answers in {entry.answer_ms:.0f} ms" if entry.answer_ms is not None else entry.error or "no answer"
     if entry.silent:

@@ -52,7 +52,7 @@ class Passages:
 
 @needs(SERVER)
 def passages(case: Case, server: Host) -> Passages | None:
-    """Of the packets of the kind that was lost; ``None`` where they cannot be told."""
+    """Of the packets of the kind that was lost; ``None`` where they are not known."""
     if case.outcome.kind not in ("lost_syn", "lost_syn_ack") or not (case.client.saw_everything and server.saw_everything):
         return None
     if any(not outcome.completed and outcome.kind not in (case.outcome.kind, "late") for outcome in case.outcomes):
@@ -108,7 +108,7 @@ def in_time_for(timeout: float, waits: float) -> str:
 
 
 def _asks_for_ecn(known: Passages) -> bool:
-    """Whether those that were lost asked for ECN and those that passed did not: that tells the two apart as well."""
+    """Whether those that were lost asked for ECN and those that passed did not: that is another difference between the two."""
     return all(
         [bool(row.packet.tcp and row.packet.tcp.flags & 0xC0) for row in attempt.of("syn")] == [not came for came in arrived]
         for attempt, arrived in known.attempts

@@ -187,7 +187,7 @@ def _calls(case: Case, server: Host, _listener: object) -> Finding | None:
         f"{endpoint(call.address, call.port)} for each of them, and gets no answer",
         (*called.evidence(case, server), *case.passage()),
         detail={"program": call.program, "pid": call.pid, "target": call.address, "port": call.port},
-        undecided=(f"a flow from {server.name} to {call.address} and port {call.port} would show what becomes of it",),
+        undecided=(f"a flow from {server.name} to {call.address} and port {call.port} would show what happens to it",),
         subject=DeadTarget(call.program, call.address, call.port),
     )
 

@@ -164,7 +164,7 @@ def _hosts_file_decides(case: Case) -> Finding | None:
         case.client.name,
         "client.resolve",
         f"{case.client.name} has {case.address} for {case.dialled} from its /etc/hosts, which wins over DNS: getent -s dns ahosts "
-        f"{case.dialled} tells what DNS has",
+        f"{case.dialled} shows what DNS has",
         (case.saw(case.client, "/etc/hosts", f"{case.address} {case.dialled}"),),
         remark=True,
     )

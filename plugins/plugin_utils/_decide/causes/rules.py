@@ -220,7 +220,8 @@ def unproven(host: Host, rule: Rule, weighed: Proof) -> tuple[str, ...]:
 
 
 def objection(case: Case, places: list[Place]) -> tuple[tuple[Evidence, ...], tuple[str, ...]]:
-    """What the evaluated rules have against a firewall's being the cause at these places, and on what they hang where they do not decide.
+    """What the evaluated rules have against a firewall's being the cause at these places, and what the answer depends on where they do not
+    decide.
 
     Against it speaks only that all places let the packet through, decidedly.
     """

@@ -54,7 +54,7 @@ def _shadowing_route(case: Case, server: Host, route: Route, entry: Address) -> 
 
 
 def _bits(case: Case) -> int:
-    """The length of a prefix that is one address, as virtual addresses have it: it tells no network."""
+    """The length of a prefix that is one address, as virtual addresses have it: it says nothing of a network."""
     return 32 if case.family == 4 else 128
 
 

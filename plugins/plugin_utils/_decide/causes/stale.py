@@ -116,7 +116,7 @@ def _held(case: Case, attempt: Attempt) -> Socket | None:
 
 
 def _what_then(case: Case, answered: list[tuple[Attempt, Row]]) -> str:
-    """How the client's RST ended, which tells the server that the connection is no more."""
+    """How the client's RST ended, which closes the server's old connection."""
     client, server, answering = case.client, case.server, [attempt for attempt, _answer in answered]
     if all(outcome.recovered for attempt, outcome in zip(case.attempts, case.outcomes, strict=True) if attempt in answering):
         return f"; {client.name}'s RST ended it, and a later SYN was accepted"

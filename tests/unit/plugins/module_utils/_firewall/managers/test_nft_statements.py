@@ -67,7 +67,7 @@ RUN += "__import__('subprocess').run(command, input=data, capture_output=True, t
 
 @pytest.fixture(scope="module")
 def answers() -> t.Iterator[dict[str, dict[str, t.Any]]]:
-    """What becomes of the SYN where nft has loaded the rule, in front of a policy that drops."""
+    """What happens to the SYN where nft has loaded the rule, in front of a policy that drops."""
     with Rootless() as namespace:
         asked = f"[verdicts.observe([{SYN!r}], {RUN}, saved=text)['verdicts'][0] for text in {[TABLE.format(rule) for rule in KNOWN]!r}]"
         yield dict(zip(KNOWN, namespace.python("_firewall.verdicts", asked), strict=True))
