@@ -20,7 +20,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._values.text im
 
 PHASES = ("preview", "apply", "settle")
 GRACE = 30.0
-"""Seconds behind its deadline, and behind the first question, within which a host that cannot be reached is awaited."""
+"""Seconds after its deadline, and after the first question, within which a host that cannot be reached is awaited."""
 PAUSE = 2.0
 """Seconds between two tries to reach it."""
 

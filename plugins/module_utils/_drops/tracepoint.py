@@ -161,7 +161,7 @@ class TracepointTracer:
     def _sample(self, body: bytes, ahead: int) -> _Sample:
         time_ns, depth = struct.unpack_from("=QQ", body)
         stack = struct.unpack_from(f"={depth}Q", body, 16)
-        data = body[16 + 8 * depth + 4 :]  # behind its length
+        data = body[16 + 8 * depth + 4 :]  # after its length
 
         def field(name: str) -> int:
             offset, size = self._format.fields.get(name, (0, 0))

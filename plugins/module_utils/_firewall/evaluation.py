@@ -257,7 +257,7 @@ def explore(
 
 
 def _next(choices: t.Sequence[bool]) -> list[bool] | None:
-    """The next combination, depth first; None behind the last one."""
+    """The next combination, depth first; None after the last one."""
     forced = list(choices)
     while forced and forced[-1]:
         forced.pop()

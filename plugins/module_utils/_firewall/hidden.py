@@ -13,7 +13,7 @@ from .packet import Packet
 HOOKS = ("prerouting", "output")  # where destinations are translated
 DESTINATIONS = ("dnat", "redirect", "netmap")
 _TAKING = ("accept", "return", "goto", "notrack")
-_MOST_IN_A_ROW = 4  # rules that take it, one behind the other
+_MOST_IN_A_ROW = 4  # rules that take it, one after the other
 
 Explore = t.Callable[[Packet, t.Collection[Rule]], Explored]
 

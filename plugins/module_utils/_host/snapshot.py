@@ -72,7 +72,7 @@ def take(
     The firewall is asked what it does to the order's `packets`, and to those of the handshakes with `destinations`, from `local_ports` (by
     address, port and uid) where they have been tried.
     Where the order is for what is `lasting`, the firewall is asked so that traffic does not change its answer.
-    `closing`: this one ends what another began. Counters are read ahead of the firewall's at the beginning and behind them at the end,
+    `closing`: this one ends what another began. Counters are read before the firewall's at the beginning and after them at the end,
     so that what its rules have counted meanwhile was counted by TCP as well.
     `owners`: look for the processes behind listeners, and, for a wanted port without a listener on a server, for systemd units
     (with `run`) and for listeners in other network namespaces. That costs some tens of milliseconds more.
@@ -131,7 +131,7 @@ def _network(snapshot: Parts, netlink: Netlink, closing: bool, questions: t.Sequ
         except (ObserveError, OSError) as error:
             snapshot.lacks(f"route {question.local or '*'} - {question.remote}", str(error))
     snapshot.add("neighbours", lambda: _links.neighbours(netlink, _next_hops(routes), indices))
-    if closing and "neighbours" in snapshot.parts:  # behind the handshakes: who sent us packets
+    if closing and "neighbours" in snapshot.parts:  # after the handshakes: who sent us packets
         asked_about = {(entry["address"], entry["interface"]) for entry in snapshot.parts["neighbours"]}
         with contextlib.suppress(ObserveError, OSError):
             known = _links.known_neighbours(indices)

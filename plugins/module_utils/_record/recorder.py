@@ -234,7 +234,7 @@ class _Begun:
             self._packets.setdefault(_connection(data, where, tcp), 0)
 
     def takes(self, data: bytes, where: Outline) -> bool:
-        """Whether it is one of the first packets behind such a SYN."""
+        """Whether it is one of the first packets after such a SYN."""
         tcp = tcp_offset(data, where)
         if tcp is None or where.quote is not None or not self._packets:
             return False

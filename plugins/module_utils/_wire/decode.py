@@ -3,7 +3,7 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """Decode the headers of a handshake: IPv4, IPv6, TCP with its options, ICMP errors with their quotes, ARP and neighbour discovery.
 
-Pure functions over bytes. Data may end behind the headers, as recorded frames do. Nothing but DecodeError is raised.
+Pure functions over bytes. Data may end after the headers, as recorded frames do. Nothing but DecodeError is raised.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _length(data: bytes, where: Outline) -> int | None:
 
 
 def _payload(data: bytes, where: Outline) -> int | None:
-    """Bytes behind the IP headers, by the IP header."""
+    """Bytes after the IP headers, by the IP header."""
     length = _length(data, where)
     return None if length is None else length - (where.transport - where.start)
 

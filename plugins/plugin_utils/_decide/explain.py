@@ -74,7 +74,7 @@ def _further(case: Case, found: Sequence[Found]) -> list[Found]:
 
 
 def _ranked(case: Case, findings: Sequence[Found], seen: Sequence[Anomaly]) -> list[Found]:
-    """A cause behind all that are at least likely and precede it, then the certain first; of those that are equally certain, the one that
+    """A cause after all that are at least likely and precede it, then the certain first; of those that are equally certain, the one that
     accounts for more, then as a handshake passes them."""
     preceding = [cause for cause, finding in findings if finding.certainty != "possible"]
 

@@ -185,7 +185,7 @@ class Rulings:
         return self._verdicts[when, invalid]
 
     def _count(self, when: When) -> dict[Identity, tuple[Firewall, int]]:
-        """The earliest counts before the handshakes, or the latest behind them."""
+        """The earliest counts before the handshakes, or the latest after them."""
         if when not in self._counters:
             counts = self._counters[when] = {}
             for firewall in sorted(self.snapshots[when], key=lambda one: one.begun, reverse=when == "after"):

@@ -31,7 +31,7 @@ def case_status(case: Case, explanation: Explanation) -> str:
 
 
 def flow_status(answers: Sequence[tuple[Case, Explanation]]) -> str:
-    """Several addresses behind a name: while one of them connects, the flow is degraded, not broken."""
+    """Several addresses of a name: while one of them connects, the flow is degraded, not broken."""
     statuses = [case_status(case, explained) for case, explained in answers]
     if not statuses:
         return "undetermined"

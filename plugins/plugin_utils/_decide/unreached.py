@@ -13,7 +13,7 @@ _NAMES: dict[Leg, str] = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
 
 
 def unreached(case: Case, explained: Explanation) -> str | None:
-    """A sentence that names the segments behind the decisive cause; None where there is none, or where some handshakes complete."""
+    """A sentence that names the segments after the decisive cause; None where there is none, or where some handshakes complete."""
     if explained.decisive is None or case.completed:
         return None
     cause, finding = explained.decisive

@@ -35,7 +35,7 @@ def furthest(rows: Sequence[Row], way: Sequence[Vantage]) -> int | None:
 
 
 def loss_behind(kind: str, leg: Leg, segment: str, place: int | None, way: Sequence[Vantage], rows: Sequence[Row]) -> Outcome:
-    """A loss behind ``place``. Only a vantage point behind it that saw everything, and did not see the packet, proves the loss."""
+    """A loss after ``place``. Only a vantage point further on that saw everything, and did not see the packet, proves the loss."""
     if place is None or place + 1 >= len(way):
         missing = place is None and any(host.saw_everything for host, direction in way[-1:])
         return Outcome("silent", leg if missing else None, None, "path")

@@ -108,7 +108,7 @@ class ServiceState:
 
 @dataclass(frozen=True, kw_only=True)
 class PacketChange:
-    """A packet that would fare otherwise behind a reboot."""
+    """A packet that would fare otherwise after a reboot."""
 
     packet: str
     direction: str

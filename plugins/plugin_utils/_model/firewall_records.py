@@ -102,10 +102,10 @@ class Verdict:
     targets: tuple[Target, ...] = ()
     zones: Zones | None = None
     way_back: WayBack | None = None
-    missed: tuple[MissedRule, ...] = ()  # of a SYN that is stopped, or for a port without a listener, behind the attempts
-    hidden: HiddenTranslation | None = None  # of a SYN, behind the attempts
-    sets: tuple[InSet, ...] = ()  # of a SYN that is stopped, behind the attempts
-    unloaded: Unloaded | None = None  # of a SYN that is stopped, behind the attempts
+    missed: tuple[MissedRule, ...] = ()  # of a SYN that is stopped, or for a port without a listener, after the attempts
+    hidden: HiddenTranslation | None = None  # of a SYN, after the attempts
+    sets: tuple[InSet, ...] = ()  # of a SYN that is stopped, after the attempts
+    unloaded: Unloaded | None = None  # of a SYN that is stopped, after the attempts
     marked_by: tuple[Rule, ...] = ()  # for which it is stopped, or has no way: the rule that gave it the mark, and the one that led there
     rule: Rule | None = None
     change: RuleChange | None = None
@@ -166,7 +166,7 @@ class Verdict:
 
     @property
     def left_by(self) -> Rule | None:
-        """Where a policy stops it: the rule by which it went to another chain for good. What stands behind that one is not met."""
+        """Where a policy stops it: the rule by which it went to another chain for good. What stands after that one is not met."""
         if self.rule is None or not self.rule.is_policy:
             return None
         chain = (self.rule.family, self.rule.table, self.rule.chain)

@@ -48,7 +48,7 @@ class Resolved:
     """A name that resolves to another machine's address, by the client's hosts file, by its search list, or neither."""
 
     by_hosts_file: bool
-    domain: str | None = None  # of the search list, which was put behind the name
+    domain: str | None = None  # of the search list, which was appended to the name
 
 
 @dataclass(frozen=True)

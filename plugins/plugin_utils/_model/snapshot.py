@@ -40,7 +40,7 @@ class Snapshot:
     boot: str | None = None
     netns: Count | None = None
     counters: dict[str, dict[str, int]] | None = None
-    counters_at: Time | None = None  # of those behind the attempts: packets that came later are not in them
+    counters_at: Time | None = None  # of those after the attempts: packets that came later are not in them
     sysctls: dict[str, str] | None = None
     read_only_sysctls: tuple[str, ...] | None = None  # those that root cannot set there
     links: tuple[Link, ...] | None = None

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Which ways are to be measured for the sizes of packets that pass, behind handshakes that complete. Pure.
+"""Which ways are to be measured for the sizes of packets that pass, after handshakes that complete. Pure.
 
 Full segments go to listeners of our own alone: no application is sent anything.
 """

@@ -58,7 +58,7 @@ class FollowUp:
 
     traces: Orders
     rehearsals: Orders
-    """Empty where there is something to trace: what is offered is known only behind that."""
+    """Empty where there is something to trace: what is offered is known only after that."""
 
 
 def follow_up(
@@ -176,7 +176,7 @@ def _answered(host: Host) -> bool:
 
 
 def _flows(case: Case, host: Host) -> list[Flow]:
-    """The handshake's addresses as the host sees them, before and behind translations; none when no packet of it comes there."""
+    """The handshake's addresses as the host sees them, before and after translations; none when no packet of it comes there."""
     ack = case.outcome.kind in ("lost_ack", "ignored_ack")
     found: dict[tuple[str, str, int], None] = {}
     if host is case.client or not host.saw_everything:

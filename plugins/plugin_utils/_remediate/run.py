@@ -92,7 +92,7 @@ class Remediation:
         return max(self._time_to_confirm() * part, _LEAST_SECONDS)
 
     def sparing(self, report: Json) -> bool:
-        """Whether the attempts behind the change may use up a limit on the server: of a unit's starts, or of a rule's packets."""
+        """Whether the attempts after the change may use up a limit on the server: of a unit's starts, or of a rule's packets."""
         limited = any(cause["code"] in RATES for flow in report["flows"] for cause in flow["causes"])
         return limited or any(mending.kind in STARTS for several in self.batch.values() for mending in several)
 

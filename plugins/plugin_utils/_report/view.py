@@ -193,7 +193,7 @@ class Isolated:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """How a flow's attempts went, before a change or behind it."""
+    """How a flow's attempts went, before a change or after it."""
 
     flow: str
     status: str

@@ -22,7 +22,7 @@ DEEPEST_INCLUDE, MOST_FILES, MOST_RULES = 16, 200, 50_000
 Chain = t.Tuple[str, str, str]  # family, table, chain
 _FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
 _VARIABLE = re.compile(r"\$([A-Za-z_][\w/.-]*)")
-_BEHIND_A_KEY = (":", "timeout", "expires", "counter", "comment")
+_AFTER_A_KEY = (":", "timeout", "expires", "counter", "comment")
 _EMPTYING = ("flush", "delete", "destroy")
 _NO_RULES = ("type", "device", "devices", "comment", "flags")
 
@@ -216,7 +216,7 @@ class _Reader:
         place = self._set()
         keys = " ".join(self._expanded(words)).replace("{", "").replace("}", "").split(",")
         for key in keys if place is not None else ():
-            words_of_key = list(itertools.takewhile(lambda word: word not in _BEHIND_A_KEY, key.split()))
+            words_of_key = list(itertools.takewhile(lambda word: word not in _AFTER_A_KEY, key.split()))
             if words_of_key and len(self.kept) < MOST_RULES:
                 self.kept.append(Kept(t.cast("Chain", place), " ".join(words_of_key), path, line))
 

@@ -109,7 +109,7 @@ def _by_vias(case: Case, stalled: list[Socket]) -> Iterator[_Forgotten]:
             always = all(known.get(ends) is not False for ends in made)  # one of several ways has a part of them
             yield _Forgotten(via, forgotten, timeout, outlasted, elsewhere, always and drops is True)
         if via.translates("prerouting") is not False or via.translates("postrouting") is not False:
-            return  # behind it, the ends may be others
+            return  # beyond it, the ends may be others
 
 
 def _known(case: Case, via: Host) -> dict[tuple[str, int], bool]:

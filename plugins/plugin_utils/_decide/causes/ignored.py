@@ -33,10 +33,10 @@ _ON_THE_WAY_IN = {
     "ip6": ("prerouting", "input"),
     "inet": ("prerouting", "input"),
 }
-"""Hooks that an answer passes behind the recorder's tap, by the family of the chain."""
+"""Hooks that an answer passes after the recorder's tap, by the family of the chain."""
 _COPY = 0.1  # seconds within which a question that is seen once more is a copy of it, on another port of a bridge
 _TAKEN = 4.0  # seconds for which who took an answer does not ask again: DELAY_PROBE_TIME is 5
-_GIVES_UP = 3  # questions without an answer behind which a neighbour has failed (mcast_solicit)
+_GIVES_UP = 3  # questions without an answer after which a neighbour has failed (mcast_solicit)
 
 
 def _stopped(case: Case) -> Iterator[tuple[Host, str, Leg, str]]:

@@ -49,7 +49,7 @@ def unconfigured(found: Unconfigured) -> str:
 def to_blame(nameservers: Sequence[Nameserver], name: str) -> tuple[list[Nameserver], str]:
     """Those that do not answer the resolver, and half a sentence on them or on the one that takes long itself.
 
-    It asks them in their order: who is silent behind one that answers is not waited for, nor is one that refuses at once.
+    It asks them in their order: a silent one after one that answers is not waited for, nor is one that refuses at once.
     """
     dead: list[Nameserver] = []
     for entry in nameservers:

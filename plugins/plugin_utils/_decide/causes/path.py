@@ -122,7 +122,7 @@ def _may_be_late(case: Case) -> bool:
     """Whether a SYN-ACK may still have been on its way when the client's recorder stopped.
 
     The server saw the SYN by its own clock, and nothing came back that separates its clock's offset from the delay: if it was the way that
-    took so long, the answer takes as long again. A server whose clock is behind the client's, or far ahead of it, says nothing of the
+    took so long, the answer takes as long again. A server whose clock is late against the client's, or far ahead of it, says nothing of the
     delay.
     """
     until, server = case.client.recorded_until, case.server

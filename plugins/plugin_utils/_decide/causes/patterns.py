@@ -20,7 +20,7 @@ from .needs import SERVER, needs
 from .stretch import PACKETS
 
 _CHANCE, _SURE = 0.05, 0.005  # how often random loss looks so: to say it at all, to prove it
-_REPEATED = 4  # packets behind the first one of an attempt that are lost as well
+_REPEATED = 4  # packets after the first one of an attempt that are lost as well
 _MANY_PORTS = 8
 
 
@@ -46,7 +46,7 @@ class Passages:
 
     @property
     def repeated(self) -> int:
-        """How many packets of the attempts that lost theirs were lost behind the first one."""
+        """How many packets of the attempts that lost theirs were lost after the first one."""
         return sum(len(arrived) - 1 for _attempt, arrived in self.attempts if not any(arrived))
 
 

@@ -142,7 +142,7 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
 
 
 def _searched(case: Case) -> str | None:
-    """The name with a domain of the search list behind it, where that one has an address and is asked for ahead of the name itself."""
+    """The name with a domain of the search list appended, where that one has an address and is asked for before the name itself."""
     for each in _own(case):
         held = each.held()
         if held and held[0] != case.dialled.rstrip(".") and held[0].startswith(f"{case.dialled}."):
@@ -203,7 +203,7 @@ CAUSES = (
         ("client.resolve",),
         ("completed",),
         "getaddrinfo() on the client takes a second or more, twice in a row; a nameserver that does not answer a query of its own while "
-        "one behind it does is named. Where there was no time to ask twice: likely.",
+        "a later one does is named. Where there was no time to ask twice: likely.",
         "The second time it is fast.",
         rule=_name_resolution_slow,
     ),

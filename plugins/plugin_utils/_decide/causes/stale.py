@@ -95,7 +95,7 @@ def _before(attempt: Attempt, row: Row) -> list[Row]:
 
 
 def _follows(attempt: Attempt, answer: Row) -> bool:
-    """Whether the answer was seen somewhere behind a SYN: a port that served before has packets of an older connection, too."""
+    """Whether the answer was seen somewhere after a SYN: a port that served before has packets of an older connection, too."""
     syns = {seen.host: seen.time for row in reversed(attempt.of("syn")) for seen in row.seen}
     return any(seen.host in syns and seen.time >= syns[seen.host] for seen in answer.seen)
 

@@ -143,7 +143,7 @@ def _translated_by_client(case: Case) -> Finding | None:
 
 @needs(SERVER)
 def _translated_by_rule(case: Case, server: Host) -> Finding | None:
-    """A managed host on the way, by its rules alone: behind them the SYN goes to a port at which no recorder looks."""
+    """A managed host on the way, by its rules alone: translated, the SYN goes to a port that no recorder selects."""
     if case.outcome.kind not in ("reset", "icmp", "lost_syn", "answered_elsewhere"):
         return None
     for via in case.vias:

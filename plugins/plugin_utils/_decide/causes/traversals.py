@@ -177,7 +177,7 @@ def _past_ip(case: Case, place: Place) -> bool:
 
 
 def judged(case: Case, place: Place) -> Verdict | None:
-    """The verdict behind the handshakes, or, where there is none, that before them."""
+    """The verdict after the handshakes, or, where there is none, that before them."""
     return verdict(case, place) or verdict(case, place, "before")
 
 

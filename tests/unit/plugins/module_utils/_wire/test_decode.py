@@ -215,4 +215,4 @@ def _survives(data: bytes, ethertype: int) -> None:
     except DecodeError:
         return
     assert len(kept) <= len(data)
-    assert decode(kept, ethertype) == whole or whole.icmp is not None, "cutting behind the headers changes nothing that is decoded"
+    assert decode(kept, ethertype) == whole or whole.icmp is not None, "cutting after the headers changes nothing that is decoded"

@@ -36,7 +36,7 @@ def forwarding(found: Phases, when: int) -> None:
 
 
 def unseen_afterwards(found: Phases) -> None:
-    """What db1's bridge makes of its port behind the handshakes is not known."""
+    """What db1's bridge makes of its port after the handshakes is not known."""
     for link in snapshots(found, SERVER)[1]["links"]:
         link["port_state"] = None
 

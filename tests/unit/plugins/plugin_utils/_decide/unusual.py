@@ -106,7 +106,7 @@ def _changed(number: int, at: int, value: int) -> Callable[[list[Frame]], list[F
 
 
 def _full_segments_lost(evidence: Phases) -> None:
-    """On connections of our own, behind the handshakes."""
+    """On connections of our own, after the handshakes."""
     small = {"address": "10.2.0.1", "sent": 12001, "acked": 12001, "expected": 12001, "received": 12001, "retransmits": 0}
     full = {**small, "size": 1500, "acked": 1, "retransmits": 4}
     answer = {"probes": [], "bypass": [], "path_sizes": [*({**small, "size": size} for size in (576, 1000, 1280)), *[full] * 3]}
