@@ -107,7 +107,7 @@ def local_table_late(case: Case, finding: Finding) -> Fix | None:
 
 
 def behind_local(host: str, ahead: RuleAhead) -> str:
-    """What is advised about a policy rule that stands ahead of the one for the local table."""
+    """What is advised about a policy rule that precedes the rule for the local table."""
     rule = "the policy rule" if ahead.priority is None else f"policy rule {ahead.priority} (table {ahead.table})"
     return (
         f"give {rule} of {host} a higher number than the one with lookup local has, "

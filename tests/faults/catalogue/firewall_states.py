@@ -139,7 +139,7 @@ def judged_by_a_program(fleet: Machines, verdict: str) -> None:
     load(fleet, "db1", "iptables-nft", QUEUED)
 
 
-@fault("firewall_queue_drops", "timeout", says=("queue 3, which python", "does not let it on"), **READER, **SERVER)
+@fault("firewall_queue_drops", "timeout", says=("queue 3, which python", "does not let it pass"), **READER, **SERVER)
 def the_program_drops(fleet: Machines) -> None:
     judged_by_a_program(fleet, "drop")
 
@@ -147,7 +147,7 @@ def the_program_drops(fleet: Machines) -> None:
 @fault(
     "firewall_queue_drops/traced",
     "timeout",
-    says=("queue 3, which python", "does not let it on"),
+    says=("queue 3, which python", "does not let it pass"),
     systemd=True,
     **{**READER, "certainties": ("proven",)},
     **SERVER,

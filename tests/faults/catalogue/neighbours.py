@@ -93,9 +93,7 @@ def arp_is_switched_off(fleet: Machines) -> None:
     forgets(fleet)
 
 
-@fault(
-    "neighbour_silent/policy-rule", says=("policy rule 100 (table 1) stands ahead of the one for the local table", "a higher number"), **ARP
-)
+@fault("neighbour_silent/policy-rule", says=("policy rule 100 (table 1) precedes the rule for the local table", "a higher number"), **ARP)
 def a_rule_leads_away_what_is_for_the_host(fleet: Machines) -> None:
     """It answers for what it would deliver itself, and a rule for everybody leads that elsewhere, too."""
     fleet.listen("db1", "::", 5432)

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Whom the program that takes the flow's connections calls for each of them, in vain."""
+"""To whom the program that accepts the flow's connections connects for each of them, without an answer."""
 
 from __future__ import annotations
 

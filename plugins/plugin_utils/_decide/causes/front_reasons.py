@@ -66,7 +66,7 @@ def down(case: Case, front: Host, behind: Host, said: Sequence[BalancedServer], 
 
 
 def _of_its_own(front: Host, failed: BalancedServer, sure: Certainty) -> Why:
-    """The server in vain waits for connections: the kernel of the host in front makes none."""
+    """The server waits for connections that never come: the kernel of the host in front makes none."""
     if _OWN[failed.status or ""] == "no_ports":
         reason = f"{failed.program} on {front.name} finds no free local port towards {named(failed)}"
         return Why(sure, reason, Backend("no_ports", failed.port or 0, name=named(failed)), front.name)

@@ -97,7 +97,7 @@ def _queue_unread(case: Case) -> Finding | None:
 
 
 def _queue_drops(case: Case) -> Finding | None:
-    """The program that reads the queue does not let the packet on: it ends there, and nothing after the queue would stop it."""
+    """The program that reads the queue does not let the packet pass: it ends there, and nothing after the queue would stop it."""
     for place in suspects(case):
         ruling = judged(case, place)
         if ruling is None or ruling.verdict != "queue" or ruling.rule is None or (ruling.then and ruling.then.stops):
@@ -111,7 +111,7 @@ def _queue_drops(case: Case) -> Finding | None:
             sure,
             host.name,
             place.segment,
-            f"{rule.name} on {host.name} hands {place.packet} to queue {ruling.queue}, which {who}{whose} reads: it does not let it on",
+            f"{rule.name} on {host.name} hands {place.packet} to queue {ruling.queue}, which {who}{whose} reads: it does not let it pass",
             (
                 *weighed.evidence,
                 case.saw(host, "/proc/net/netfilter/nfnetlink_queue", f"queue {ruling.queue} is read by {who}"),

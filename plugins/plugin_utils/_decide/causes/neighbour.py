@@ -85,7 +85,7 @@ def _pinned_otherwise(case: Case, sender: Host, entry: Neighbour) -> Finding | N
         else "server.egress"
         if sender is case.server
         else case.outcome.segment or "path.forward",
-        f"{sender.name} sends to {pinned} for {entry.address}, as somebody pinned it, but {entry.address} answers from {real}",
+        f"{sender.name} sends to {pinned} for {entry.address}, by a permanent entry, but {entry.address} answers from {real}",
         (
             case.saw(sender, "rtnetlink neighbour", f"{entry.address} is at {pinned} ({entry.state}) on {entry.interface}"),
             case.saw(sender, "capture", f"{plural(count, 'claim')} that {entry.address} is at {', '.join(claims)}"),

@@ -192,7 +192,7 @@ def _some(attempts: Sequence[Attempt]) -> str:
 
 @needs(_source_ports)
 def _ecmp_member_bad(case: Case, found: tuple[Passages, float]) -> Finding | None:
-    """Each attempt, that is each source port, either loses all its packets or none, in no order: one of several ways is bad."""
+    """Each attempt, that is each source port, either loses all its packets or none, in no order: one of several paths is bad."""
     known, chance = found
     if chance <= _CHANCE:
         return None
@@ -203,7 +203,7 @@ def _ecmp_member_bad(case: Case, found: tuple[Passages, float]) -> Finding | Non
         "likely",
         "path",
         "path.forward" if forward else "path.return",
-        f"whether the {packet} passes {case.outcome.stretch} depends on the source port: one of several ways is bad{ranges}",
+        f"whether the {packet} passes {case.outcome.stretch} depends on the source port: one of several paths is bad{ranges}",
         (
             *case.passage(),
             case.saw(case.client, "captures", f"all {packet}s {side} ports {_some(known.lost)} are lost, none of the others"),
@@ -241,7 +241,7 @@ CAUSES = (
     ),
     Cause(
         "ecmp_member_bad",
-        "One of several ways is bad",
+        "One of several paths is bad",
         ("path.forward", "path.return"),
         _LOST,
         "Not provable: each source port either loses all its packets or none, in two attempts or more on either side, whatever its number.",

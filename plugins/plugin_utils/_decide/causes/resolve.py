@@ -57,7 +57,7 @@ def _name_resolution_failed(case: Case) -> Finding | None:
         + f"no packet was sent{_closed(failed)}"
         + (whole or (f"; nameserver {', '.join(held[1])} has an address for {held[0]}" if held else ""))
         + (f"; {unconfigured(failed.unconfigured)}" if failed.unconfigured else "")
-        + (f", and hosts: {' '.join(sources)} in /etc/nsswitch.conf may end ahead of it" if held and unasked else ""),
+        + (f", and hosts: {' '.join(sources)} in /etc/nsswitch.conf may stop before DNS" if held and unasked else ""),
         (
             case.saw(case.client, "getaddrinfo", said),
             *([case.saw(case.client, "/etc/nsswitch.conf", f"hosts: {' '.join(sources)}")] if sources and held else []),
@@ -126,8 +126,8 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
         case.client.name,
         "client.resolve",
         f"{case.dialled} resolves to {case.address} on {case.client.name}, which is no address of {server.name}"
-        + (": that stands in its /etc/hosts, which wins over DNS" if written else "")
-        + (f": its search list has it ask for {searched} first, which a nameserver has" if searched else ""),
+        + (": that is in its /etc/hosts, which takes precedence over DNS" if written else "")
+        + (f": its search list has it ask for {searched} first, and a nameserver has an address for that" if searched else ""),
         (
             case.saw(case.client, "getaddrinfo", f"{case.dialled} is {case.address}"),
             *([case.saw(case.client, "DNS query", f"{searched} has an address")] if searched else []),
@@ -163,8 +163,8 @@ def _hosts_file_decides(case: Case) -> Finding | None:
         "likely",
         case.client.name,
         "client.resolve",
-        f"{case.client.name} has {case.address} for {case.dialled} from its /etc/hosts, which wins over DNS: getent -s dns ahosts "
-        f"{case.dialled} shows what DNS has",
+        f"{case.client.name} has {case.address} for {case.dialled} from its /etc/hosts, which takes precedence over DNS: getent -s dns "
+        f"ahosts {case.dialled} shows what DNS has",
         (case.saw(case.client, "/etc/hosts", f"{case.address} {case.dialled}"),),
         remark=True,
     )

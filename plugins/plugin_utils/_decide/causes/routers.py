@@ -76,7 +76,7 @@ def _router_hides(case: Case, via: Host, owner: Host) -> Finding | None:
         via.name,
         case.outcome.segment or "path.forward",
         f"{via.name} has {target} on its own link ({why}), where nobody answers for it, but {owner.name} has it on {entry.interface} in "
-        f"another network, {entry.address}/{entry.prefix}: that route hides the way there",
+        f"another network, {entry.address}/{entry.prefix}: that route hides the one that leads there",
         (
             *case.passage(),
             case.saw(via, "rtnetlink route get", f"{target}: on the link, {why}{by_policy(route)}"),
