@@ -22,7 +22,7 @@ from .._model.recording import Observation
 from .._model.socket_records import Listener
 from .._plan.declared import Declared
 from .._values.words import endpoint, plural
-from .befallen import Befallen
+from .affected import Affected
 from .finding import Evidence, Weight
 from .fleet import Fleet
 from .outcome import SEEN, SILENT, Outcome
@@ -91,19 +91,19 @@ class Case:
 
     @property
     def subject(self) -> list[Attempt]:
-        """The attempts that the outcome under examination befell."""
-        return self.befallen.attempts
+        """The attempts that ended with the outcome under examination."""
+        return self.affected.attempts
 
     @property
-    def befallen(self) -> Befallen:
+    def affected(self) -> Affected:
         """The same, with what many rules ask of their packets."""
-        return self.once("befallen", self._those_it_befell)
+        return self.once("affected", self._affected)
 
-    def _those_it_befell(self) -> Befallen:
+    def _affected(self) -> Affected:
         if not self.outcomes:  # nothing did so far: it is being worked out
-            return Befallen([])
+            return Affected([])
         kind = self.outcome.kind
-        return Befallen([attempt for attempt, outcome in zip(self.attempts, self.outcomes, strict=True) if outcome.kind == kind])
+        return Affected([attempt for attempt, outcome in zip(self.attempts, self.outcomes, strict=True) if outcome.kind == kind])
 
     def once(self, question: object, answer: Callable[[], T]) -> T:
         """What several rules ask of the case, worked out for the first of them."""
@@ -125,20 +125,20 @@ class Case:
 
     def rows(self, kind: str, sender: str | None = None) -> Iterator[Row]:
         """Packets of the attempts under examination."""
-        return iter(self.befallen.rows(kind, sender))
+        return iter(self.affected.rows(kind, sender))
 
     def count(self, kind: str, host: Host | None, direction: str, sender: str | None = None) -> int:
         """How many packets of a kind the attempts under examination show at a host."""
-        return 0 if host is None else len(self.befallen.seen(kind, host.name, direction, sender))
+        return 0 if host is None else len(self.affected.seen(kind, host.name, direction, sender))
 
     def counted(self, kind: str, host: Host, direction: str, sender: str | None = None) -> int:
         """How many of them the host's counters may have counted; all, if all came later: then nothing that was counted is theirs."""
-        seen, until = self.befallen.seen(kind, host.name, direction, sender), host.counters_until
+        seen, until = self.affected.seen(kind, host.name, direction, sender), host.counters_until
         return sum(each.time <= until for each in seen) or len(seen)
 
     def observation(self, kind: str, host: Host | None, direction: str) -> Observation | None:
         """The first observation of a kind at a host."""
-        return next(iter(self.befallen.seen(kind, host.name, direction)), None) if host is not None else None
+        return next(iter(self.affected.seen(kind, host.name, direction)), None) if host is not None else None
 
     @property
     def arrived(self) -> int:
@@ -170,7 +170,7 @@ class Case:
         return next((probe.local_address for probe in self.probes if probe.local_address), None)
 
     @property
-    def hearsay(self) -> bool:
+    def second_hand(self) -> bool:
         """Whether another program made the handshakes, such as an sshd, and reported how they ended."""
         return any(probe.via for probe in self.probes)
 
@@ -308,7 +308,7 @@ class Case:
         return self.once("passage", self._passage)
 
     def _passage(self) -> tuple[Evidence, ...]:
-        unknown = self.hearsay and not any(attempt.rows for attempt in self.attempts)  # which of the packets are those
+        unknown = self.second_hand and not any(attempt.rows for attempt in self.attempts)  # which of the packets are those
         hosts = [host for host in self.hosts if host.observations is not None and not unknown]
         return tuple(self.ended(host, "capture", self._passage_at(host)) for host in hosts)
 

@@ -109,7 +109,7 @@ def _disowned(attempt: Attempt, server: Host) -> bool:
 
 
 def recovered(case: Case, attempt: Attempt) -> Outcome | None:
-    """Completed only after a retransmission: what befell the first SYN, or the first SYN-ACK?"""
+    """Completed only after a retransmission: what happened to the first SYN, or the first SYN-ACK?"""
     syns = [row for row in attempt.of("syn") if row.at(case.client.name, "out")]
     if len(syns) < 2 or case.server is None or not (case.client.saw_everything and case.server.saw_everything):
         return None

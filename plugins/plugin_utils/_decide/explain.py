@@ -108,7 +108,7 @@ def _capped(case: Case, findings: Sequence[Found], beside: Sequence[Found], seen
         cause, finding = found
         if finding.certainty != "proven":
             return found
-        if case.hearsay:
+        if case.second_hand:
             return cause, replace(finding, certainty="likely")
         standing = [found, *_standing(findings), *beside]
         whole = not case.lacks_proof and all(anomaly.kind in _BY_BYSTANDERS or _accounted(case, standing, anomaly) for anomaly in seen)

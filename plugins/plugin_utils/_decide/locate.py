@@ -45,7 +45,7 @@ def outcome_of(case: Case, attempt: Attempt) -> Outcome:
     """Where one attempt ended, from its packets and its errno alone."""
     probe = attempt.probe
     if probe.via and not attempt.rows:
-        return _by_hearsay(case, attempt)
+        return _second_hand(case, attempt)
     if probe.connected:
         return stood_in(case, attempt) or connected(case, attempt)
     if probe.late_ms is not None and probe.late_errno is None:
@@ -69,7 +69,7 @@ def outcome_of(case: Case, attempt: Attempt) -> Outcome:
     return _follow(case, attempt)
 
 
-def _by_hearsay(case: Case, attempt: Attempt) -> Outcome:
+def _second_hand(case: Case, attempt: Attempt) -> Outcome:
     """Of a handshake that another program made, which reports its result and not its port: no packet is known to be one of it."""
     probe, server = attempt.probe, case.server.name if case.server else "path"
     if probe.connected:

@@ -31,7 +31,7 @@ class PathSizes:
         server, client = case.server, case.client.name
         if server is None or server is case.client or client not in hosts or server.name not in hosts:
             return
-        if case.hearsay or case.server_owns(case.address) is not True or not surely_untranslated(case):
+        if case.second_hand or case.server_owns(case.address) is not True or not surely_untranslated(case):
             return
         known = self.ways.setdefault(client, {})
         full = len(known) >= MOST_ENDS or self._clients[case.address] >= MOST_CLIENTS or sum(map(len, self.ways.values())) >= MOST_WAYS

@@ -126,7 +126,7 @@ def _broke(case: Case) -> bool:
     """Whether no attempt completed, and not for lack of a packet: without a way or a port the kernel makes none."""
     tried = any(probe.local_address for probe in case.probes)
     connects = all(outcome.kind in (*DEGRADING, "stood_in") for outcome in case.outcomes)
-    return tried and not case.hearsay and not case.completed and not connects
+    return tried and not case.second_hand and not case.completed and not connects
 
 
 def _left_out(parts: dict[str, _Part], case: Case, _why: str) -> None:
@@ -157,7 +157,7 @@ def _add(parts: dict[str, _Part], entry: Entry, case: Case, asked: Mapping[str, 
 def _pace(parts: dict[str, _Part], entry: Entry, case: Case, deep: Container[str]) -> None:
     """Some SYNs get lost on the way, and others pass: whether their rate decides is asked of the client."""
     lost = any(outcome.kind == "lost_syn" for outcome in case.outcomes)
-    if not lost or case.hearsay or case.client.name not in deep:
+    if not lost or case.second_hand or case.client.name not in deep:
         return
     part = parts.setdefault(case.client.name, _Part())
     if len(part.paces) < MAX_PACED:

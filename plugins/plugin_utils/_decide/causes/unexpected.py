@@ -86,6 +86,6 @@ CAUSES = (
         "The flow has expect: blocked, and connect() succeeded.",
         "No attempt connected.",
         rule=_unexpectedly_open,
-        accounts_for=(Accounts("closed_unused", anywhere=True, any_leg=True),),  # by the application, behind the handshake
+        accounts_for=(Accounts("closed_unused", anywhere=True, any_leg=True),),  # by the application, after the handshake
     ),
 )
