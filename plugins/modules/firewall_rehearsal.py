@@ -100,14 +100,27 @@ fixes:
   contains:
     result:
       description:
-          - V(opens) if its packets pass and their neighbours fare as before. V(further) if its first packet passes the rule that stops it
+        - V(opens) if its packets pass and their neighbours fare as before. V(further) if its first packet passes the rule that stops it
           now, and another rule stops it, or any rule another of its packets. V(fails) if the fix does not help, cannot be made, or changes
-          something else. V(unknown) if the evaluation depends on something that is not known. V(not_rehearsed) if it cannot be determined
-          what the steps would do. type: str returned: always why: description: - The reason, unless the result is V(opens). With V(opens),
-          it is empty, or says of which packet it is not known what happens to it, with the change as without it. type: str returned: always
-          packets: description: The packets, each with its verdicts C(before) and C(after), and the C(rule) that decides after the fix.
-          type: list elements: dict returned: always sample: - result: further why: a SYN from 192.0.2.11 port any to 192.0.2.21 port 5432
-          would then be dropped by policy drop (table ip filter, chain INPUT) packets: []
+          something else. V(unknown) if the evaluation depends on something that is not known. V(not_rehearsed) if what the steps
+          would do cannot be determined.
+      type: str
+      returned: always
+    why:
+      description:
+        - The reason, unless the result is V(opens). With V(opens), it is empty, or says of which packet it is not known what happens to it,
+          with the change as without it.
+      type: str
+      returned: always
+    packets:
+      description: The packets, each with its verdicts C(before) and C(after), and the C(rule) that decides after the fix.
+      type: list
+      elements: dict
+      returned: always
+  sample:
+    - result: further
+      why: a SYN from 192.0.2.11 port any to 192.0.2.21 port 5432 would then be dropped by policy drop (table ip filter, chain INPUT)
+      packets: []
 """
 
 import ipaddress

@@ -96,7 +96,7 @@ class Case:
 
     @property
     def affected(self) -> Affected:
-        """The same, with what many rules ask of their packets."""
+        """The same, with their packets looked up once for all rules."""
         return self.once("affected", self._affected)
 
     def _affected(self) -> Affected:
@@ -106,7 +106,7 @@ class Case:
         return Affected([attempt for attempt, outcome in zip(self.attempts, self.outcomes, strict=True) if outcome.kind == kind])
 
     def once(self, question: object, answer: Callable[[], T]) -> T:
-        """What several rules ask of the case, worked out for the first of them."""
+        """The answer to a question that several rules ask of the case, computed for the first of them."""
         outcome = self.outcome.kind, len(self.outcomes)
         if self._known_of != outcome:
             self._known_of, self._known = outcome, {}
@@ -181,7 +181,7 @@ class Case:
 
     @property
     def route(self) -> Route | None:
-        """The answer of the client's kernel for the way to the address."""
+        """The client's route to the address, as its kernel resolves it."""
         return self.once("route", lambda: self.client.route(self.address, self.source or self.client_address, self.uid))
 
     @property
@@ -287,15 +287,15 @@ class Case:
         return [host for host in (self.client, *self.vias, self.server) if host is not None]
 
     def named(self, name: str) -> Host | None:
-        """The managed host of that name; None for the way between hosts."""
+        """The managed host of that name; None for the path between hosts."""
         return next((host for host in self.hosts if host.name == name), self.fleet.hosts.get(name))
 
     def hops(self) -> list[Hop]:
-        """The routers that answered SYNs with rising TTL on this way."""
+        """The routers on this path that answered SYNs with rising TTL."""
         return [hop for hop in self.asked_hops() if hop.offender]
 
     def asked_hops(self) -> Sequence[Hop]:
-        """The SYNs with rising TTL on this way, and the outcome of each."""
+        """The SYNs with rising TTL on this path, and the outcome of each."""
         return self.fleet.hops(self.client, self.address, self.port)
 
     def hops_back(self) -> list[Hop]:

@@ -89,7 +89,7 @@ def _ranked(case: Case, findings: Sequence[Found], seen: Sequence[Anomaly]) -> l
 
 
 def _place(case: Case, found: Found) -> tuple[int, str]:
-    """Where a handshake passes what was found; the code only makes one order of it, whatever order the catalogue has."""
+    """The position of the finding's segment in a handshake; the code breaks ties, so that the order of the catalogue does not matter."""
     cause, finding = found
     return step(finding.leg or case.outcome.leg, finding.segment), cause.code
 
@@ -127,7 +127,7 @@ def _accounted(case: Case, findings: Iterable[Found], anomaly: Anomaly) -> bool:
 
 
 def _accounts(case: Case, finding: Finding, account: Accounts, anomaly: Anomaly) -> bool:
-    """Whether an anomaly is one that a finding would bring about, by its kind, its host and its packet."""
+    """Whether an anomaly is one that a finding would cause, by its kind, its host and its packet."""
     leg = finding.leg or case.outcome.leg
     return (
         account.kind == anomaly.kind

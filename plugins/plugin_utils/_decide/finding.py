@@ -39,7 +39,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Finding:
-    """A cause that a rule found in a case, and nothing of how it is mended: `_fix/catalogue.py` knows that."""
+    """A cause that a rule found in a case, without its fix, which is in `_fix/catalogue.py`."""
 
     certainty: Certainty
     host: str

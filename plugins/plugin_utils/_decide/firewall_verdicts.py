@@ -43,7 +43,7 @@ class CounterDelta:
 
 
 class Rulings:
-    """All verdicts of one host. Adding comes before asking."""
+    """All verdicts of one host. All verdicts are added before any is looked up."""
 
     def __init__(self) -> None:
         self.snapshots: dict[When, list[Firewall]] = {"before": [], "after": []}
@@ -197,7 +197,7 @@ class Rulings:
 
 
 def read(answers: Mapping[str, object]) -> tuple[Rulings, list[str]]:
-    """The rulings in a host's answers by phase, and why some could not be read, or not wholly: a malformed one costs that one only."""
+    """The rulings in a host's answers by phase, and why some could not be read, or not wholly: a malformed one is left out alone."""
     found, unread = Rulings(), dict[str, None]()
     for phase, answer in answers.items():
         for key, when in (("snapshot", "before"), ("before", "before"), ("after", "after")):

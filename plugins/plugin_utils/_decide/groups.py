@@ -106,7 +106,7 @@ def _isolated(pattern: Pattern, members: Sequence[Flow], matrix: Grid, common: C
 
 
 def _next(probe: Cell, matrix: Grid) -> dict[str, Any]:
-    """With the IP version where both are in play."""
+    """The next probe, with the IP version where the flows have both."""
     both = len(matrix.values["family"]) > 1
     return {"client": probe.client, "server": probe.server, "port": probe.port, "family": probe.family if both else None}
 

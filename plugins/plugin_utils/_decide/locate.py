@@ -16,7 +16,7 @@ from .connected import connected, recovered, stood_in
 from .outcome import OUTCOMES, Outcome
 from .rows import Row
 from .timeline import Attempt
-from .vantages import came_to, first, furthest, half_open, loss_behind, seen_at, way_of, wire_syns
+from .vantages import came_to, first, furthest, half_open, loss_after, seen_at, way_of, wire_syns
 
 # connect() reports these only when somebody answered, or when nobody did; any other error without an ICMP message is the client's own.
 _ANSWERS = ("ECONNREFUSED", "ECONNRESET", "ETIMEDOUT")
@@ -26,7 +26,7 @@ _WITHOUT_A_WORD = ("lost_syn", "silent")
 def locate(case: Case) -> None:
     """Find the outcome of each attempt, and the one that the rules are to explain first: the most frequent failure.
 
-    Where an ICMP error answers some attempts, it speaks for those that vanished without a word.
+    Where an ICMP error answers some attempts, it stands for those that got no answer at all.
     """
     case.outcomes = [outcome_of(case, attempt) for attempt in case.attempts]
     failures = [outcome for outcome in case.outcomes if outcome.kind != "completed"]
@@ -109,7 +109,7 @@ def _refused_by_itself(case: Case, attempt: Attempt) -> bool:
 
 
 def _kept(case: Case, attempt: Attempt) -> Outcome:
-    """Nothing left the client. ETIMEDOUT is the kernel's word for its own silence: it accepted the connect and gave up."""
+    """Nothing left the client. With ETIMEDOUT, the kernel accepted the connect(), got no answer and gave up."""
     refused = attempt.probe.final_errno not in (None, "ETIMEDOUT")
     return Outcome("refused_locally" if refused else "unsent", "syn", None, case.client.name)
 
@@ -153,7 +153,7 @@ def _follow(case: Case, attempt: Attempt) -> Outcome:
     # Where no server is known, whoever answers has it.
     arrived = came_to(case.server, attempt) or half_open(case, attempt) if case.server else bool(attempt.of("syn_ack"))
     if not arrived:
-        return loss_behind("lost_syn", "syn", "path.forward", syn, forward, attempt.of("syn"))
+        return loss_after("lost_syn", "syn", "path.forward", syn, forward, attempt.of("syn"))
     back = way_of(case, back=True)
     syn_ack = furthest(attempt.of("syn_ack"), back)
     if syn_ack is not None and back[syn_ack][0] is not case.client and case.client.observations is None:
@@ -166,7 +166,7 @@ def _follow(case: Case, attempt: Attempt) -> Outcome:
     if back[syn_ack][0] is case.client and back[syn_ack][1] == "in":
         last = seen_at(attempt.of("syn_ack"), back[syn_ack])
         return Outcome("ignored_syn_ack", "syn_ack", None, case.client.name, last_seen=last)
-    return loss_behind("lost_syn_ack", "syn_ack", "path.return", syn_ack, back, attempt.of("syn_ack"))
+    return loss_after("lost_syn_ack", "syn_ack", "path.return", syn_ack, back, attempt.of("syn_ack"))
 
 
 def _at(row: Row, host: Host | None, direction: str) -> Observation | None:

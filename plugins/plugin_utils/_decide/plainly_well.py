@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""The short way of flows that are plainly well: of a fleet, nearly all.
+"""The short way of flows that are plainly well, which in a fleet are nearly all.
 
 Every attempt connected, SYN, SYN-ACK and ACK were recorded at both ends, once and alike, and nothing that any detector of anomalies or
 any rule for completed handshakes looks at is unusual at either end. Such a flow needs neither a timeline nor the catalogue to be ``ok``,
@@ -113,7 +113,7 @@ class PlainlyWell:
         return {*self._quoting, *beside, *(name for entry in others for name, _role in parties(entry))}
 
     def _note_quoted(self, recording: Recording) -> None:
-        """What errors quote may be of attempts."""
+        """Note the packets that ICMP errors quote: they may be of attempts."""
         for seen in recording.others:
             numbers, flow = client_isns(seen.packet), flow_of(seen.packet)
             self._numbers.extend(numbers)
@@ -161,7 +161,7 @@ class PlainlyWell:
         return [name for name, count in self._ends.items() if count != counted[name]]
 
     def _beside(self, known: Mapping[int, Usual], fleet: Fleet) -> Iterator[tuple[Recording, set[Ends]]]:
-        """How packets begin that hosts recorded, of none of these entries."""
+        """The ends of recorded packets that belong to none of these entries."""
         for name in self._recorded_beside((number, found.elapsed_ms) for number, found in known.items()) if known else ():
             recording, numbers = fleet.hosts[name].observations, [number for number in self._parts[name] if number in known]
             if recording is not None:

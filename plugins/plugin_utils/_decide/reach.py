@@ -19,7 +19,7 @@ _FINAL = ("unreachable", *_OF_THE_END)  # answers that are no router's "the TTL 
 @dataclass(frozen=True, kw_only=True)
 class Reach:
     """``last``: the last hop that answers, with the end itself where it is the one; ``silent``: the first TTL after it that does not, and
-    ``sent``: packets with that TTL or a higher one; both are 0 where an answer ends the way. ``mute``: TTLs without an answer ahead of the
+    ``sent``: packets with that TTL or a higher one; both are 0 where the end answers. ``mute``: TTLs without an answer ahead of the
     last. ``limited``: TTLs without an answer, here, at which routers answered for other ends at the time. ``repeated``: who answers at
     more than one TTL, as in a loop, or after paths of different lengths."""
 

@@ -24,7 +24,7 @@ DOUBLED_S = 0.1  # a packet that was doubled on the way comes again at once
 
 @dataclass
 class Row:
-    """One packet on its way, with each observation of it."""
+    """One packet, with each observation of it."""
 
     kind: str  # syn, syn_ack, ack, rst, fin, data, icmp
     sender: str  # client, server, or the address that an ICMP error came from

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""How a flow is, by how far its attempts came and by what explains it."""
+"""The status of a flow, by how far its attempts came and by what explains it."""
 
 from __future__ import annotations
 

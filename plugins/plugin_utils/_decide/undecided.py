@@ -68,7 +68,7 @@ def _blind(host: Host) -> str:
 
 
 def _could_not_see(case: Case) -> Iterator[str]:
-    """What causes of such an outcome declare to need, and a host did not return although it returned the rest."""
+    """The parts that causes of such an outcome need, and that a host did not return although it returned others."""
     lacking: dict[tuple[str, str], list[str]] = {}
     for cause in causes.CATALOGUE:
         for part in cause.parts if case.outcome.kind in cause.outcomes else ():

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""The stretches of a broken handshake to which none of its packets came: what is amiss there shows only when its cause is gone."""
+"""The segments of a broken handshake to which none of its packets came: faults there show only once its cause is gone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Whether attempts were as usual at their client, and at their server: what is kept of them in place of their packets."""
+"""Attempts that are as usual at their client and at their server, and what is kept of them in place of their packets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NOTHING_ELSE = ("via", "errno", "late_ms", "late_errno", "icmp", "awaited_ms")
 
 
 class ClientAttempt(NamedTuple):
-    """An attempt of a client: what is looked at of it."""
+    """What is compared of an attempt of a client."""
 
     way: Ends
     """How its packets begin; nothing where the client does not say from where it connected."""

@@ -97,7 +97,7 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownPacket:
-    """A packet."""
+    """A packet, in the words of the page."""
 
     attempt: int
     t_ms: float
@@ -198,7 +198,7 @@ def remedy(cause: Cause, remediate: str) -> Remedy | None:
 
 
 def traffic(flow: Flow) -> Traffic | None:
-    """Nothing where no packet is known."""
+    """None where no packet is known."""
     if not flow.packets:
         return None
     numbers = {id(packet): number for number, packet in enumerate(flow.packets)}

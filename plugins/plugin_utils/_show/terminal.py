@@ -222,7 +222,7 @@ class _Terminal:
                 yield from more
 
     def changes(self, report: Report) -> Iterator[str]:
-        """What was done to hosts. What was not stood in the plan."""
+        """What was done to hosts; the plan has what was not done."""
         done = [change for change in fix_words.changes(report) if change.outcome not in ("planned", "refused")]
         if done:
             yield ""

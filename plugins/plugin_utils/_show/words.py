@@ -225,7 +225,7 @@ def natural(text: str) -> list[tuple[int, str]]:
 
 
 def _refused(flow: Flow) -> bool:
-    """Whether the packet was answered by a no."""
+    """Whether the packet was answered with a refusal."""
     rejected = flow.cause is not None and "reject" in flow.cause.code
     refused = any(name in _REFUSED for name, _count in flow.errors)
     return rejected or refused or any(each.outcome == "error" and not each.errno for each in flow.tries)  # a captured RST
