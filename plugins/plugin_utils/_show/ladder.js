@@ -24,7 +24,7 @@ const ladder = (() => {
     return ms.toFixed(size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2) + " ms";
   };
   const observations = packet => packet.seen.map(each => `${each.host} ${each.interface} ${each.direction} ${at(each.t_ms)}`).join(", ");
-  => const described = packet => => `${packet.label} ${packet.detail}`.trim() + ": " + observations(packet) + (packet.lost ? "; then lost" : "");
+  const described = packet => `${packet.label} ${packet.detail}`.trim() + ": " + observations(packet) + (packet.lost ? "; then lost" : "");
 
   const times = (lines, columns) => {
     const starts = new Set(lines.map(line => line.seen[0][1]));
