@@ -154,6 +154,7 @@ OTHERWISE = {
     "not_answered_for/guest": ("EHOSTUNREACH", "nobody has the address behind the host either"),
     "router_not_forwarding/translated": ("timeout", "the answer does not come back by the host that translates: a fault behind this one"),
     "rp_filter_drop/server": ("timeout", "the way back leads nowhere: a fault behind this one"),
+    "ttl_too_low/hides-a-loop": ("EHOSTUNREACH", "the routers send it round: a fault behind this one"),
     "temporary_listener/dropped": ("ECONNREFUSED", "nothing listens behind the rule: a fault behind this one"),
 }
 """Faults for which connect() says something else afterwards, and why that is right."""
