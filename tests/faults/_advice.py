@@ -47,6 +47,7 @@ TYPED = {
     "syn_retries_too_low",
     "synack_retries_too_low",
     "synproxy_loose",
+    "taken_for_own",
     "ttl_too_low",
 }
 """Causes whose commands mend."""
@@ -133,7 +134,6 @@ NOT_TYPED = {
     "source_address_unavailable": _CHOICE,
     "stale_nat_idle": _CONNECTS,
     "synproxy_unserved": _LOOK,
-    "taken_for_own": _CHOICE,
     "tcp_ao_mismatch": _LAB,
     "tcp_md5_mismatch": _APPLICATION,
     "tunnel_drop": _LOOK,
