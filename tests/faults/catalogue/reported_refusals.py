@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults of policy rules that refuse packets by themselves, as people reported them."""
+"""Faults of policy rules that refuse packets by themselves, and of next hops of the other family, as people reported them."""
 
 from __future__ import annotations
 
@@ -75,3 +75,30 @@ def a_rule_of_the_client_swallows(fleet: Machines) -> None:
 def a_rule_of_the_router_swallows(fleet: Machines) -> None:
     fleet.listen("db1", "::", 5432)
     shell(fleet, "r1", "ip rule add pref 76 to 10.0.2.0/24 blackhole")
+
+
+# -- next hops of the other family
+
+
+@fault(
+    "neighbour_unresolved/other-family",
+    "EHOSTUNREACH timeout",
+    code="neighbour_unresolved",
+    host="web1",
+    leg="syn",
+    segment="client.neighbour",
+    says=("web1's neighbour solicitations for fe80::99 on eth0",),
+    flow=Flow(timeout=4.0),
+    slow=True,
+)
+def a_next_hop_of_ipv6_does_not_answer(fleet: Machines) -> None:
+    """https://github.com/Netflix/titus-executor/pull/630"""
+    fleet.listen("db1", "::", 5432)
+    shell(fleet, "web1", "ip route add 10.0.2.0/24 via inet6 fe80::99 dev eth0")
+
+
+@twin("neighbour_unresolved/other-family", flow=SHORT, slow=True)
+def a_next_hop_of_ipv6_answers(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    own = fleet.run("r1", ["sh", "-c", "ip -6 -o address show dev eth0 scope link | sed 's/.*inet6 //; s,/.*,,'"]).stdout.strip()
+    shell(fleet, "web1", f"ip route add 10.0.2.0/24 via inet6 {own} dev eth0")
