@@ -135,7 +135,9 @@ def test_the_gateway_is_suspected_only_where_it_answers_nobody() -> None:
     ("asked", "by"),
     [
         pytest.param(hops((1, "R1"), (2, "R2"), (3, "R2"), (4, "R2"), (5, None)), "10.0.0.2", id="what R1 sends on has one TTL"),
-        pytest.param(hops((1, "R1"), (2, "R1"), (3, "R1"), (4, None), (9, "R1")), "10.0.0.1", id="what leaves has one TTL; errors are limited"),
+        pytest.param(
+            hops((1, "R1"), (2, "R1"), (3, "R1"), (4, None), (9, "R1")), "10.0.0.1", id="what leaves has one TTL; errors are limited"
+        ),
         pytest.param(hops((1, "R1"), (2, "R2"), (3, "R1"), (4, "R2"), (5, "R1")), None, id="a loop of two"),
         pytest.param(hops((1, "R1"), (2, None), (3, "R1"), (4, None), (5, "R1")), None, id="a loop of two, one of which is silent"),
         pytest.param(hops((2, "R1"), (3, "R1"), (4, "R1"), (4, "R2"), (5, "R2")), None, id="ways of several lengths"),
