@@ -190,7 +190,7 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
     server = case.server
     if server is None and case.dialled != case.address:
         return _hosts_file_decides(case)
-    if server is None or case.dialled == case.address or case.server_owns(case.address) is not False:
+    if server is None or case.dialled.partition("%")[0] == case.address or case.server_owns(case.address) is not False:
         return None
     loopback = case.client.owns(case.address) and case.client is not server
     if case.outcome.kind in ("completed", "diverted") and not loopback:
