@@ -43,6 +43,14 @@ def test_only_private_addresses_are_kept_back(address: str, kept_back: bool) -> 
     assert ("rebind" in summary) is kept_back
 
 
+@pytest.mark.parametrize("assumed", [True, False])
+def test_a_name_that_ansible_uses_need_not_be_one_of_clients(assumed: bool) -> None:
+    """Such as an alias in the controller's ~/.ssh/config, or a name that only a jump host can resolve."""
+    plan, found = recorded("name_resolution_failed")
+    summary = advised(found, replace(plan, entries=tuple(replace(entry, assumed=assumed) for entry in plan.entries)))
+    assert ("is how Ansible reaches db1" in summary and "make it the handshake_address of db1" in summary) is assumed
+
+
 @pytest.mark.parametrize("stopped", [True, False])
 def test_who_asks_others_may_be_silent_because_they_are(stopped: bool) -> None:
     plan, found = recorded("name_resolution_failed")
@@ -67,3 +75,16 @@ def test_an_address_on_an_interface_that_is_not_there_wants_no_record() -> None:
     resolution(found).update(name="fe80::1%eth9", error="EAI_NONAME")
     plan = replace(plan, entries=tuple(replace(entry, address="fe80::1%eth9") for entry in plan.entries))
     assert advised(found, plan) == "dial fe80::1 on an interface that web1 has, or another address of the server: fe80::1%eth0"
+
+
+@pytest.mark.parametrize("scoped", [True, False])
+def test_an_address_with_an_interface_is_no_name(scoped: bool) -> None:
+    """Nobody can put it into /etc/hosts, or correct what it resolves to."""
+    plan, found = recorded("name_resolves_elsewhere")
+    tried = found["web1"]["try"]["evidence"]
+    dialled = f"{tried['probes'][0]['address']}%eth0" if scoped else plan.entries[0].address
+    for each in tried["resolutions"]:
+        each["name"] = dialled
+    plan = replace(plan, entries=tuple(replace(entry, address=dialled) for entry in plan.entries))
+    flow, *_others = decide(plan, found, "2026-11-28T04:00:00Z", "2026-11-28T04:00:09Z").report["flows"]
+    assert ("name_resolves_elsewhere" in [cause["code"] for cause in flow["causes"]]) is not scoped
