@@ -25,7 +25,8 @@ def planned(tmp_path: Path, hidden: str, variables: dict[str, Any], **keywords: 
     hosts = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
     flows = {"diagnose_flows": [{"clients": "web1", "servers": "db1", "port": 5432}]}
     unset = dict.fromkeys(("diagnose_client", "diagnose_server", "diagnose_port"), "")
-    inventory = {"all": {"hosts": {"web1": hosts, "db1": hosts}, "vars": {**unset, **flows, **variables}}}
+    server = {**hosts, "handshake_address": "10.0.2.21"}
+    inventory = {"all": {"hosts": {"web1": hosts, "db1": server}, "vars": {**unset, **flows, **variables}}}
     (tmp_path / "inventory.yml").write_text(json.dumps(inventory))
     plan = {
         "threeway.handshake.plan": {"roles": ["diagnose"], "report_dir": str(tmp_path / "report")},
