@@ -67,7 +67,7 @@ class Reach:
                 f"; hop {_list(self.limited)} answered for other ends at the time, so that a limit of ICMP errors may be why it is silent"
             )
         if self.reset_ahead_of:
-            text += f"; {self.reset_ahead_of} answers for every TTL: something ahead of it sets the TTL"
+            text += f"; {self.reset_ahead_of} answers for several TTLs in a row, and nobody after it: something ahead of it may set the TTL"
         return text + (f"; {' and '.join(self.repeated)} answer again and again: it goes round in a loop" if self.loop else "")
 
     @property

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..._model.host import Host
 from ..._model.prose import Prose
 from ..._model.recording import Observation
@@ -27,6 +29,12 @@ def _hops_repeat(case: Case) -> bool:
     return found is not None and bool(found.repeated) and not found.reset_ahead_of
 
 
+def _goes_on(case: Case, ttl: int) -> bool:
+    """Whether the way was seen to lead on where a packet with that TTL ends. Routers limit their errors, so that a loop may not show."""
+    found = reach(case.asked_hops())
+    return found is not None and not found.repeated and found.last is not None and (found.passed or found.last.ttl > ttl)
+
+
 def _set_by(case: Case, place: Place) -> Rule | None:
     """The last rule of a host that sets the TTL of the packet."""
     ruling = judged(case, place)
@@ -37,11 +45,9 @@ def _set_by(case: Case, place: Place) -> Rule | None:
 def _ttl_too_low(case: Case, answer: IcmpAnswer, sent: Observation) -> Finding | None:
     if answer.meaning != "loop" or sent.packet.ttl >= LOW_TTL or _hops_repeat(case):
         return None  # in a loop no TTL is high enough
-    hops = reach(case.asked_hops())
-    hidden = sent.packet.ttl > 1 and hops is not None and hops.reset_ahead_of is not None  # what a loop would show
     rule = _set_by(case, Place(case.client, "syn", "out", "client.firewall"))
     return Finding(
-        "likely" if hidden else "proven",
+        "proven" if sent.packet.ttl == 1 or _goes_on(case, sent.packet.ttl) else "likely",  # else it may have gone round in a loop
         case.client.name,
         "client.egress",
         f"the SYN leaves {case.client.name} with a TTL of {sent.packet.ttl}{_as_set(rule)}, which is used up at {answer.offender}",
@@ -60,15 +66,21 @@ def _as_set(rule: Rule | None) -> str:
     return f", as {rule.name} has it" if rule else ""
 
 
+def _setting(case: Case) -> Iterator[tuple[Host, Rule]]:
+    """Hosts on the way that have such a rule, unless their recording shows that the SYN left them with a normal TTL."""
+    for via in case.vias:
+        rule, left = _set_by(case, Place(via, "syn", "forward", "path.forward")), case.observation("syn", via, "out")
+        if rule and (left is None or left.packet.ttl < LOW_TTL):
+            yield via, rule
+
+
 @needs(answer_of, SYN_OUT)
 def _ttl_set_on_the_way(case: Case, answer: IcmpAnswer, sent: Observation) -> Finding | None:
     """It comes to a router with the same low TTL, whatever it was sent with: something ahead of that one sets it."""
     hops = reach(case.asked_hops())
     if answer.meaning != "loop" or sent.packet.ttl < LOW_TTL or hops is None or hops.reset_ahead_of != answer.offender:
         return None
-    via, rule = next(
-        ((via, rule) for via in case.vias if (rule := _set_by(case, Place(via, "syn", "forward", "path.forward")))), (None, None)
-    )
+    via, rule = next(_setting(case), (None, None))
     where = via.name if via else f"something between {case.client.name} and it"
     return Finding(
         "likely",
@@ -148,9 +160,10 @@ CAUSES = (
         ("client.egress", "path.forward", "server.egress"),
         ("icmp", "lost_syn_ack"),
         "A time-exceeded error answers a SYN that left the client, or a SYN-ACK that left the server, with a TTL below 32. Of a "
-        "SYN-ACK with more than the SYN needed on its way, or where one router answers SYNs of several TTLs in a row, and nobody behind "
-        "it, so that a loop would not show: likely.",
-        "The packet left with a normal TTL, or the same router answers at several distances: a loop.",
+        "SYN-ACK with more than the SYN needed on its way, or of a SYN with more than one unless SYNs with a higher TTL were seen to come "
+        "further without meeting a router twice: likely, as a loop may not show. Or one router answers SYNs of several TTLs in a row, and "
+        "nobody after it, so that something ahead of it sets the TTL of what left with a normal one: likely.",
+        "The same router answers at several distances, and others between them: a loop.",
         rule=FirstOf((_ttl_too_low, _ttl_too_low_back, _ttl_set_on_the_way)),
         precedes=("routing_loop", "path_drop"),
         accounts_for=(

@@ -360,6 +360,15 @@ def low_ttl(found: Phases) -> None:
     frames(answer(found, CLIENT)["recording"], change)
 
 
+def answers_once_each(found: Phases) -> None:
+    """Routers limit their errors: each answers for one TTL only."""
+    known: set[str | None] = {None}
+    for hop in answer(found, CLIENT)["hops"]:
+        if hop["offender"] in known:
+            hop.update(answer="none", offender=None, rtt_ms=None)
+        known.add(hop["offender"])
+
+
 def overheard(found: Phases) -> None:
     """The SYNs came by on the server's wire, for another link address than its own."""
     sent = [frame for frame in unpack(answer(found, CLIENT)["recording"]["frames"]) if flags(frame) == SYN]

@@ -22,6 +22,7 @@ from tests.unit.plugins.plugin_utils._decide.changes import (
     all_of,
     answer,
     answered_late,
+    answers_once_each,
     came,
     claimed_by_its_owner,
     counted,
@@ -176,6 +177,7 @@ SCENES = {
     ),
     "routers that answer twice, as behind ways of two lengths": Scene("routing_loop", "routing_loop", "likely", only_hops_to(4)),
     "a low TTL in a loop": Scene("routing_loop", "ttl_too_low", None, low_ttl),
+    "a low TTL in a loop that does not show": Scene("routing_loop", "ttl_too_low", "likely", all_of(low_ttl, answers_once_each)),
     # impostors
     "an RST, and RSTs of the server's TCP": Scene("path_reset", "path_reset", "likely", rose(SERVER, "Tcp", "OutRsts", 3)),
     "an RST for an address that may not be the server's": Scene("path_reset", "path_reset", "likely", unknown(SERVER, "addresses")),
