@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import random
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -112,19 +112,22 @@ def compatible(first: Fault, second: Fault) -> bool:
 
 
 def pairs(catalogue: Sequence[Fault], count: int, seed: int) -> list[Pair]:
-    """Random ones; each code of a cause has the same chance, however many faults it has."""
+    """Drawn by their names, so that another fault in the catalogue changes few of them; each code of a cause has the same chance, however
+    many faults it has."""
     by_code: dict[str, list[Fault]] = {}
     for fault in filter(usable, catalogue):
         by_code.setdefault(str(fault.code), []).append(fault)
-    chance = random.Random(seed)
-    codes = list(combinations(sorted(by_code), 2))
     made: list[Pair] = []
-    while len(made) < count:
-        one, other = (chance.choice(by_code[code]) for code in chance.choice(codes))
-        pair = (one, other) if place(one) <= place(other) else (other, one)
-        if compatible(*pair) and pair not in made:
+    for one, other in sorted(combinations(sorted(by_code), 2), key=lambda codes: _drawn(seed, *codes)):
+        drawn = [min(by_code[code], key=lambda fault: _drawn(seed, one, other, fault.name)) for code in (one, other)]
+        pair = (drawn[0], drawn[1]) if place(drawn[0]) <= place(drawn[1]) else (drawn[1], drawn[0])
+        if compatible(*pair):
             made.append(pair)
-    return made
+    return made[:count]
+
+
+def _drawn(seed: int, *names: str) -> bytes:
+    return hashlib.sha256(repr((seed, names)).encode()).digest()
 
 
 def together(pair: Pair) -> Fault:
