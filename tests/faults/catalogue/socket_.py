@@ -97,7 +97,6 @@ def signature_demanded_of_others(fleet: Machines) -> None:
     host="db1",
     leg="syn",
     segment="server.socket",
-    packed="sockets",
 )
 def ttl_security(fleet: Machines) -> None:
     fleet.listen("db1", "0.0.0.0", fleet.port, min_ttl=255)
