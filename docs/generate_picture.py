@@ -11,7 +11,7 @@ from pathlib import Path
 README = Path(__file__).parents[1] / "README.md"
 _BLOCK = re.compile(r"(?<=^```text\n\$ make demo\n\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 _OF_THIS_MACHINE = ("not observed: ", " belongs to ")
-"""What lines tell that is otherwise on another machine."""
+"""What lines contain that differs on another machine."""
 
 
 def excerpt(output: str) -> str:

@@ -40,7 +40,7 @@ class ActionModule(HandshakeAction):
 
 
 def _verdict(files: RemediationFiles, remediation: Remediation) -> Json:
-    """Compare the report of how things were with that behind the changes."""
+    """Compare the report of how things were with that after the changes."""
     before = files.report(remediation.report)
     after = with_all(before, concluded(files, f"turn-{remediation.turn}"))
     applied = {host: files.of_host(host, "applied", remediation.turn) or {} for host in remediation.batch}

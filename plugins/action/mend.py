@@ -20,7 +20,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._values.text im
 
 PHASES = ("preview", "apply", "settle")
 GRACE = 30.0
-"""Seconds behind its deadline, and behind the first question, within which a host that cannot be reached is awaited."""
+"""Seconds after its deadline, and after the first question, within which a host that cannot be reached is awaited."""
 PAUSE = 2.0
 """Seconds between two tries to reach it."""
 
@@ -117,7 +117,7 @@ class _Transaction:
         return {"msg": f"{len([step for step in results if step['changed']])} of {len(results)} steps would change the host"}
 
     def _rehearse(self) -> Json:
-        """What came of each fix of the firewall in a copy of it, by its key; empty where there is none. _Unreachable."""
+        """The outcome of each fix of the firewall in a copy of it, by its key; empty where there is none. _Unreachable."""
         order = self.order.get("rehearsal") or []
         if not order:
             return {}

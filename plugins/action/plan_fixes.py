@@ -158,7 +158,7 @@ class ActionModule(HandshakeAction):
 
     @staticmethod
     def _returned(files: RemediationFiles, remediation: Remediation, report: Json) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
-        """What the hosts say came of the rehearsals, and what else fixes change, by the keys of the fixes."""
+        """The outcomes of the rehearsals by the hosts, and what else fixes change, by the keys of the fixes."""
         allowed, _left = remediation.wanted(report)
         previews = [files.of_host(host, "preview", 0) or {} for host in by_host(allowed)]
         rehearsed = {key: result for preview in previews for key, result in preview.get("rehearsed", {}).items()}

@@ -254,7 +254,7 @@ def _rehearsals(order: dict[str, Any], fixes: object) -> list[dict[str, Any]]:
     """What a host says of each fix, with what that is for; and of those that it was not asked about, why not."""
     asked = order["rehearsal"]
     if not isinstance(fixes, list) or len(fixes) != len(asked) or not all(isinstance(each, dict) for each in fixes):
-        raise _Failure("malformed", "the answer does not have what came of each change")
+        raise _Failure("malformed", "the answer does not have the outcome of each change")
     pairs = zip(asked, fixes, strict=True)
     answered = [
         {**{name: fix[name] for name in ("digest", "uses")}, "result": each.get("result"), "why": each.get("why")} for fix, each in pairs

@@ -133,7 +133,7 @@ counts:
     - How many handshakes ended in which way.
     - V(completed) - the client's ACK was captured. V(refused) - the server answered with an RST. V(icmp_error) - an ICMP error about
       the SYN was captured, and nothing else. V(unanswered) - nothing answered the SYN. V(unacknowledged) - the SYN-ACK was captured, and
-      no ACK. V(aborted) - the client sent an RST before its ACK. V(cut_off) - the capture ends before it could be told. V(no_syn) - the
+      no ACK. V(aborted) - the client sent an RST before its ACK. V(cut_off) - the capture ends before that is known. V(no_syn) - the
       SYN is not in the capture, the SYN-ACK is.
   returned: success
   type: dict

@@ -11,7 +11,7 @@ short_description: Try changes of a firewall in a copy of the host's rules (inne
 version_added: 0.2.0
 description:
   - Copies the rules of nf_tables, legacy iptables and ipset into a network namespace that ends with this module, takes the steps of fixes
-    there, and evaluates what then becomes of given packets. Nothing on the host changes, and no packet is sent.
+    there, and evaluates what then happens to given packets. Nothing on the host changes, and no packet is sent.
   - Also evaluates the neighbours of each packet, which differ from it by one in the service's port, the source address or the destination
     address. A change after which a neighbour fares otherwise than before opens more than it says.
   - Rules of ufw are made by ufw itself, which writes into a copy of its files. Rich rules of firewalld are added where firewalld would add
@@ -102,13 +102,13 @@ fixes:
       description:
         - V(opens) if its packets pass and their neighbours fare as before. V(further) if its first packet passes the rule that stops it
           now, and another rule stops it, or any rule another of its packets. V(fails) if the fix does not help, cannot be made, or changes
-          something else. V(unknown) if the evaluation depends on something that is not known. V(not_rehearsed) if it cannot be told what
-          the steps would do.
+          something else. V(unknown) if the evaluation depends on something that is not known. V(not_rehearsed) if what the steps
+          would do cannot be determined.
       type: str
       returned: always
     why:
       description:
-        - The reason, unless the result is V(opens). With V(opens), it is empty, or says of which packet it is not known what becomes of it,
+        - The reason, unless the result is V(opens). With V(opens), it is empty, or says of which packet it is not known what happens to it,
           with the change as without it.
       type: str
       returned: always

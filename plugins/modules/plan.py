@@ -64,7 +64,7 @@ options:
     default: ""
   isolate_from:
     description:
-      - The report directory of the run O(part_of). What is planned are then handshakes that no flow asks for, and that tell most about what
+      - The report directory of the run O(part_of). What is planned are then handshakes that no flow asks for, and that show most about what
         the failures of that run have in common. Empty for the flows themselves.
     type: path
     default: ""
@@ -113,7 +113,7 @@ options:
   temporary_listener:
     description:
       - Whether servers listen on addresses and ports of flows on which nothing listens while the handshakes are tried. Such a listener only
-        completes handshakes. This tells a path that is blocked from a service that does not run.
+        completes handshakes. This distinguishes a blocked path from a service that does not run.
     type: bool
     default: false
     version_added: 0.2.0

@@ -141,7 +141,7 @@ within:
   sample: 44.25
 sparing:
   description:
-    - Whether the attempts behind the changes may use up a limit on a server, such as that of the starts of a unit, so that each client
+    - Whether the attempts after the changes may use up a limit on a server, such as that of the starts of a unit, so that each client
       makes one to each address.
   returned: O(phase=next)
   type: bool

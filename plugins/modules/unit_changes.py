@@ -12,7 +12,7 @@ version_added: 0.2.0
 description:
   - Tells what is not the same on the disk as in what runs, and so changes with a restart or reload, whatever it is made for - configuration
     that was changed since the unit was started, programs and libraries that were replaced, files of the unit that systemd has not read yet.
-  - Also tells which connections end and which other units are stopped or restarted.
+  - Also returns which connections end and which other units are stopped or restarted.
   - Of configuration, files of the unit itself count, those that its command names, and those in C(/etc) that are named like the unit or its
     program. What else a program reads is not known.
 author:

@@ -22,7 +22,10 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._model import (
     host,
     log_records,
     network_records,
+    opening_records,
     probe_records,
+    program_records,
+    rule_records,
     snapshot,
     socket_records,
     trace_records,
@@ -40,8 +43,8 @@ from tests.unit.plugins.plugin_utils.recordings import NAMES, Phases, recorded
 from tests.unit.plugins.plugin_utils.sampled import SAMPLE
 
 MODULES = (
-    *(drop_records, evidence, firewall_records, hook_records, host, log_records, network_records, probe_records, snapshot, socket_records),
-    *(trace_records, unit_records),
+    *(drop_records, evidence, firewall_records, hook_records, host, log_records, network_records, opening_records, probe_records),
+    *(program_records, rule_records, snapshot, socket_records, trace_records, unit_records),
 )
 RECORDS = [
     record

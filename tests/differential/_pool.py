@@ -108,7 +108,7 @@ def run(orders: Sequence[Mapping[str, Any]], workers: int | None = None, **proce
 
 @dataclasses.dataclass
 class Figures:
-    """What came of a run. Rulesets that depend on luck on purpose are counted apart from those that should be decided."""
+    """The outcome of a run. Rulesets that depend on luck on purpose are counted apart from those that should be decided."""
 
     rulesets: int = 0
     refused: int = 0

@@ -247,7 +247,7 @@ class Scene:
     # -- packets
 
     def send(self, sent: Sent) -> Outcome:
-        """Send one packet, with the connection that its state wants, and see what becomes of it."""
+        """Send one packet, with the connection that its state wants, and see what happens to it."""
         self._prepare_connection(sent)
         self._drain()
         packet = _frames.build(sent)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is printed for a fault is typed, letter by letter, and the kernel's own connect() says what came of it.
+"""What is printed for a fault is typed, letter by letter, and the kernel's own connect() shows whether it helps.
 
 `test_faults.py` does so in the fleets in which it has diagnosed; `test_advice.py` holds these tables against the table of fixes.
 """
@@ -148,13 +148,13 @@ NOT_TYPED = {
 OTHERWISE = {
     "firewall_drop/reloaded": ("timeout", "what loads the rules again and again loads them without the new one"),
     "firewall_drop/tproxy": ("timeout", "what would be started, the proxy, is not there"),
-    "firewall_drop/translated": ("timeout", "the answer does not come back by the host that translates: a fault behind this one"),
-    "firewall_reject/no-listener-either": ("ECONNREFUSED", "nothing listens behind the rule: a fault behind this one"),
+    "firewall_drop/translated": ("timeout", "the answer does not come back by the host that translates: a fault after this one"),
+    "firewall_reject/no-listener-either": ("ECONNREFUSED", "nothing listens behind the rule: a fault after this one"),
     "neighbour_wrong/proxy": ("timeout", "another machine answers for the address once more, as the advice says"),
     "not_answered_for/guest": ("EHOSTUNREACH", "nobody has the address behind the host either"),
-    "router_not_forwarding/translated": ("timeout", "the answer does not come back by the host that translates: a fault behind this one"),
-    "rp_filter_drop/server": ("timeout", "the way back leads nowhere: a fault behind this one"),
-    "temporary_listener/dropped": ("ECONNREFUSED", "nothing listens behind the rule: a fault behind this one"),
+    "router_not_forwarding/translated": ("timeout", "the answer does not come back by the host that translates: a fault after this one"),
+    "rp_filter_drop/server": ("timeout", "the way back leads nowhere: a fault after this one"),
+    "temporary_listener/dropped": ("ECONNREFUSED", "nothing listens behind the rule: a fault after this one"),
 }
 """Faults for which connect() says something else afterwards, and why that is right."""
 

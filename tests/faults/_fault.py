@@ -16,7 +16,7 @@ from tests.lab._machines import Machines
 from tests.lab.topologies import Topology, default
 
 Setup = Callable[[Machines], object]
-DB1, DB1_V6, WEB1, WEB1_V6 = "10.0.2.21", "2001:db8:2::21", "10.0.1.11", "2001:db8:1::11"
+DB1, DB1_V6, WEB1 = "10.0.2.21", "2001:db8:2::21", "10.0.1.11"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ansible_collections.threeway.handshake.tests.lab.fleet import Fleet
 
 pytestmark = pytest.mark.skipif((Fleet.missing() or ssh_host.missing()) is not None, reason=str(Fleet.missing() or ssh_host.missing()))
 
-OPEN, CLOSED, DROPPED, UNHEARD = 5432, 8080, 9090, 7070
+OPEN, CLOSED, DROPPED = 5432, 8080, 9090
 OPTIONS = {"diagnose_attempts": 2, "diagnose_patience": 0.2, "diagnose_hops": False, "diagnose_timeout": 1.0, "diagnose_depth": "quick"}
 DROP = f"table inet t {{ chain input {{ type filter hook input priority 0; tcp dport {DROPPED} counter drop; }}; }}"
 

@@ -15,7 +15,7 @@ _IF_NAME, _IF_TSRESOL, _IF_FILTER, _IF_TSOFFSET = 2, 9, 11, 14
 
 
 class Captured(NamedTuple):
-    """A packet of a file, without what is behind its headers."""
+    """A packet of a file, without what is after its headers."""
 
     time_ns: int
     interface: Interface

@@ -100,7 +100,7 @@ class Reader:
         return self._passed + self._at
 
     def _is_damaged(self, why: str) -> None:
-        self.complaints.append(f"the file is damaged at byte {self._offset}, and nothing behind that is read: {why}")
+        self.complaints.append(f"the file is damaged at byte {self._offset}, and nothing after that is read: {why}")
 
     def _is_cut(self, missing: int) -> None:
         self.complaints.append(f"the last packet of the file is cut off: {missing} bytes are missing")

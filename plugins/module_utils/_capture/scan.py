@@ -28,7 +28,7 @@ PCAP_HEADER, BLOCK_HEADER, BLOCK_LEAST = 16, 28, 32
 ENHANCED_PACKET = 6
 MOST_LENGTH = 262144 + 256  # libpcap's MAXIMUM_SNAPLEN, and a header
 READ_AHEAD = 256
-"""How many bytes the fields of a packet may lie behind its beginning, at most."""
+"""How many bytes the fields of a packet may lie after its beginning, at most."""
 
 
 class Scan(NamedTuple):

@@ -122,7 +122,7 @@ class Attempt:
         self.close()
 
     def heard(self, now: float) -> bool:
-        """Data came, and is thrown away; whether it is the first: a server that has said why it takes nobody in closes behind it."""
+        """Data came, and is thrown away; whether it is the first: a server that has said why it takes nobody in closes after it."""
         first = self.record["peer"] is None
         if first:
             self.record["peer"] = "data"

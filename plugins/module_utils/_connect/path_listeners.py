@@ -12,7 +12,7 @@ import typing as t
 from .temporary_listeners import TemporaryListeners
 
 BYTES = 12000
-"""That each end sends behind a first byte: at least one segment of any usual size, and no more than a first window of usual ones."""
+"""That each end sends after a first byte: at least one segment of any usual size, and no more than a first window of usual ones."""
 
 
 class PathListeners(TemporaryListeners):
@@ -28,7 +28,7 @@ class PathListeners(TemporaryListeners):
 
 
 def send(connection: socket.socket) -> int:
-    """A byte in a packet of its own, which shows that small ones pass, and BYTES behind it; how many the kernel took. OSError."""
+    """A byte in a packet of its own, which shows that small ones pass, and then BYTES; how many the kernel took. OSError."""
     connection.setblocking(False)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection.send(b"\0") + connection.send(bytes(BYTES))

@@ -41,7 +41,7 @@ def try_all(
 ) -> list[dict[str, Any]]:
     """Try every address of every dial, all attempts; returns P of docs/evidence.md, ordered by dial, address, attempt.
 
-    Attempts to one address start `interval` seconds after each other, whatever becomes of the earlier ones. After the dial's own timeout
+    Attempts to one address start `interval` seconds after each other, whatever happens to the earlier ones. After the dial's own timeout
     an attempt is watched for another `patience` seconds, after a handshake, and after a first byte, for `settle` seconds; where the kernel
     gives up before the timeout, the wire is watched for another `patience` seconds. `watch` maps further file descriptors to callbacks that
     are called when there is something to read; one that raises ObserveError or OSError is not called again.

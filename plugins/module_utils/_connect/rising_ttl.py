@@ -16,12 +16,12 @@ import typing as t
 from collections import Counter
 
 MAX_TTL = 16
-WAVE = 4  # TTLs that are sent at once, behind the last that is answered, and then as many behind these; few reach a silent end
+WAVE = 4  # TTLs that are sent at once, after the last that is answered, and then as many behind these; few reach a silent end
 WAVE_TIME = 0.35  # seconds
 RATE_TIME = 0.8  # seconds before the last try: with the waves' own time, routers that limit themselves have a second for one more error
 TIME_LIMIT = 2.5  # seconds in all
 TRIES = 3  # packets with one TTL, as traceroute has it: one of them, or its answer, may be lost
-BEYOND = 2  # TTLs behind the last that is answered which are tried again: whether they are silent is what is asked
+BEYOND = 2  # TTLs after the last that is answered which are tried again: whether they are silent is what is asked
 
 ICMP_ANSWERS: dict[int, dict[int, str]] = {  # types of ICMP (RFC 792) and ICMPv6 (RFC 4443)
     socket.AF_INET: {11: "time_exceeded", 3: "unreachable"},
@@ -76,8 +76,8 @@ def ask(ends: t.Sequence[t.Any], send: Send, take_in: TakeIn) -> list[Step]:
 
 
 def next_ttls(steps: t.Sequence[Step]) -> list[tuple[int, int]]:
-    """The TTLs to send next to an end, each with how often it was sent: those behind the last that is answered, and the silent ones up to
-    there. None behind an answer that is no router's."""
+    """The TTLs to send next to an end, each with how often it was sent: those after the last that is answered, and the silent ones up to
+    there. None after an answer that is no router's."""
     answered = {step.ttl for step in steps if step.answer != "none"}
     last = max(answered, default=0)
     end = min((step.ttl for step in steps if step.answer not in ("none", "time_exceeded")), default=MAX_TTL + 1)

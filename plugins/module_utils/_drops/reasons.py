@@ -33,5 +33,5 @@ def normal(names: t.Mapping[int, str]) -> list[int]:
 
 
 def is_freed(reason: str | None, function: str | None) -> bool:
-    """Whether this is no drop, as far as can be told."""
+    """Whether this is no drop, as far as that is known."""
     return reason == UNSPECIFIED and function in FREED_IN

@@ -142,7 +142,7 @@ def _of_packet(data: bytes, ethertype: int) -> Segment | None:
     source, destination = data[at : at + length], data[at + length : at + 2 * length]
     source_port, destination_port, sequence = struct.unpack_from("!HHI", data, tcp)
     flags = data[tcp + _TCP_FLAGS] if len(data) > tcp + _TCP_FLAGS else None
-    if flags is not None and flags & (FIN | SYN) == FIN:  # the program does not see those behind extension headers
+    if flags is not None and flags & (FIN | SYN) == FIN:  # the program does not see those after extension headers
         return None
     return Segment(
         source=_text(source),

@@ -95,7 +95,7 @@ class TracepointTracer:
         return [self.fileno(), *self._held]
 
     def collect(self) -> None:
-        """Take what the kernel has told; does not wait."""
+        """Take what the kernel has reported; does not wait."""
         if self.truncated is not None:
             return
         ahead = time.time_ns() - time.monotonic_ns()
@@ -120,7 +120,7 @@ class TracepointTracer:
         return list(self._events)
 
     def close(self) -> None:
-        """End the trace; what it has told until now stays."""
+        """End the trace; what it has reported until now stays."""
         self.collect()
         self._end(self.truncated)
 
@@ -161,7 +161,7 @@ class TracepointTracer:
     def _sample(self, body: bytes, ahead: int) -> _Sample:
         time_ns, depth = struct.unpack_from("=QQ", body)
         stack = struct.unpack_from(f"={depth}Q", body, 16)
-        data = body[16 + 8 * depth + 4 :]  # behind its length
+        data = body[16 + 8 * depth + 4 :]  # after its length
 
         def field(name: str) -> int:
             offset, size = self._format.fields.get(name, (0, 0))

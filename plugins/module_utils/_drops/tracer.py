@@ -90,7 +90,7 @@ class Tracer:
         return self._unread + self._lost
 
     def collect(self) -> None:
-        """Take what the kernel has told; does not wait."""
+        """Take what the kernel has reported; does not wait."""
         if self.truncated is not None and not self._closed:  # what nobody fetches keeps the descriptor readable
             self._unread += sum(1 for _record in self._ring.records())
         elif not self._closed:
@@ -112,7 +112,7 @@ class Tracer:
         return list(self._events)
 
     def close(self) -> None:
-        """End the trace; what it has told until now stays."""
+        """End the trace; what it has reported until now stays."""
         if not self._closed:
             self._attached.close()
             self.collect()

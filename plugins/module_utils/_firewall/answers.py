@@ -88,7 +88,7 @@ def hidden_answer(found: Hidden, describer: Describer) -> Answer:
 
 
 def _met(packet: Packet) -> Answer:
-    """The packet's ends as the last rule on its way met them: behind a translation they are others than were asked about."""
+    """The packet's ends as the last rule on its way met them: after a translation they are others than were asked about."""
     return {
         "source": text(packet.source),
         "source_port": packet.source_port,

@@ -27,7 +27,7 @@ def bringing(outcome: Outcome | None, path: t.Sequence[Step]) -> Rule | None:
 
 
 def leaving(explored: Explored) -> Rule | None:
-    """Where a policy decides: the first rule by which the packet may leave the base chain for good (goto, return). What stands behind
+    """Where a policy decides: the first rule by which the packet may leave the base chain for good (goto, return). What stands after
     that one is not met, or need not be.
     """
     outcome = explored.outcome
@@ -44,7 +44,7 @@ def accepting(evaluation: Evaluation) -> Rule | None:
 
 
 def shadowed_by(explored: Explored, without: t.Callable[[t.Collection[Rule]], Explored]) -> list[Rule]:
-    """The rule behind the one that stops the packet that would have let it through, if there is one."""
+    """The rule after the one that stops the packet that would have let it through, if there is one."""
     outcome = explored.outcome
     culprit = (outcome.rule or leaving(explored)) if outcome and outcome.verdict in ("drop", "reject") else None
     if outcome is None or culprit is None:

@@ -3,7 +3,7 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """Evaluate one packet, and try both answers where the result depends on something unknown.
 
-An evaluation is straight-line code. Where a condition cannot be known (a rate limit, a random number, a field that nobody told), it asks
+An evaluation is straight-line code. Where a condition cannot be known (a rate limit, a random number, a field that was not given), it asks
 `choose`. `explore` repeats the evaluation for every combination of such choices: when all end alike, the unknowns do not
 matter and the verdict stands; otherwise the packet is undecided, and the reason is the first unknown that matters, a limit before others.
 """
@@ -16,7 +16,7 @@ import typing as t
 from .._typing import Protocol
 
 MOST_TRIES = 64  # combinations of unknown conditions that are tried
-MOST_STEPS = 64  # up to which rules that did not match are told
+MOST_STEPS = 64  # up to which rules that did not match are reported
 
 LIMIT = "limit"  # a rate, a quota, a count, or a number drawn by lot: the next packet may fare otherwise
 UNKNOWN = "unknown"  # something of the packet or the host that cannot be known
@@ -113,7 +113,7 @@ class Step(t.NamedTuple):
 
 
 class Outcome(t.NamedTuple):
-    """What becomes of the packet: accept | drop | reject | queue | stolen. `rule` None: a policy, or nobody objected."""
+    """What happens to the packet: accept | drop | reject | queue | stolen. `rule` None: a policy, or nobody objected."""
 
     verdict: str
     rule: Rule | None = None
@@ -132,7 +132,7 @@ class UnsupportedError(Exception):
 
 
 class UnroutableError(UnsupportedError):
-    """What becomes of the packet is not the rules' affair any more: the kernel finds no way for it."""
+    """What happens to the packet is no longer up to the rules: the kernel finds no route for it."""
 
     kind = UNROUTABLE
 
@@ -161,7 +161,7 @@ class Evaluation:
         self._known: dict[object, int] = {}
         self.memory: dict[object, t.Any] = {}  # what rules on the way did to what later rules ask for, besides the packet
         self.path: list[Step] = []
-        self.passed = 0  # rules that did not match and are not told
+        self.passed = 0  # rules that did not match and are not reported
 
     def choose(self, reason: str, key: object = None, kind: str = UNKNOWN) -> bool:
         """Whether an unknown condition holds. `reason` tells people what is unknown: "limit rate 5/second", "ip ttl < 5"; `kind` is
@@ -198,7 +198,7 @@ class Explored(t.NamedTuple):
     first: Evaluation
     packet: t.Any  # as it leaves the host in the first try
     ways: tuple[tuple[Evaluation, t.Any], ...] = ()  # of a packet whose end is sure and whose way is not: one try for each way
-    ends: tuple[Outcome, ...] = ()  # where it is sure what becomes of it, and not by which rule: one outcome for each rule
+    ends: tuple[Outcome, ...] = ()  # where it is sure what happens to it, and not by which rule: one outcome for each rule
     tries: tuple[Evaluation, ...] = ()  # all of them, where one outcome of one rule or policy is sure
 
 
@@ -257,7 +257,7 @@ def explore(
 
 
 def _next(choices: t.Sequence[bool]) -> list[bool] | None:
-    """The next combination, depth first; None behind the last one."""
+    """The next combination, depth first; None after the last one."""
     forced = list(choices)
     while forced and forced[-1]:
         forced.pop()

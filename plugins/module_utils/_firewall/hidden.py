@@ -13,7 +13,7 @@ from .packet import Packet
 HOOKS = ("prerouting", "output")  # where destinations are translated
 DESTINATIONS = ("dnat", "redirect", "netmap")
 _TAKING = ("accept", "return", "goto", "notrack")
-_MOST_IN_A_ROW = 4  # rules that take it, one behind the other
+_MOST_IN_A_ROW = 4  # rules that take it, one after the other
 
 Explore = t.Callable[[Packet, t.Collection[Rule]], Explored]
 
@@ -29,7 +29,7 @@ class Hidden(t.NamedTuple):
 def find_hidden(packet: Packet, first: Explored, explore: Explore) -> Hidden | None:
     """The first such translation; one of a packet for this host itself only where it is meant for the packet's port.
 
-    `explore(packet, ignored)`: what becomes of a packet without these rules.
+    `explore(packet, ignored)`: what happens to a packet without these rules.
     """
     taking: list[Rule] = []
     explored: Explored | None = first

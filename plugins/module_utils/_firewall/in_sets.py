@@ -30,7 +30,8 @@ class InSet(t.NamedTuple):
 
 
 def in_sets(packet: Packet, first: Explored, missed: t.Sequence[Missed], explore: Explore) -> list[InSet]:
-    """Of a packet that is stopped, the last set on its way first; as many as are told, of those that `MOST_EXPLORED` evaluations find."""
+    """Of a packet that is stopped, the last set on its way first; as many as are reported, of those that `MOST_EXPLORED` evaluations
+    find."""
     if first.outcome is None or first.outcome.verdict not in ("drop", "reject"):
         return []
     found: dict[Membership, InSet] = {}

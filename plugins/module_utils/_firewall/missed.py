@@ -29,7 +29,7 @@ class Missed(t.NamedTuple):
 
 
 def missed(packet: Packet, first: Explored, explore: Explore) -> list[Missed]:
-    """Rules on a packet's way that would change what becomes of it; one that would do the same with any port is not meant for this one."""
+    """Rules on a packet's way that would change what happens to it; one that would do the same with any port is not meant for this one."""
     port, stopped = packet.destination_port, first.outcome is not None and first.outcome.verdict in ("drop", "reject")
     if port is None:
         return []
@@ -50,7 +50,7 @@ def missed(packet: Packet, first: Explored, explore: Explore) -> list[Missed]:
 
 
 def _to_another_port(packet: Packet, port: int, explore: Explore, stopped: bool) -> Packet:
-    """The packet as it would be for a port that nobody means, as far as one is found: what becomes of it is the same."""
+    """The packet as it would be for a port that nobody means, as far as one is found: what happens to it is the same."""
     other = packet
     for number in (port ^ 0x8000 or 1, *_ELSE):
         other = packet.copy()

@@ -142,7 +142,7 @@ def _read_file(path: str) -> str:
 
 
 def _by_family(text: str) -> dict[str, str]:
-    """What iptables-save and ip6tables-save printed, one behind the other or alone; their first line says which it was.
+    """What iptables-save and ip6tables-save printed, one after the other or alone; their first line says which it was.
 
     A part that does not say so is of the family of the addresses in it, and counts for both where it has none.
     """

@@ -24,8 +24,9 @@ from .loaded import sets
 from .managers.files import content
 from .managers.flow import quoted
 from .managers.iptables import FILES, rule_line
-from .managers.nft_files import Chain, Rules, Statement, read_rules, tokens, words_of
+from .managers.nft_files import Chain, Rules, Statement, read_rules
 from .managers.nft_statements import ACCEPT, read
+from .managers.nft_words import tokens, words_of
 from .managers.nftables import ROOTS
 from .managers.ufw import DIRECTORY as UFW
 from .managers.ufw import Ufw
@@ -48,7 +49,7 @@ _MOST_JUMPS = 16  # NFT_JUMP_STACK_SIZE
 
 
 class _Unclear(Exception):
-    """What becomes of the SYN in a file cannot be said."""
+    """What happens to the SYN in a file cannot be said."""
 
 
 def find(verdicts: t.Sequence[Json], run: Run, seconds: float = SECONDS) -> tuple[list[Json | None], Absent]:

@@ -46,7 +46,7 @@ class Walk:
         self._asked = packet.ends
 
     def run(self) -> Outcome:
-        """What becomes of the packet; it leaves the host, or reaches its socket, as the packet then is."""
+        """What happens to the packet; it leaves the host, or reaches its socket, as the packet then is."""
         if self._packet.direction == "out":
             return self._send()
         return self._receive()

@@ -25,7 +25,7 @@ def look_up(packet: Packet, facts: Facts, evaluation: Evaluation, translates: bo
     except UnsupportedError:
         if packet.zone != NO_ZONE:
             raise
-        return  # what befell the SYN is another question's
+        return  # what happened to the SYN is another question
     if not met and packet.zone == NO_ZONE:
         return
     untracked = syn.tracking is not None and syn.tracking.state == "untracked"

@@ -113,7 +113,7 @@ def is_trial(directory: str) -> bool:
 
 
 def report_trial(directory: str, how: str, sentence: str) -> None:
-    """Tell who tries the alarm out what came of it: an empty sentence when it would restore. Raises OSError."""
+    """Answer the process that tests the alarm: an empty sentence when it would restore. Raises OSError."""
     write_durably(_outcome(directory, how), sentence.encode("utf-8", "replace"))
 
 

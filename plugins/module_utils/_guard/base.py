@@ -63,7 +63,7 @@ class Saver(Protocol):
 
 
 def try_all(actions: t.Iterable[t.Callable[[], object]]) -> None:
-    """Do every one of them, whatever becomes of the others; GuardError with all that failed."""
+    """Do every one of them, whatever happens to the others; GuardError with all that failed."""
     failures: list[Exception] = []
     for action in actions:
         try:

@@ -29,7 +29,7 @@ class Entry(t.NamedTuple):
 def merge_maps(
     saved: t.Mapping[K, V], made: t.Mapping[K, V], now: t.Mapping[K, V], says: t.Callable[[V], object] = lambda value: value
 ) -> dict[K, V]:
-    """In the order of `saved`, with what is new behind it. Values are compared by what they say."""
+    """In the order of `saved`, with what is new after it. Values are compared by what they say."""
 
     def said(values: t.Mapping[K, V], key: K) -> object:
         return (says(values[key]),) if key in values else None
@@ -43,7 +43,7 @@ def merge_maps(
 
 
 def merge_lists(saved: t.Sequence[Entry], made: t.Sequence[Entry], now: t.Sequence[Entry]) -> list[Entry]:
-    """The order counts: what is put back comes behind the entry behind which it was, or else before the one before which it was."""
+    """The order counts: what is put back comes after the entry after which it was, or else before the one before which it was."""
     in_made, in_now = aligned(saved, made), aligned(made, now)
     ours = set(range(len(made))) - set(in_made.values())
     undone = {in_now[index] for index in ours if index in in_now}

@@ -70,7 +70,7 @@ def with_set_names(expressions: bytes, names: Names) -> bytes:
 
 
 def as_taken(expressions: bytes) -> bytes:
-    """A rule's expressions as the kernel takes them: of some it tells more than it wants to be told."""
+    """A rule's expressions as the kernel takes them: of some it returns more than it accepts."""
     found = []
     for kind, element in attribute_list(expressions):
         about = attributes(element)

@@ -199,7 +199,7 @@ def _make_room(channel: socket.socket, size: int) -> None:
 
 
 def _await_acknowledgement(channel: socket.socket) -> None:
-    """The kernel answers with all errors, and with the acknowledgement of the last message behind them."""
+    """The kernel answers with all errors, and with the acknowledgement of the last message after them."""
     while True:
         for kind, flags, _sequence, body in messages(channel.recv(1 << 20)):
             if kind == NLMSG_ERROR:

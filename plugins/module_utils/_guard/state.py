@@ -56,7 +56,7 @@ def restore(saved: Json, made: Json, stored: StoredBlobs, run: Run, booting: boo
 
     `made`: what `record` returned when our change was made, or None when nobody knows: then all that has changed is undone.
     What fails does not keep the rest from being tried; then GuardError says all that failed.
-    What a reboot forgets is not put back behind a reboot: another kernel, or another network, has its own.
+    What a reboot forgets is not put back after a reboot: another kernel, or another network, has its own.
     """
     parts, records = savers(booting, rereading), saved["records"]
     passing = [kind for kind in records if not parts[kind].survives_reboot and _is_same(saved["kernel"], kernel())]
@@ -112,7 +112,7 @@ class _Restore:
         self._target = self._saved
 
     def versions(self) -> Versions | None:
-        """For people, where it can be told."""
+        """For people, where it can be put into words."""
         if self._before is None:
             return None
         try:

@@ -32,7 +32,7 @@ def others(question: Record) -> list[tuple[str, Record]]:
 
 
 def differing(verdict: Record, users: t.Sequence[tuple[str, Record]]) -> Record | None:
-    """{verdict, rule, names, more}: what becomes of the packets of most of those users that fare otherwise; None where none does."""
+    """{verdict, rule, names, more}: what happens to the packets of most of those users that fare otherwise; None where none does."""
     groups: dict[tuple[t.Any, ...], list[tuple[str, Record]]] = {}
     for name, answer in users:
         if answer["verdict"] in ("accept", "drop", "reject") and answer["verdict"] != verdict["verdict"]:

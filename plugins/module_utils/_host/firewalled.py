@@ -15,9 +15,9 @@ from .._firewall.verdicts import observe
 from .._wire.netlink import NETLINK_ROUTE, Netlink
 from . import by_user, links, traversals
 
-MOST_STEPS = 20  # rules told of one packet's way
+MOST_STEPS = 20  # rules reported of one packet's way
 _LEADING = ("jump", "return")
-MOST_PARTS = 20  # conditions told of one rule
+MOST_PARTS = 20  # conditions reported of one rule
 MOST_BY_USER = 5  # SYNs for which other users are asked about
 MOST_MISSED = 10  # SYNs for which rules are asked about that just miss them
 MOST_UNLOADED = 10  # SYNs for which files are looked through
@@ -187,7 +187,7 @@ def _by_user(
     of_anybody: t.Mapping[int, Record],
     ask_again: t.Callable[[t.Sequence[Record]], t.Sequence[Record]],
 ) -> dict[int, Record | None]:
-    """`users` of the verdicts, by their number, that hang on who sends the packet."""
+    """`users` of the verdicts, by their number, that depend on who sends the packet."""
     hanging = [number for number, unknown in of_anybody.items() if by_user.depends(verdicts[number], unknown)][:MOST_BY_USER]
     questions = {number: by_user.others(asked[number]) for number in hanging}
     answers = iter(ask_again([question for several in questions.values() for _name, question in several]) if questions else ())
@@ -232,7 +232,8 @@ def _shortened(verdict: Record) -> Record:
 
 
 def _as_many(path: list[Record]) -> list[Record]:
-    """As many of the steps as are told: all that do something to the packet, and the last one, before those that only lead to chains."""
+    """As many of the steps as are reported: all that do something to the packet, and the last one, before those that only lead to
+    chains."""
     doing = [at for at, step in enumerate(path) if at == len(path) - 1 or any(each["kind"] not in _LEADING for each in step["effects"])]
     leading = [at for at in range(len(path)) if at not in doing]
     kept = doing[-MOST_STEPS:] + leading[: max(0, MOST_STEPS - len(doing))]

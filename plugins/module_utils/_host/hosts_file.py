@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Read the entries for names in the hosts file: it usually wins over DNS, and nobody remembers its lines."""
+"""Read the entries for names in the hosts file: it usually takes precedence over DNS, and its lines are easily forgotten."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """The kernel's inet_diag (linux/inet_diag.h, net/ipv4/inet_diag.c): TCP sockets of this network namespace, chosen by the kernel.
 
-It compares ports and addresses, so that 100,000 sockets cost little when one port matters. IPv4 over an IPv6 socket is told as IPv4.
+It compares ports and addresses, so that 100,000 sockets cost little when one port matters. IPv4 over an IPv6 socket is reported as IPv4.
 Every function raises NetlinkError and DecodeError. Where the kernel has no inet_diag or does not let us ask, as with modules not loaded and
 kernel.modules_disabled set, /proc/net/tcp stands in, and what that does not have is unknown.
 """
@@ -32,7 +32,7 @@ STATES = {
     4: "FIN_WAIT1",
     5: "FIN_WAIT2",
     6: "TIME_WAIT",
-    7: "BOUND_INACTIVE",  # a closed socket is told, since Linux 6.8, when it is bound
+    7: "BOUND_INACTIVE",  # a closed socket is listed, since Linux 6.8, when it is bound
     8: "CLOSE_WAIT",
     9: "LAST_ACK",
     LISTEN: "LISTEN",

@@ -20,7 +20,7 @@ PROTOCOLS = {50: "esp", 51: "ah", 108: "comp"}
 XFRM_POLICY_BLOCK = 1
 
 _ID_SIZE = 64  # of struct xfrm_userpolicy_id
-_POLICY = struct.Struct("=16s16s8xHBBB107xI4xBB6x")  # struct xfrm_userpolicy_info: the selector, behind lifetimes the rest
+_POLICY = struct.Struct("=16s16s8xHBBB107xI4xBB6x")  # struct xfrm_userpolicy_info: the selector, after lifetimes the rest
 _TEMPLATE = struct.Struct("=20xB27xBxB13x")  # struct xfrm_user_tmpl
 
 

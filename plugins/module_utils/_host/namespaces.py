@@ -32,7 +32,7 @@ def other_namespaces(
     ports: t.Collection[int], addresses: t.Collection[str] = (), most: int = 64, seconds: float = 1.5, more: int = 0
 ) -> Found:
     """Who listens on `ports` in other network namespaces, and which of these have one of `addresses`; `more`: so many listeners on
-    other ports that take what comes from outside are returned as well, behind those.
+    other ports that take what comes from outside are returned as well, after those.
 
     Visits at most `most` namespaces and begins no visit after `seconds`. Needs CAP_SYS_ADMIN.
     """

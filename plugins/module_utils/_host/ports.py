@@ -59,7 +59,7 @@ def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: 
         snapshot.parts.update(sockets=[], socket_counts={})
         return
     addresses = set(order.get("addresses") or ())
-    if addresses:  # those of clients are often known only behind the handshakes
+    if addresses:  # those of clients are often known only after the handshakes
         addresses.update((order.get("interest") or {}).get("addresses") or ())
 
     def sockets() -> list[dict[str, t.Any]]:

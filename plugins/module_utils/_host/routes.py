@@ -226,7 +226,7 @@ def _packet(question: Question) -> Packet:
 
 
 def _leading_rule(question: Question, result: Answer, rules: t.Sequence[Rule]) -> int | None:
-    """The priority of the first rule that applies and names the answer's table; None when it cannot be told."""
+    """The priority of the first rule that applies and names the answer's table; None when that is not known."""
     packet = _packet(question)
     length = int(result["prefix"].rpartition("/")[2]) if result["prefix"] else None
     named = {rule.table for rule in rules if rule.action == "lookup" and not rule.l3mdev}
@@ -244,7 +244,7 @@ def _leading_rule(question: Question, result: Answer, rules: t.Sequence[Rule]) -
 
 
 def _refusing(question: Question, error: str, rules: t.Sequence[Rule]) -> Answer:
-    """Which rule or route refuses with this error, as far as it can be told: IPv4's kernel answers with the error alone."""
+    """Which rule or route refuses with this error, as far as that is known: IPv4's kernel answers with the error alone."""
     if error not in (*REFUSALS.values(), *RULE_REFUSALS.values()):
         return {}
     packet = _packet(question)
@@ -265,7 +265,7 @@ def _refusing(question: Question, error: str, rules: t.Sequence[Rule]) -> Answer
 
 
 def _others(result: Answer) -> list[str]:
-    """The gateways that other routes to the same prefix in the same table have; those of tables that are too large are not told."""
+    """The gateways that other routes to the same prefix in the same table have; those of tables that are too large are not reported."""
     family, prefix = (socket.AF_INET6 if ":" in result["prefix"] else socket.AF_INET), result["prefix"]
     found: list[str] = []
     for body in dump(family) or ():

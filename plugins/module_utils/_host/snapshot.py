@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
     from .._connect.identity import Identity
     from .._connect.resolve import Resolved
 
-MOST_LINKS = 200  # as hosts with very many containers have; those that our routes use are told in any case
+MOST_LINKS = 200  # as hosts with very many containers have; those that our routes use are reported in any case
 MOST_INTERFACES = 16  # whose sysctls and managers are read
 
 
@@ -72,7 +72,7 @@ def take(
     The firewall is asked what it does to the order's `packets`, and to those of the handshakes with `destinations`, from `local_ports` (by
     address, port and uid) where they have been tried.
     Where the order is for what is `lasting`, the firewall is asked so that traffic does not change its answer.
-    `closing`: this one ends what another began. Counters are read ahead of the firewall's at the beginning and behind them at the end,
+    `closing`: this one ends what another began. Counters are read before the firewall's at the beginning and after them at the end,
     so that what its rules have counted meanwhile was counted by TCP as well.
     `owners`: look for the processes behind listeners, and, for a wanted port without a listener on a server, for systemd units
     (with `run`) and for listeners in other network namespaces. That costs some tens of milliseconds more.
@@ -131,7 +131,7 @@ def _network(snapshot: Parts, netlink: Netlink, closing: bool, questions: t.Sequ
         except (ObserveError, OSError) as error:
             snapshot.lacks(f"route {question.local or '*'} - {question.remote}", str(error))
     snapshot.add("neighbours", lambda: _links.neighbours(netlink, _next_hops(routes), indices))
-    if closing and "neighbours" in snapshot.parts:  # behind the handshakes: who sent us packets
+    if closing and "neighbours" in snapshot.parts:  # after the handshakes: who sent us packets
         asked_about = {(entry["address"], entry["interface"]) for entry in snapshot.parts["neighbours"]}
         with contextlib.suppress(ObserveError, OSError):
             known = _links.known_neighbours(indices)
@@ -173,7 +173,7 @@ def _firewall(
     destinations: t.Sequence[Destination],
     local_ports: t.Mapping[tuple[str, int, int], int | None],
 ) -> set[End]:
-    """Ask the firewall, where there is one; returns where it sends SYNs on: who listens there decides what becomes of them."""
+    """Ask the firewall, where there is one; returns where it sends SYNs on: who listens there decides what happens to them."""
     hooks = snapshot.parts.get("hooks") or {}
     if not order.get("packets") and not destinations:
         return set()

@@ -208,7 +208,7 @@ def _listener(body: bytes) -> dict[str, t.Any]:
         "send_q": None if send_q == UNKNOWN else send_q,
         "uid": uid,
         "inode": inode,
-        "md5": None if mark is None else _md5_peers(known.get(INET_DIAG_MD5SIG, b"")),  # both are told to CAP_NET_ADMIN only
+        "md5": None if mark is None else _md5_peers(known.get(INET_DIAG_MD5SIG, b"")),  # both are shown to CAP_NET_ADMIN only
         "mark": None if mark is None else int.from_bytes(mark, sys.byteorder),
         "cgroup": None if cgroup is None else int.from_bytes(cgroup, sys.byteorder),
         "filtered": None,

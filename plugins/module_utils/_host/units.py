@@ -75,10 +75,10 @@ WELL_KNOWN = {
 def units_for_port(port: int, declared: str | None, run: Run, silent: bool = True) -> list[dict[str, t.Any]]:
     """The units that belong to a port, the surest first: `declared`, a socket unit's, by their text, by common knowledge.
 
-    A declared unit is told even when it does not exist (`load`: not-found), one found by its text only when it is not active, or has been
-    started again by itself. `silent` says that nobody listens on the port: only then the units with which these are tied are told. `log` is
-    None when the journal may not be read, or is not asked because the unit does what it should. Raises ObserveError where systemd does
-    not run.
+    A declared unit is reported even when it does not exist (`load`: not-found), one found by its text only when it is not active, or has
+    been started again by itself. `silent` says that nobody listens on the port: only then the units with which these are tied are reported.
+    `log` is None when the journal may not be read, or is not asked because the unit does what it should. Raises ObserveError where systemd
+    does not run.
     """
     if not os.path.isdir(BOOTED):
         raise ObserveError("this host does not run systemd, so no unit is known for the port")

@@ -22,7 +22,7 @@ _MOST_WORDS = 4096  # bytes of a command line
 
 
 class Program(t.NamedTuple):
-    """A program that listens on a well-known TCP port unless it is told otherwise.
+    """A program that listens on a well-known TCP port unless it is configured otherwise.
 
     `files`: its configuration; `without_tcp`: the lines that keep it from TCP; `words`: the arguments that do.
     """

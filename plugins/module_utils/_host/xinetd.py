@@ -3,7 +3,7 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """What xinetd's files say of services on our ports (xinetd.conf(5)): who may use them, and whether they are switched off.
 
-It reads its files when it starts and when it is told to: they may say more than it knows.
+It reads its files when it starts and when it is made to: they may say more than it knows.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def parse(raw: bytes, path: str, now: float) -> Line | None:
 
 
 def _stamp(text: str, now: float) -> tuple[float, str] | None:
-    """The time of a line, and what is behind it; without a zone it is the host's."""
+    """The time of a line, and what follows it; without a zone it is the host's."""
     found = _RFC3339.match(text)
     try:
         if found:

@@ -22,7 +22,7 @@ _TABLE_FULL = re.compile(r"(?:nf_conntrack: |ip_conntrack: )+table full(?: in ne
 _NEIGHBOURS = re.compile(r"(?:neighbour: |ipv[46]: )?(?:(arp_cache|ndisc_cache): )?neighbou?r table overflow", re.IGNORECASE)
 # net/ipv4/route.c ip_handle_martian_source(), ip_route_input_slow()
 _MARTIAN = re.compile(r"IPv4: martian (source|destination) ([\d.]+) from ([\d.]+), (?:on )?dev (\S+)")
-# net/netfilter/nf_log_syslog.c nf_log_dump_packet_common(): whatever the rule's prefix is, the packet is behind it
+# net/netfilter/nf_log_syslog.c nf_log_dump_packet_common(): whatever the rule's prefix is, the packet follows it
 _LOGGED = re.compile(r"IN=(\S{0,32}) OUT=(\S{0,32}) ")
 _PART = re.compile(r"(SRC|DST|TTL|HOPLIMIT|PROTO|SPT|DPT)=(\S+)")
 _FLAG = re.compile(r" (SYN|ACK|RST|FIN)(?= )")

@@ -9,7 +9,7 @@ import re
 import typing as t
 
 KERNEL = "kernel"
-LONGEST = 2048  # of a line, as it is read; what is behind that is not looked at
+LONGEST = 2048  # of a line, as it is read; the rest is not looked at
 WIDTH = 300  # of its text, as it leaves the host
 
 _VALUE = r"(\"[^\"]*(?:\"|$)|'[^']*(?:'|$)|[^\s,;&]+)"

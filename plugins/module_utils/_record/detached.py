@@ -11,27 +11,20 @@ removes the directory and ends.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
-import re
 import resource
 import select
-import shutil
 import signal
 import socket
-import struct
 import time
-from typing import Any, Iterable, Iterator, NoReturn
+from typing import Any, Iterable, NoReturn
 
 from .._typing import Protocol
 from .._wire.frames import MAX_BYTES, MAX_PACKETS
+from .handles import CONVERSATION_SECONDS, connect, is_handle, publish, remove
 from .recorder import Interest, RecorderError, Recording
 
-_HANDLE = re.compile(r"[0-9a-f]{16}")
-_SOCKET = "control"
-_CONVERSATION_SECONDS = 20.0
 _MAX_REQUEST = 16 << 20
 _SPARE_MEMORY = 256 << 20  # bytes beyond the frames: the interpreter, and copies while an answer is put together
 
@@ -78,14 +71,14 @@ def detach(worker: Worker, seconds: float, max_bytes: int, name: str) -> str:
     `max_bytes` is what it may gather by its own bounds. Raises RecorderError or ObserveError when that cannot be done.
     """
     try:
-        directory, listener = _publish()
+        directory, listener = publish()
     except (OSError, RecorderError) as error:
         worker.close()
         raise RecorderError(f"the recorder has no place for its socket: {error}") from error
     try:
         _detach(worker, listener, directory, time.monotonic() + seconds, max_bytes, name)
     except OSError as error:
-        _remove(directory)
+        remove(directory)
         raise RecorderError(f"the recorder cannot leave this process: {error}") from error
     finally:
         listener.close()
@@ -103,108 +96,12 @@ def read_detached(handle: str, interest: dict[str, Any] | None = None) -> dict[s
     return _ask(handle, {"command": "read", "interest": interest})
 
 
-def _base_directories() -> Iterator[str]:
-    yield "/run/threeway-handshake"
-    yield os.path.join(os.environ.get("TMPDIR", "/tmp"), f"threeway-handshake-{os.geteuid()}")
-
-
-def _base_directory() -> str:
-    """The first place that can be made, and is ours alone."""
-    for base in _base_directories():
-        try:
-            os.mkdir(base, 0o700)
-        except FileExistsError:
-            status = os.lstat(base)
-            if status.st_uid == os.geteuid() and status.st_mode & 0o170077 == 0o040000:
-                return base
-        except OSError:
-            continue
-        else:
-            return base
-    raise RecorderError("neither /run nor $TMPDIR has room for a directory that belongs to this user alone")
-
-
-@contextlib.contextmanager
-def _locked(base: str) -> Iterator[None]:
-    """Else two recorders that start together might take each other for dead, or one that ends take the place from one that starts.
-
-    Raises FileNotFoundError when the directory was removed while this waited for it, also where another has its name by now.
-    """
-    lock = os.open(base, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.samestat(os.fstat(lock), os.stat(base)):
-            raise FileNotFoundError(f"{base} was removed and recreated")
-        yield
-    finally:
-        os.close(lock)
-
-
-def _publish() -> tuple[str, socket.socket]:
-    """Remove what dead recorders left, make a new recorder's directory, listen in it."""
-    while True:
-        with contextlib.suppress(FileNotFoundError):  # the last recorder has ended meanwhile, and taken the place along
-            return _publish_in(_base_directory())
-
-
-def _publish_in(base: str) -> tuple[str, socket.socket]:
-    with _locked(base):
-        for name in os.listdir(base):
-            if _HANDLE.fullmatch(name) and not _is_alive(os.path.join(base, name)):
-                shutil.rmtree(os.path.join(base, name), ignore_errors=True)
-        directory = os.path.join(base, os.urandom(8).hex())
-        os.mkdir(directory, 0o700)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        mask = os.umask(0o177)
-        try:
-            listener.bind(os.path.join(directory, _SOCKET))
-            listener.listen(4)
-        except OSError:
-            listener.close()
-            shutil.rmtree(directory, ignore_errors=True)
-            raise
-        finally:
-            os.umask(mask)
-        return directory, listener
-
-
-def _remove(directory: str) -> None:
-    """Remove a recorder's directory, and the place of all of them when this was the last one."""
-    shutil.rmtree(directory, ignore_errors=True)
-    base = os.path.dirname(directory)
-    with contextlib.suppress(OSError), _locked(base):
-        os.rmdir(base)
-
-
-def _is_alive(directory: str) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
-        peer.setblocking(False)
-        return peer.connect_ex(os.path.join(directory, _SOCKET)) in (0, errno.EAGAIN)  # the latter: too busy to take one more
-
-
-def _connect(peer: socket.socket, handle: str) -> None:
-    """Raises RecorderError when there is no such recorder, or none that takes a request in time."""
-    # A connection that has to wait for room in the listener's queue would fail at once with a timeout of Python's (EAGAIN). The kernel's
-    # timeval is of 64-bit numbers also on 32-bit machines whose programs are built for times after 2038.
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("qq", int(_CONVERSATION_SECONDS), 0))
-    for base in _base_directories():
-        try:
-            peer.connect(os.path.join(base, handle, _SOCKET))
-        except BlockingIOError:
-            raise RecorderError(f"recorder {handle} took no request for {_CONVERSATION_SECONDS:.0f} s") from None
-        except OSError:
-            continue
-        else:
-            return
-    raise RecorderError(f"there is no recorder {handle}: its deadline has passed, or something on this host ended it")
-
-
 def _ask(handle: str, request: dict[str, Any]) -> dict[str, Any]:
-    if not _HANDLE.fullmatch(handle):
+    if not is_handle(handle):
         raise RecorderError(f"{handle!r} is not a handle that a recorder gave out: those have 16 hexadecimal digits")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
-        _connect(peer, handle)
-        peer.settimeout(_CONVERSATION_SECONDS)
+        connect(peer, handle)
+        peer.settimeout(CONVERSATION_SECONDS)
         try:
             peer.sendall(json.dumps(request).encode("ascii"))
             peer.shutdown(socket.SHUT_WR)
@@ -251,7 +148,7 @@ def _run(worker: Worker, listener: socket.socket, directory: str, deadline: floa
             os.close(report)
         _serve(worker, listener, directory, deadline)
     finally:
-        _remove(directory)
+        remove(directory)
         os._exit(0)
 
 
@@ -306,7 +203,7 @@ def _serve(worker: Worker, listener: socket.socket, directory: str, deadline: fl
 
 def _answer(worker: Worker, peer: socket.socket, directory: str) -> bool:
     """Answer one request; False when it was the last one: who has that answer finds nothing of the recorder any more."""
-    peer.settimeout(_CONVERSATION_SECONDS)
+    peer.settimeout(CONVERSATION_SECONDS)
     text = b""
     for part in iter(lambda: peer.recv(1 << 16), b""):
         text += part
@@ -323,7 +220,7 @@ def _answer(worker: Worker, peer: socket.socket, directory: str) -> bool:
     except (RecorderError, ValueError, KeyError, TypeError) as error:
         stop, answer = False, {"error": f"the recorder does not understand the request: {error}"}
     if stop:
-        _remove(directory)
+        remove(directory)
     with contextlib.suppress(OSError):
         peer.sendall(json.dumps(answer).encode("ascii"))
     return not stop

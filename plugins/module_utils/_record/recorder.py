@@ -18,7 +18,7 @@ from .._wire.headers import Outline, outline
 from .filter import Selection, ip_addresses, is_neighbour_message, kernel_filter, tcp_offset, tcp_ports
 from .ring import BLOCK_TIMEOUT_MS, Ring, frames_in, packets_in
 
-MOST_OF_PEERS = 200  # packets of a peer's own handshakes that are told
+MOST_OF_PEERS = 200  # packets of a peer's own handshakes that are reported
 _PACKETS_AFTER_SYN = 16  # of one connection, once room is short
 _FRAME_BYTES = 300  # what Python needs for a frame besides its data
 _SYN, _RST = 2, 4
@@ -234,7 +234,7 @@ class _Begun:
             self._packets.setdefault(_connection(data, where, tcp), 0)
 
     def takes(self, data: bytes, where: Outline) -> bool:
-        """Whether it is one of the first packets behind such a SYN."""
+        """Whether it is one of the first packets after such a SYN."""
         tcp = tcp_offset(data, where)
         if tcp is None or where.quote is not None or not self._packets:
             return False

@@ -61,7 +61,7 @@ def changes(host: Host) -> tuple[list[Record], Absent]:
 
 
 def _services(host: Host) -> list[Record]:
-    """Firewalls that only load rules are left out: what becomes of their rules is reported."""
+    """Firewalls that only load rules are left out: what happens to their rules is reported."""
     found = []
     for name, unit in sorted(host.units.items()):
         then = stays(unit)
@@ -80,7 +80,7 @@ def difference(now: t.Sequence[str], then: t.Sequence[str]) -> list[str]:
 
 
 def item(kind: str, name: str, difference: list[str], because: str, answers: list[Record] | None) -> Record:
-    """`answers` None: what becomes of the flows' packets is not known."""
+    """`answers` None: what happens to the flows' packets is not known."""
     going, coming = ([line[1:] for line in difference if line.startswith(sign)] for sign in "-+")
     return {
         "kind": kind,

@@ -13,7 +13,7 @@ import typing as t
 
 Record = t.Dict[str, t.Any]
 
-MOST_RULES = 40  # told of one packet's way
+MOST_RULES = 40  # reported of one packet's way
 # Scopes whose names have numbers that the next one does not have: login sessions, containers, transient units.
 _NUMBERED = re.compile(r"(session)-[0-9c]+\.scope|(run)-[ru]?[0-9a-f]+\.(?:service|scope)|(\w+)-[0-9a-f]{12,64}\.scope")
 
@@ -46,7 +46,7 @@ def _stable_unit(unit: str | None) -> str | None:
 def verdicts(observed: t.Sequence[Record], users: t.Collection[int] = ()) -> list[Record]:
     """What the firewall does to each packet, and by which rules. Those on packets that conntrack finds invalid are left out.
 
-    `users`: the uids that flows name, which are told.
+    `users`: the uids that flows name, which are reported.
     """
     found = [_verdict(each, users) for each in observed if each["state"] != "invalid"]
     return _unique(found, "source", "destination", "port", "source_port", "packet", "direction", "uid")

@@ -63,7 +63,7 @@ class Tracer:
         return [self.fileno()]
 
     def collect(self) -> None:
-        """Take what the kernel has told; does not wait."""
+        """Take what the kernel has sent; does not wait."""
         while self._truncated is None:
             try:
                 datagram = self._socket.receive()

@@ -72,7 +72,7 @@ class Flow(t.NamedTuple):
 
 
 class TraceSocket:
-    """The netlink socket that owns the table, and that the kernel tells what becomes of the packets."""
+    """The netlink socket that owns the table, and that the kernel tells what happens to the packets."""
 
     def __init__(self, run: str, flows: t.Sequence[Flow]) -> None:
         """Make the table. NotPermittedError without CAP_NET_ADMIN, ObserveError where the kernel cannot do it."""
@@ -101,7 +101,7 @@ class TraceSocket:
             raise NetlinkError(error.errno or errno.EIO, "preparing to trace") from error
 
     def fileno(self) -> int:
-        """Readable when the kernel has told something."""
+        """Readable when the kernel has sent something."""
         return self._socket.fileno()
 
     def receive(self) -> bytes | None:

@@ -3,7 +3,7 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """Decode the headers of a handshake: IPv4, IPv6, TCP with its options, ICMP errors with their quotes, ARP and neighbour discovery.
 
-Pure functions over bytes. Data may end behind the headers, as recorded frames do. Nothing but DecodeError is raised.
+Pure functions over bytes. Data may end after the headers, as recorded frames do. Nothing but DecodeError is raised.
 """
 
 from __future__ import annotations
@@ -11,94 +11,13 @@ from __future__ import annotations
 import functools
 import ipaddress
 import struct
-from typing import Callable, Generic, NamedTuple, TypeVar
 
 from .._errors import DecodeError
 from .headers import ETH_P_ARP, ETH_P_IP, ICMP, ICMP_ERRORS, ICMPV6, ICMPV6_NEIGHBOUR, IPV6_FRAGMENT, TCP, Outline, ipv6_extensions, outline
+from .layouts import ARP, ICMP_HEADER, IPV4, IPV6, NEIGHBOUR, TCP_HEADER
 from .packet import Icmp, Neighbour, Packet, Quote, Tcp
 from .tcp_options import NO_OPTIONS, decode_options
 
-_T = TypeVar("_T")
-
-
-class _Header(Generic[_T]):
-    """One header as a table: a struct format and the record whose fields it fills."""
-
-    def __init__(self, name: str, layout: str, record: Callable[..., _T]) -> None:
-        self.name, self.struct, self.record = name, struct.Struct(layout), record
-
-    def read(self, data: bytes, offset: int) -> _T:
-        if len(data) < offset + self.struct.size:
-            raise DecodeError(f"{self.name} has {self.struct.size} bytes, here are {max(0, len(data) - offset)}")
-        return self.record(*self.struct.unpack_from(data, offset))
-
-
-class _Ipv4(NamedTuple):
-    version_ihl: int
-    tos: int
-    total_length: int
-    ip_id: int
-    flags_offset: int
-    ttl: int
-    protocol: int
-    checksum: int
-    src: bytes
-    dst: bytes
-
-
-class _Ipv6(NamedTuple):
-    version_class_flow: int
-    payload_length: int
-    next_header: int
-    hop_limit: int
-    src: bytes
-    dst: bytes
-
-
-class _Tcp(NamedTuple):
-    sport: int
-    dport: int
-    seq: int
-    ack: int
-    offset_flags: int
-    window: int
-    checksum: int
-    urgent: int
-
-
-class _Icmp(NamedTuple):
-    type: int
-    code: int
-    checksum: int
-    rest: int
-
-
-class _Neighbour(NamedTuple):
-    type: int
-    code: int
-    checksum: int
-    flags: int
-    target: bytes
-
-
-class _Arp(NamedTuple):
-    hardware: int
-    protocol: int
-    hardware_length: int
-    protocol_length: int
-    operation: int
-    sender_mac: bytes
-    sender: bytes
-    target_mac: bytes
-    target: bytes
-
-
-_IPV4 = _Header("an IPv4 header", "!BBHHHBBH4s4s", _Ipv4)
-_IPV6 = _Header("an IPv6 header", "!IHBB16s16s", _Ipv6)
-_TCP = _Header("a TCP header", "!HHIIHHHH", _Tcp)
-_ICMP = _Header("an ICMP header", "!BBHI", _Icmp)
-_NEIGHBOUR = _Header("a neighbour discovery message", "!BBHI16s", _Neighbour)
-_ARP = _Header("an ARP message", "!HHBBH6s4s6s4s", _Arp)
 _SPORT_DPORT_SEQ = struct.Struct("!HHI")
 # Of IPv4 without options TOS, length, ID, fragmentation, TTL, addresses; and of TCP ports, numbers, offset and flags, window.
 _PLAIN = struct.Struct("!xBHHHBxxx4s4sHHIIHH4x")
@@ -142,8 +61,6 @@ def _plain(data: bytes) -> Packet | None:
         tos=tos,
         ip_id=ip_id,
         df=bool(fragmented & 0x4000),
-        more_fragments=False,
-        fragment_offset=0,
         protocol=TCP,
         length=total or None,
         tcp=tcp,
@@ -171,7 +88,7 @@ def any_packet(data: bytes, ethertype: int) -> Packet:
 
 def _ip(data: bytes, where: Outline, tcp: Tcp | None = None) -> Packet:
     if where.version == 4:
-        ip4 = _IPV4.read(data, where.start)
+        ip4 = IPV4.read(data, where.start)
         return Packet(
             version=4,
             src=_address(ip4.src),
@@ -180,17 +97,15 @@ def _ip(data: bytes, where: Outline, tcp: Tcp | None = None) -> Packet:
             tos=ip4.tos,
             ip_id=ip4.ip_id,
             df=bool(ip4.flags_offset & 0x4000),
-            more_fragments=bool(ip4.flags_offset & 0x2000),
-            fragment_offset=where.fragment,
             protocol=ip4.protocol,
             length=_length(data, where),
             tcp=tcp,
         )
-    ip6 = _IPV6.read(data, where.start)
-    ip_id, more = None, False
+    ip6 = IPV6.read(data, where.start)
+    ip_id = None
     for number, at, _following, _behind in ipv6_extensions(data, where.start + 40, ip6.next_header):
         if number == IPV6_FRAGMENT:
-            ip_id, more = int.from_bytes(data[at + 4 : at + 8], "big"), bool(data[at + 3] & 1)
+            ip_id = int.from_bytes(data[at + 4 : at + 8], "big")
     return Packet(
         version=6,
         src=_address(ip6.src),
@@ -199,8 +114,6 @@ def _ip(data: bytes, where: Outline, tcp: Tcp | None = None) -> Packet:
         tos=ip6.version_class_flow >> 20 & 0xFF,
         ip_id=ip_id,
         df=True,
-        more_fragments=more,
-        fragment_offset=where.fragment,
         protocol=where.protocol,
         length=_length(data, where),
         tcp=tcp,
@@ -215,13 +128,13 @@ def _length(data: bytes, where: Outline) -> int | None:
 
 
 def _payload(data: bytes, where: Outline) -> int | None:
-    """Bytes behind the IP headers, by the IP header."""
+    """Bytes after the IP headers, by the IP header."""
     length = _length(data, where)
     return None if length is None else length - (where.transport - where.start)
 
 
 def _tcp(data: bytes, offset: int, length: int | None) -> Tcp:
-    tcp = _TCP.read(data, offset)
+    tcp = TCP_HEADER.read(data, offset)
     header = (tcp.offset_flags >> 12) * 4
     if header < 20:
         raise DecodeError(f"a TCP header has at least 20 bytes, this one claims {header}")
@@ -240,7 +153,7 @@ def _tcp(data: bytes, offset: int, length: int | None) -> Tcp:
 
 
 def _icmp(data: bytes, where: Outline) -> Icmp:
-    icmp = _ICMP.read(data, where.transport)
+    icmp = ICMP_HEADER.read(data, where.transport)
     quote = _quote(data, where.quote) if where.quote and icmp.type in ICMP_ERRORS[where.protocol] else None
     mtu = None
     if (where.protocol, icmp.type, icmp.code) == (ICMP, 3, 4):
@@ -277,7 +190,7 @@ def _quote(data: bytes, where: Outline) -> Quote:
 
 
 def _arp(data: bytes) -> Packet:
-    arp = _ARP.read(data, 0)
+    arp = ARP.read(data, 0)
     if (arp.protocol, arp.hardware_length, arp.protocol_length) != (0x0800, 6, 4):
         raise DecodeError(f"ARP for protocol 0x{arp.protocol:04x} with {arp.hardware_length}-byte link addresses is not ARP for IPv4")
     if arp.operation not in _ARP_OPERATIONS:
@@ -292,8 +205,6 @@ def _arp(data: bytes) -> Packet:
         tos=0,
         ip_id=None,
         df=False,
-        more_fragments=False,
-        fragment_offset=0,
         protocol=0,
         length=None,
         neighbour=neighbour,
@@ -302,7 +213,7 @@ def _arp(data: bytes) -> Packet:
 
 def _discovery(data: bytes, offset: int, packet: Packet) -> Neighbour:
     """RFC 4861, 4.3, 4.4 and 4.6.1: a solicitation tells the source's link address (option 1), an advertisement the target's (2)."""
-    message = _NEIGHBOUR.read(data, offset)
+    message = NEIGHBOUR.read(data, offset)
     solicitation = message.type == 135
     wanted, lladdr, at = (1 if solicitation else 2), None, offset + 24
     while len(data) >= at + 8 and data[at + 1]:

@@ -128,7 +128,7 @@ def _neighbour_words(neighbour: Neighbour) -> Iterator[str]:
     if neighbour.operation == "request":
         yield f"{neighbour.sender} asks who has {neighbour.target}"
     else:
-        yield f"{neighbour.sender} is at {neighbour.sender_mac or 'an address that is not told'}"
+        yield f"{neighbour.sender} is at {neighbour.sender_mac or 'an address that it does not contain'}"
 
 
 def _icmp_words(version: int, icmp: Icmp) -> Iterator[str]:

@@ -24,7 +24,7 @@ _WAY = struct.Struct("!8xI4xB")
 
 
 class Frame(NamedTuple):
-    """A packet as a host saw it, without its link header and cut behind its headers."""
+    """A packet as a host saw it, without its link header and cut after its headers."""
 
     ts_ns: int  # since the epoch, by the kernel's clock
     ifindex: int

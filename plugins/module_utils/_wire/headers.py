@@ -98,7 +98,7 @@ def _transport(data: bytes, version: int, start: int, protocol: int, offset: int
     if fragment:
         pass
     elif protocol == TCP:
-        # A quote may end anywhere behind the sequence number; its header is then as long as what is there.
+        # A quote may end anywhere after the sequence number; its header is then as long as what is there.
         end = offset + max(20, (data[offset + 12] >> 4) * 4) if len(data) > offset + 12 else offset + 20
     elif protocol in ICMP_ERRORS and quotes and len(data) >= offset + 8:
         kind = data[offset]

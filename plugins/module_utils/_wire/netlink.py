@@ -125,7 +125,7 @@ def attribute_list(data: bytes) -> list[tuple[int, bytes]]:
     found, at, end = [], 0, len(data)
     while at < end:
         if end - at < _ATTRIBUTE.size:
-            raise DecodeError(f"{end - at} stray bytes behind the last netlink attribute")
+            raise DecodeError(f"{end - at} stray bytes after the last netlink attribute")
         length, kind = _ATTRIBUTE.unpack_from(data, at)
         if not _ATTRIBUTE.size <= length <= end - at:
             raise DecodeError(f"netlink attribute {kind & NLA_TYPE_MASK} says {length} bytes where {end - at} remain")

@@ -82,7 +82,7 @@ class Icmp:
 class Neighbour:
     """An ARP message, or a neighbour solicitation or advertisement.
 
-    request: `sender` (link address `sender_mac`) asks who has `target`. reply: `sender` is at `sender_mac`, told to `target`.
+    request: `sender` (link address `sender_mac`) asks who has `target`. reply: `sender` is at `sender_mac`, sent to `target`.
     `flags` are those of an advertisement: 4 router, 2 solicited, 1 override.
     """
 
@@ -96,8 +96,8 @@ class Neighbour:
 class Packet(NamedTuple):
     """A network-layer packet. `version` is 4, 6 or 0 (ARP, where `src` and `dst` are the sender and target addresses).
 
-    `ip_id` is the identification of IPv4, or that of an IPv6 fragment header. `fragment_offset` is in bytes: when it is not 0, this is
-    a non-first fragment and has no transport header. `length` is that of the packet by its IP header, in bytes.
+    `ip_id` is the identification of IPv4, or that of an IPv6 fragment header. A fragment that is not the first one has no
+    transport header. `length` is that of the packet by its IP header, in bytes.
     """
 
     version: int
@@ -107,8 +107,6 @@ class Packet(NamedTuple):
     tos: int
     ip_id: int | None
     df: bool
-    more_fragments: bool
-    fragment_offset: int
     protocol: int
     length: int | None
     tcp: Tcp | None = None

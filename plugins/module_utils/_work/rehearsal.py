@@ -5,7 +5,7 @@
 
 The copy is made as the guard restores rules, in a network namespace that ends with the child process that made it. Each fix is made there
 by the same code and programs as on the host, one after the other; files that programs write are copies, too. The evaluator then says of
-each packet what becomes of it. Routes, addresses and
+each packet what happens to it. Routes, addresses and
 whatever else rules ask for are those of the host: they are asked for in its own network namespace.
 """
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import hashlib
 import ipaddress
 import os
 import time
@@ -29,6 +28,7 @@ from .._firewall.named_links import names_in
 from .._firewall.saved import make_link
 from .._firewall.verdicts import judge
 from .._guard.base import unpacked
+from .._guard.disk import RememberedBlobs
 from .._guard.firewall import Firewall
 from .._host.apart import CLONE_NEWNET, MOST_SECONDS, Files, checked_seconds, copied, emptied, files_of, in_namespace, put_files
 from .._wire.netlink import NETLINK_ROUTE, Netlink
@@ -50,7 +50,7 @@ def rehearse(run: Run, fixes: t.Sequence[Fix], *, alone: bool = False, seconds: 
     `alone`: each is taken back before the next one, as if nobody made the others. `seconds`: after which no further fix is begun, 0 for any
     time; what has not ended after twice as many is given up.
 
-    opens: its packets pass, and the verdicts of neighbouring packets do not change; `why` has those of which nobody knows what becomes of
+    opens: its packets pass, and the verdicts of neighbouring packets do not change; `why` has those of which nobody knows what happens to
     them, with the change as without. further: the first packet passes the rule that stops it now, and another rule stops it, or any rule
     another packet. fails: the first one is stopped by the same rule, or something else is opened. unknown: the evaluator cannot tell.
     not_rehearsed: it is not known what its steps would do. A fix that fails is taken back, so that the next one is rehearsed without it.
@@ -80,7 +80,7 @@ def _in_a_copy(run: Run, work: t.Callable[[LiveFacts, t.Callable[[], None]], Jso
     `seconds`: after which it is given up, 0 for any time. Raises ObserveError.
     """
     began = time.monotonic()
-    blobs = _Memory()
+    blobs = RememberedBlobs()
     firewall = Firewall()
     saved = firewall.read(True, blobs, run)
     if saved["not_saved"]:
@@ -135,7 +135,7 @@ def _one(run: Run, facts: LiveFacts, there: _Copy, steps: t.Sequence[Step], pack
 
 def _result(packets: t.Sequence[Json], before: t.Sequence[Json], after: t.Sequence[Json], opened: t.Sequence[Json]) -> tuple[str, str]:
     if opened:
-        return FAILS, f"it would also change what becomes of {_words(opened[0])}, which would be {_ends(opened[0])}"
+        return FAILS, f"it would also change what happens to {_words(opened[0])}, which would be {_ends(opened[0])}"
     result, why = OPENS, ""
     pairs = list(zip(before, after))[: len(packets)]
     for then, now in pairs:
@@ -152,7 +152,7 @@ def _result(packets: t.Sequence[Json], before: t.Sequence[Json], after: t.Sequen
     for then, now in pairs:
         if now["verdict"] in (*_STOPS, "accept"):
             continue
-        unsure = f"what would become of {_words(now)} is not known: {now['undecided_because'] or 'it is ' + now['verdict']}"
+        unsure = f"what would happen to {_words(now)} is not known: {now['undecided_because'] or 'it is ' + now['verdict']}"
         if then["verdict"] in _STOPS or not helped:
             return UNKNOWN, unsure
         why = why or unsure  # it is not stopped for sure, neither before nor after
@@ -267,18 +267,3 @@ class _Copy:
         for directory, files in self._files.items():
             put_files(directory, files)
         self.take(self._kept)
-
-
-class _Memory:
-    """Contents of what was saved, for as long as it takes (`_guard.base.Blobs`)."""
-
-    def __init__(self) -> None:
-        self._contents: dict[str, bytes] = {}
-
-    def put(self, content: bytes) -> str:
-        name = hashlib.sha256(content).hexdigest()
-        self._contents[name] = content
-        return name
-
-    def get(self, name: str) -> bytes:
-        return self._contents[name]

@@ -11,7 +11,9 @@ _DEPTH, _TRACE = "diagnose_depth", "diagnose_trace"
 
 
 def depth(options: RoleOptions, host: str) -> str:
-    """One of `trace_orders.DEPTHS`. Who calls the modules without the role, and so without its options, wants all. OptionError."""
+    """`quick`, `normal` or `full`, see `trace_orders.follow_up`. Who calls the modules without the role, and so without its options, wants
+    `full`. OptionError.
+    """
     if not options.has(host, _DEPTH) and not options.has(host, _TRACE):
         return "full"
     return "full" if options.of(host, _TRACE) else str(options.of(host, _DEPTH))

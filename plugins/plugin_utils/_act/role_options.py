@@ -143,7 +143,7 @@ def _whose(option: str) -> Whose | None:
 
 
 def _is_asked_for(name: str) -> bool:
-    """Whether the variable says something to the collection; it has facts of its own for localhost, which nobody need be told of."""
+    """Whether the variable says something to the collection; it has facts of its own for localhost, which nobody need hear of."""
     return name in DECLARED or _whose(name) is not None
 
 

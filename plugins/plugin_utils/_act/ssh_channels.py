@@ -72,7 +72,7 @@ def _by_openssh(connection: Any, asks: list[Ask]) -> Iterator[Answer]:
 
 
 class _Process:
-    """An OpenSSH client that asks for one channel, and says on its standard error what becomes of it."""
+    """An OpenSSH client that asks for one channel, and says on its standard error what happens to it."""
 
     def __init__(self, connection: Any, address: str, port: int, seconds: float) -> None:
         self.channel = Channel()

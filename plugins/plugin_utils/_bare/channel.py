@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""What came of asking an sshd to open a connection (RFC 4254, 7.2: direct-tcpip), as a probe of docs/evidence.md."""
+"""The outcome of asking an sshd to open a connection (RFC 4254, 7.2: direct-tcpip), as a probe of docs/evidence.md."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _TCP_CHECKSUM, _ICMP_CHECKSUM, _IP_CHECKSUM = 16, 2, 10
 
 
 def replaced(packed: str, pseudonyms: Pseudonyms) -> str:
-    """A packed recording; packets that cannot be read are left out, and so is all behind headers. DecodeError."""
+    """A packed recording; packets that cannot be read are left out, and so is all after headers. DecodeError."""
     frames = []
     for frame in unpack(packed):
         try:

@@ -23,7 +23,7 @@ def answered_for(case: Case) -> Iterator[tuple[str, str]]:
 
 
 def answering_for(case: Case, asking: Host, address: str) -> tuple[Host, Neighbour] | None:
-    """Who answers on the link of a host that asks, and has not the address; and what the one that asks knows it by."""
+    """Who answers on the link of a host that asks, although the address is not its own; and by what the asking host knows it."""
     route = asking.route(address)
     if route is None or route.gateway is not None or route.multipath or route.interface is None:
         return None

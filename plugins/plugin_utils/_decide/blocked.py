@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Flows that must be closed (``expect: blocked``): what is a fault elsewhere is what they are to show, and the other way round."""
+"""Flows that must be closed (``expect: blocked``): what would be a fault of another flow is the required result, and vice versa."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from .._model.recording import Observation
 from .._model.socket_records import Listener
 from .._plan.declared import Declared
 from .._values.words import endpoint, plural
-from .befallen import Befallen
+from .affected import Affected
 from .finding import Evidence, Weight
 from .fleet import Fleet
 from .outcome import SEEN, SILENT, Outcome
@@ -91,22 +91,22 @@ class Case:
 
     @property
     def subject(self) -> list[Attempt]:
-        """The attempts that the outcome under examination befell."""
-        return self.befallen.attempts
+        """The attempts that ended with the outcome under examination."""
+        return self.affected.attempts
 
     @property
-    def befallen(self) -> Befallen:
-        """The same, with what many rules ask of their packets."""
-        return self.once("befallen", self._those_it_befell)
+    def affected(self) -> Affected:
+        """The same, with their packets looked up once for all rules."""
+        return self.once("affected", self._affected)
 
-    def _those_it_befell(self) -> Befallen:
+    def _affected(self) -> Affected:
         if not self.outcomes:  # nothing did so far: it is being worked out
-            return Befallen([])
+            return Affected([])
         kind = self.outcome.kind
-        return Befallen([attempt for attempt, outcome in zip(self.attempts, self.outcomes, strict=True) if outcome.kind == kind])
+        return Affected([attempt for attempt, outcome in zip(self.attempts, self.outcomes, strict=True) if outcome.kind == kind])
 
     def once(self, question: object, answer: Callable[[], T]) -> T:
-        """What several rules ask of the case, worked out for the first of them."""
+        """The answer to a question that several rules ask of the case, computed for the first of them."""
         outcome = self.outcome.kind, len(self.outcomes)
         if self._known_of != outcome:
             self._known_of, self._known = outcome, {}
@@ -125,20 +125,20 @@ class Case:
 
     def rows(self, kind: str, sender: str | None = None) -> Iterator[Row]:
         """Packets of the attempts under examination."""
-        return iter(self.befallen.rows(kind, sender))
+        return iter(self.affected.rows(kind, sender))
 
     def count(self, kind: str, host: Host | None, direction: str, sender: str | None = None) -> int:
         """How many packets of a kind the attempts under examination show at a host."""
-        return 0 if host is None else len(self.befallen.seen(kind, host.name, direction, sender))
+        return 0 if host is None else len(self.affected.seen(kind, host.name, direction, sender))
 
     def counted(self, kind: str, host: Host, direction: str, sender: str | None = None) -> int:
         """How many of them the host's counters may have counted; all, if all came later: then nothing that was counted is theirs."""
-        seen, until = self.befallen.seen(kind, host.name, direction, sender), host.counters_until
+        seen, until = self.affected.seen(kind, host.name, direction, sender), host.counters_until
         return sum(each.time <= until for each in seen) or len(seen)
 
     def observation(self, kind: str, host: Host | None, direction: str) -> Observation | None:
         """The first observation of a kind at a host."""
-        return next(iter(self.befallen.seen(kind, host.name, direction)), None) if host is not None else None
+        return next(iter(self.affected.seen(kind, host.name, direction)), None) if host is not None else None
 
     @property
     def arrived(self) -> int:
@@ -170,18 +170,18 @@ class Case:
         return next((probe.local_address for probe in self.probes if probe.local_address), None)
 
     @property
-    def hearsay(self) -> bool:
-        """Whether somebody else made the handshakes, and told how they ended."""
+    def second_hand(self) -> bool:
+        """Whether another program made the handshakes, such as an sshd, and reported how they ended."""
         return any(probe.via for probe in self.probes)
 
     @property
     def uid(self) -> int | None:
-        """The client's user as whom the handshakes were tried, where that was told."""
+        """The client's user as whom the handshakes were tried, where that was reported."""
         return self.probes[0].uid if self.probes else None
 
     @property
     def route(self) -> Route | None:
-        """The answer of the client's kernel for the way to the address."""
+        """The client's route to the address, as its kernel resolves it."""
         return self.once("route", lambda: self.client.route(self.address, self.source or self.client_address, self.uid))
 
     @property
@@ -287,15 +287,15 @@ class Case:
         return [host for host in (self.client, *self.vias, self.server) if host is not None]
 
     def named(self, name: str) -> Host | None:
-        """The managed host of that name; None for the way between hosts."""
+        """The managed host of that name; None for the path between hosts."""
         return next((host for host in self.hosts if host.name == name), self.fleet.hosts.get(name))
 
     def hops(self) -> list[Hop]:
-        """The routers that answered SYNs with rising TTL on this way."""
+        """The routers on this path that answered SYNs with rising TTL."""
         return [hop for hop in self.asked_hops() if hop.offender]
 
     def asked_hops(self) -> Sequence[Hop]:
-        """The SYNs with rising TTL on this way, and the outcome of each."""
+        """The SYNs with rising TTL on this path, and the outcome of each."""
         return self.fleet.hops(self.client, self.address, self.port)
 
     def hops_back(self) -> list[Hop]:
@@ -308,7 +308,7 @@ class Case:
         return self.once("passage", self._passage)
 
     def _passage(self) -> tuple[Evidence, ...]:
-        unknown = self.hearsay and not any(attempt.rows for attempt in self.attempts)  # which of the packets are those
+        unknown = self.second_hand and not any(attempt.rows for attempt in self.attempts)  # which of the packets are those
         hosts = [host for host in self.hosts if host.observations is not None and not unknown]
         return tuple(self.ended(host, "capture", self._passage_at(host)) for host in hosts)
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""What came of an attempt whose connect() succeeded: that says nothing of the server's end."""
+"""The outcome of an attempt whose connect() succeeded, which says nothing about the server's end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .outcome import Outcome
 from .rows import Row
 from .timeline import Attempt
 from .translation import led_away, may_be_translated
-from .vantages import came_to, first, furthest, half_open, loss_behind, seen_at, taken_by_stand_in, way_of, wire_syns
+from .vantages import came_to, first, furthest, half_open, loss_after, seen_at, taken_by_stand_in, way_of, wire_syns
 
 
 def connected(case: Case, attempt: Attempt) -> Outcome:
@@ -34,7 +34,7 @@ def connected(case: Case, attempt: Attempt) -> Outcome:
     another = owns is False or (owns is None and in_front)
     if server is None or (another and not came_to(server, attempt)):
         return Outcome("completed")  # with whatever stands in front of the server
-    recognisable = attempt.isn is not None or case.server_owns(case.address)  # behind NAT only the ISN tells the SYN
+    recognisable = attempt.isn is not None or case.server_owns(case.address)  # behind NAT only the ISN identifies the SYN
     if server.saw_everything and recognisable and not came_to(server, attempt):
         renamed = any(host.translates("postrouting") is not False for host in (client, *case.vias))
         escaped = may_be_translated(case) or (attempt.isn is None and renamed)
@@ -50,7 +50,7 @@ def connected(case: Case, attempt: Attempt) -> Outcome:
         if not _had_time(attempt, acknowledgements, client, server):
             return Outcome("completed")
         forward = way_of(case, back=False)
-        return loss_behind("lost_ack", "ack", "path.forward", furthest(acknowledgements, forward), forward, acknowledgements)
+        return loss_after("lost_ack", "ack", "path.forward", furthest(acknowledgements, forward), forward, acknowledgements)
     if half_open(case, attempt):
         return Outcome("ignored_ack", "ack", None, server.name, last_seen=taken)
     if probe.peer == "reset":
@@ -89,7 +89,8 @@ def _of_nobody(case: Case, server: Host) -> list[TakenHandshake]:
 
 
 def _publishes(host: Host, case: Case) -> bool:
-    """Whether a host's rules send what it dials of its own to a machine on one of its bridges: that is what containers are behind."""
+    """Whether a host's rules send what it dials on an address of its own to a machine on one of its bridges, as for published ports of
+    containers."""
     snapshot = host.snapshot
     bridges = {link.name for link in (snapshot.links if snapshot else None) or () if link.kind == "bridge"}
     own = [entry for entry in (snapshot.addresses if snapshot else None) or () if entry.interface in bridges]
@@ -109,7 +110,7 @@ def _disowned(attempt: Attempt, server: Host) -> bool:
 
 
 def recovered(case: Case, attempt: Attempt) -> Outcome | None:
-    """Completed only after a retransmission: what befell the first SYN, or the first SYN-ACK?"""
+    """Completed only after a retransmission: what happened to the first SYN, or the first SYN-ACK?"""
     syns = [row for row in attempt.of("syn") if row.at(case.client.name, "out")]
     if len(syns) < 2 or case.server is None or not (case.client.saw_everything and case.server.saw_everything):
         return None
@@ -120,13 +121,13 @@ def recovered(case: Case, attempt: Attempt) -> Outcome | None:
     arrived = seen_at(initial, (case.server, "in"))
     forward, back = way_of(case, back=False), way_of(case, back=True)
     if not arrived:
-        return replace(loss_behind("lost_syn", "syn", "path.forward", furthest(initial, forward), forward, initial), recovered=True)
+        return replace(loss_after("lost_syn", "syn", "path.forward", furthest(initial, forward), forward, initial), recovered=True)
     answers = [row for row in attempt.of("syn_ack") if (seen := row.at(case.server.name, "out")) and 0 <= seen.time - arrived.time < 0.5]
     if not answers:
         return Outcome("unanswered", "syn", None, case.server.name, last_seen=arrived, recovered=True)
     taken = seen_at(answers, (case.client, "in"))
     if not taken:
-        return replace(loss_behind("lost_syn_ack", "syn_ack", "path.return", furthest(answers, back), back, answers), recovered=True)
+        return replace(loss_after("lost_syn_ack", "syn_ack", "path.return", furthest(answers, back), back, answers), recovered=True)
     if attempt.when(taken) < attempt.when(second.seen[0]):
         return Outcome("ignored_syn_ack", "syn_ack", None, case.client.name, last_seen=taken, recovered=True)
     return None  # the SYN-ACK was on its way when the SYN was repeated

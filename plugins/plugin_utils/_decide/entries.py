@@ -13,7 +13,7 @@ Document = dict[str, Any]
 
 
 class Entries(Sequence[Document]):
-    """That of a flow which is plainly well is made whenever it is looked at: of a large fleet, all of them together take gigabytes."""
+    """The entry of a flow that is plainly well is made each time it is read: for a large fleet, all of them together take gigabytes."""
 
     def __init__(self, documents: Iterable[Document] = ()) -> None:
         self._kept: list[Document | Callable[[], Document]] = []

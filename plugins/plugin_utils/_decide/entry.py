@@ -131,7 +131,7 @@ def _with_fix(case: Case, cause: Cause, finding: Finding, hosts: Mapping[str, Ho
 
 
 def _remarks(explanations: blocked.Answers, more: Sequence[Wording]) -> list[str]:
-    """What is only worth a remark, and what was seen beside handshakes that are well, or whose cause is proven."""
+    """What is only worth a remark, and what was seen besides in handshakes that are well, or whose cause is proven."""
     found = [(finding.host, finding.summary) for _case, each in explanations for _cause, finding in each.remarks]
     found += [(anomaly.host, anomaly.text) for anomaly in _left_over(explanations, settled=True)]
     found += [(ON_THE_WAY, sentence) for case, _each in explanations for sentence in bypassed.remarks(case)]

@@ -124,5 +124,5 @@ def _kind(answer: Mapping[str, Any]) -> object:
 
 
 def _endeavour(entry: Entry) -> tuple[object, ...]:
-    """What the entries of one flow with several servers share, where the client dials the same for each."""
+    """The key that entries of one flow with several servers share where the client dials the same address for each."""
     return entry.flow, entry.client, entry.address, entry.port

@@ -25,7 +25,7 @@ from .outcome import step
 Found = tuple[Cause, Finding]
 _CERTAINTIES = ("proven", "likely", "possible")
 _BY_BYSTANDERS = ("third_host", "claimed_address")
-"""Anomalies that only hosts without a part in the flow tell of: they may lie, and so make no answer, and weaken none."""
+"""Anomalies that only hosts without a part in the flow report: they may lie, and so neither decide nor weaken an answer."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _further(case: Case, found: Sequence[Found]) -> list[Found]:
 
 
 def _ranked(case: Case, findings: Sequence[Found], seen: Sequence[Anomaly]) -> list[Found]:
-    """A cause behind all that are at least likely and precede it, then the certain first; of those that are equally certain, the one that
+    """A cause after all that are at least likely and precede it, then the certain first; of those that are equally certain, the one that
     accounts for more, then as a handshake passes them."""
     preceding = [cause for cause, finding in findings if finding.certainty != "possible"]
 
@@ -89,7 +89,7 @@ def _ranked(case: Case, findings: Sequence[Found], seen: Sequence[Anomaly]) -> l
 
 
 def _place(case: Case, found: Found) -> tuple[int, str]:
-    """Where a handshake passes what was found; the code only makes one order of it, whatever order the catalogue has."""
+    """The position of the finding's segment in a handshake; the code breaks ties, so that the order of the catalogue does not matter."""
     cause, finding = found
     return step(finding.leg or case.outcome.leg, finding.segment), cause.code
 
@@ -108,7 +108,7 @@ def _capped(case: Case, findings: Sequence[Found], beside: Sequence[Found], seen
         cause, finding = found
         if finding.certainty != "proven":
             return found
-        if case.hearsay:
+        if case.second_hand:
             return cause, replace(finding, certainty="likely")
         standing = [found, *_standing(findings), *beside]
         whole = not case.lacks_proof and all(anomaly.kind in _BY_BYSTANDERS or _accounted(case, standing, anomaly) for anomaly in seen)
@@ -127,7 +127,7 @@ def _accounted(case: Case, findings: Iterable[Found], anomaly: Anomaly) -> bool:
 
 
 def _accounts(case: Case, finding: Finding, account: Accounts, anomaly: Anomaly) -> bool:
-    """Whether an anomaly is one that a finding would bring about, by its kind, its host and its packet."""
+    """Whether an anomaly is one that a finding would cause, by its kind, its host and its packet."""
     leg = finding.leg or case.outcome.leg
     return (
         account.kind == anomaly.kind

@@ -17,7 +17,7 @@ Certainty = Literal["proven", "likely", "possible"]
 
 
 class Weight(IntEnum):
-    """What a piece of evidence says about a cause. That is the order in which evidence is told."""
+    """What a piece of evidence says about a cause; evidence is reported in this order."""
 
     WORDS = 0  # of the program at fault itself
     CAUSE = 1
@@ -39,7 +39,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Finding:
-    """A cause that a rule found in a case, and nothing of how it is mended: `_fix/catalogue.py` knows that."""
+    """A cause that a rule found in a case, without its fix, which is in `_fix/catalogue.py`."""
 
     certainty: Certainty
     host: str

@@ -10,20 +10,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .._model.firewall_records import Firewall, HookTraversal, Identity, Rule, Verdict
+from .._model.firewall_records import Firewall, HookTraversal, Verdict
 from .._model.prose import Prose
 from .._model.records import RecordError, build
+from .._model.rule_records import Identity, Rule
 
 When = Literal["before", "after"]
 _IN_WORDS = (
-    "an older version of the collection told in words alone what rules do, and on what verdicts hang: limits, translations and jumps are "
-    "not known; diagnose again"
+    "an older version of the collection reported in words alone what rules do, and what verdicts depend on: limits, translations and jumps "
+    "are not known; diagnose again"
 )
 
 
 @dataclass(frozen=True)
 class CounterDelta:
-    """A rule's counter before and after the handshakes, and the firewalls' snapshots that told it."""
+    """A rule's counter before and after the handshakes, and the firewalls' snapshots that have it."""
 
     before: int
     after: int
@@ -42,7 +43,7 @@ class CounterDelta:
 
 
 class Rulings:
-    """All verdicts of one host. Adding comes before asking."""
+    """All verdicts of one host. All verdicts are added before any is looked up."""
 
     def __init__(self) -> None:
         self.snapshots: dict[When, list[Firewall]] = {"before": [], "after": []}
@@ -60,15 +61,15 @@ class Rulings:
 
     @functools.cached_property
     def generations(self) -> list[int] | None:
-        """The generations of nf_tables that the snapshots told, each once; None where one of them did not tell."""
+        """The generations of nf_tables in the snapshots, each once; None where one of them has none."""
         numbers = [firewall.generation for firewalls in self.snapshots.values() for firewall in firewalls]
         return None if None in numbers else sorted({generation for generation in numbers if generation is not None})
 
     def changed(self, rule: Rule, legacy: bool) -> bool | None:
-        """Whether rules were changed between the snapshots, as far as that concerns `rule`; None: it cannot be told.
+        """Whether rules were changed between the snapshots, as far as that concerns `rule`; None: that is not known.
 
-        Of nf_tables the kernel's generation tells. Of legacy iptables (`legacy`: the host has, or may have, such tables), which has none,
-        only the rules that both snapshots tell of: another text at the same place is a change.
+        For nf_tables, the kernel's generation says so. For legacy iptables (`legacy`: the host has, or may have, such tables), which has
+        none, only the rules that both snapshots have are compared: another text at the same place is a change.
         """
         of_nft = rule.handle is not None or (rule.is_policy and not legacy)
         if of_nft:
@@ -164,7 +165,7 @@ class Rulings:
         return found
 
     def counter_delta(self, rule: Rule) -> CounterDelta | None:
-        """How a rule's counter rose; None where it has none, or was not told both before and after."""
+        """How a rule's counter rose; None where it has none, or was not reported both before and after."""
         first, last = self._count("before").get(rule.identity), self._count("after").get(rule.identity)
         return CounterDelta(first[1], last[1], first[0], last[0]) if first and last else None
 
@@ -184,7 +185,7 @@ class Rulings:
         return self._verdicts[when, invalid]
 
     def _count(self, when: When) -> dict[Identity, tuple[Firewall, int]]:
-        """The earliest counts before the handshakes, or the latest behind them."""
+        """The earliest counts before the handshakes, or the latest after them."""
         if when not in self._counters:
             counts = self._counters[when] = {}
             for firewall in sorted(self.snapshots[when], key=lambda one: one.begun, reverse=when == "after"):
@@ -196,7 +197,7 @@ class Rulings:
 
 
 def read(answers: Mapping[str, object]) -> tuple[Rulings, list[str]]:
-    """The rulings in a host's answers by phase, and why some could not be read, or not wholly: a malformed one costs that one only."""
+    """The rulings in a host's answers by phase, and why some could not be read, or not wholly: a malformed one is left out alone."""
     found, unread = Rulings(), dict[str, None]()
     for phase, answer in answers.items():
         for key, when in (("snapshot", "before"), ("before", "before"), ("after", "after")):

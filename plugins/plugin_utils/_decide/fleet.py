@@ -45,7 +45,7 @@ class Fleet:
                     self._macs[link.mac.lower()].append(host)
 
     def once(self, question: object, answer: Callable[[], T]) -> T:
-        """What many cases ask of the same hosts, worked out for the first of them."""
+        """The answer to a question that many cases ask of the same hosts, computed for the first of them."""
         if question not in self._known:
             self._known[question] = answer()
         found: T = self._known[question]

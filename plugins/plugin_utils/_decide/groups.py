@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Flows that break for one common reason, told once; and what flows that break have in common, whatever their causes."""
+"""Flows that break for one common reason, grouped; and what flows that break have in common, whatever their causes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _tried(flows: Sequence[Flow]) -> list[Flow]:
 def isolated(flows: Sequence[Flow], common: Common, probed: Sequence[Flow] = ()) -> list[dict[str, Any]]:
     """The fewest patterns that account for every handshake that fails and contradict none that succeeds; none where there are too many.
 
-    ``probed``: what was only tried to tell more. It is no entry of the report.
+    ``probed``: handshakes that were only tried for comparison. They are no entries of the report.
     """
     if all(map(_connects, _tried([*flows, *probed]))):
         return []
@@ -106,13 +106,14 @@ def _isolated(pattern: Pattern, members: Sequence[Flow], matrix: Grid, common: C
 
 
 def _next(probe: Cell, matrix: Grid) -> dict[str, Any]:
-    """With the IP version where both are in play."""
+    """The next probe, with the IP version where the flows have both."""
     both = len(matrix.values["family"]) > 1
     return {"client": probe.client, "server": probe.server, "port": probe.port, "family": probe.family if both else None}
 
 
 def _connects(flow: Flow) -> bool:
-    """Whether it must connect and does: that one which must not is blocked tells nothing of the way, and that it is not, is no failure."""
+    """Whether it must connect and does. A flow that must be blocked shows nothing of the path if it is, and is no failure here if it is
+    not."""
     return flow["expect"] == "open" and flow["status"] in _CONNECTS
 
 

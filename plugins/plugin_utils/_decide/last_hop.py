@@ -23,7 +23,7 @@ def sender_mac(seen: Observation) -> str | None:
 
 
 def hop_of(host: Host, seen: Observation) -> str | None:
-    """The address of who sent a packet last, where the neighbour table or the recording's ARP and neighbour discovery tell it."""
+    """The address of who sent a packet last, where the neighbour table or the recording's ARP and neighbour discovery have it."""
     mac = sender_mac(seen)
     if mac is None:
         return None

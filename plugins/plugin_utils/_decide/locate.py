@@ -16,7 +16,7 @@ from .connected import connected, recovered, stood_in
 from .outcome import OUTCOMES, Outcome
 from .rows import Row
 from .timeline import Attempt
-from .vantages import came_to, first, furthest, half_open, loss_behind, seen_at, way_of, wire_syns
+from .vantages import came_to, first, furthest, half_open, loss_after, seen_at, way_of, wire_syns
 
 # connect() reports these only when somebody answered, or when nobody did; any other error without an ICMP message is the client's own.
 _ANSWERS = ("ECONNREFUSED", "ECONNRESET", "ETIMEDOUT")
@@ -26,7 +26,7 @@ _WITHOUT_A_WORD = ("lost_syn", "silent")
 def locate(case: Case) -> None:
     """Find the outcome of each attempt, and the one that the rules are to explain first: the most frequent failure.
 
-    Where an ICMP error answers some attempts, it speaks for those that vanished without a word.
+    Where an ICMP error answers some attempts, it stands for those that got no answer at all.
     """
     case.outcomes = [outcome_of(case, attempt) for attempt in case.attempts]
     failures = [outcome for outcome in case.outcomes if outcome.kind != "completed"]
@@ -45,7 +45,7 @@ def outcome_of(case: Case, attempt: Attempt) -> Outcome:
     """Where one attempt ended, from its packets and its errno alone."""
     probe = attempt.probe
     if probe.via and not attempt.rows:
-        return _by_hearsay(case, attempt)
+        return _second_hand(case, attempt)
     if probe.connected:
         return stood_in(case, attempt) or connected(case, attempt)
     if probe.late_ms is not None and probe.late_errno is None:
@@ -69,8 +69,8 @@ def outcome_of(case: Case, attempt: Attempt) -> Outcome:
     return _follow(case, attempt)
 
 
-def _by_hearsay(case: Case, attempt: Attempt) -> Outcome:
-    """Of a handshake that somebody else made, who tells its result and not its port: no packet is known to be one of it."""
+def _second_hand(case: Case, attempt: Attempt) -> Outcome:
+    """Of a handshake that another program made, which reports its result and not its port: no packet is known to be one of it."""
     probe, server = attempt.probe, case.server.name if case.server else "path"
     if probe.connected:
         return Outcome("completed")
@@ -88,12 +88,12 @@ def _by_hearsay(case: Case, attempt: Attempt) -> Outcome:
 
 
 def _left_client(case: Case, attempt: Attempt) -> bool | None:
-    """Whether a SYN went out on a wire; without a recording at the client, what errno and ICMP tell of it."""
+    """Whether a SYN went out on a wire; without a recording at the client, what errno and ICMP errors imply."""
     probe = attempt.probe
     if wire_syns(case, attempt) or probe.via:  # others saw it
         return True
     if case.client.saw_everything:
-        # Translated to another port, a SYN escapes the recorder; then only an answer tells that it left.
+        # Translated to another port, a SYN escapes the recorder; then only an answer shows that it left.
         translated = attempt.isn is None and case.client.translates("output", "postrouting")
         answered = probe.final_errno in ("ECONNREFUSED", "ECONNRESET") and not _refused_by_itself(case, attempt)
         return bool(translated and answered)
@@ -109,7 +109,7 @@ def _refused_by_itself(case: Case, attempt: Attempt) -> bool:
 
 
 def _kept(case: Case, attempt: Attempt) -> Outcome:
-    """Nothing left the client. ETIMEDOUT is the kernel's word for its own silence: it accepted the connect and gave up."""
+    """Nothing left the client. With ETIMEDOUT, the kernel accepted the connect(), got no answer and gave up."""
     refused = attempt.probe.final_errno not in (None, "ETIMEDOUT")
     return Outcome("refused_locally" if refused else "unsent", "syn", None, case.client.name)
 
@@ -123,7 +123,7 @@ def _refused_later(case: Case, attempt: Attempt) -> bool:
 
 
 def _icmp_answer(case: Case, attempt: Attempt) -> Outcome | None:
-    """An ICMP error about the SYN, seen at the client, told by the socket's error queue, or seen leaving the server."""
+    """An ICMP error about the SYN, seen at the client, in the socket's error queue, or leaving the server."""
     for row in attempt.of("icmp"):
         quote = row.packet.icmp.quote if row.packet.icmp else None
         if quote and quote.seq == attempt.isn and _answers(case, row):
@@ -153,7 +153,7 @@ def _follow(case: Case, attempt: Attempt) -> Outcome:
     # Where no server is known, whoever answers has it.
     arrived = came_to(case.server, attempt) or half_open(case, attempt) if case.server else bool(attempt.of("syn_ack"))
     if not arrived:
-        return loss_behind("lost_syn", "syn", "path.forward", syn, forward, attempt.of("syn"))
+        return loss_after("lost_syn", "syn", "path.forward", syn, forward, attempt.of("syn"))
     back = way_of(case, back=True)
     syn_ack = furthest(attempt.of("syn_ack"), back)
     if syn_ack is not None and back[syn_ack][0] is not case.client and case.client.observations is None:
@@ -166,7 +166,7 @@ def _follow(case: Case, attempt: Attempt) -> Outcome:
     if back[syn_ack][0] is case.client and back[syn_ack][1] == "in":
         last = seen_at(attempt.of("syn_ack"), back[syn_ack])
         return Outcome("ignored_syn_ack", "syn_ack", None, case.client.name, last_seen=last)
-    return loss_behind("lost_syn_ack", "syn_ack", "path.return", syn_ack, back, attempt.of("syn_ack"))
+    return loss_after("lost_syn_ack", "syn_ack", "path.return", syn_ack, back, attempt.of("syn_ack"))
 
 
 def _at(row: Row, host: Host | None, direction: str) -> Observation | None:

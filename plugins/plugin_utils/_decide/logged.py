@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Lines of a host's logs that are about a case: they are told first with the cause that they speak of.
+"""Lines of a host's logs that are about a case: they are reported first with the cause that they are about.
 
 Hosts may share one kernel log, as containers do. A line belongs to a flow by the ends of its packets, its network namespace, a process
 or a unit, and never because it stood in the log of a host.
@@ -178,7 +178,7 @@ def _of_process(case: Case, host: Host, record: LogRecord) -> Attribution | None
 
 
 def _shares_kernel(case: Case, host: Host) -> bool:
-    """Whether another host of the run has the same kernel, as containers have, whose log tells of both."""
+    """Whether another host of the run has the same kernel, as containers have, whose log is about both."""
     boot = host.identity.boot if host.identity else None
     others = (other for other in case.fleet.hosts.values() if not other.is_same_machine(host))
     return boot is not None and any(other.identity is not None and other.identity.boot == boot for other in others)

@@ -53,7 +53,7 @@ def connected_document(elapsed_ms: Sequence[float]) -> dict[str, Any]:
 
 
 def _error(probe: Probe) -> str:
-    """None is the error of an attempt that was still waiting, or of one whose error sshd did not tell."""
+    """None is the error of an attempt that was still waiting, or of one whose error sshd did not report."""
     return probe.final_errno or ("ETIMEDOUT" if probe.outcome == "timeout" else "unknown")
 
 

@@ -103,8 +103,8 @@ OUTCOMES = {
     "lost_ack": "the client is connected; its ACK did not arrive at the server",
     "ignored_ack": "the client is connected; its ACK arrived at the server, which did not take it",
     "reset_after": "connected, then reset at once",
-    "untold": "sshd tells that its connect() failed, and not where",
-    "silent": "no answer, and too little was recorded to tell how far the SYN came",
+    "untold": "sshd reports that its connect() failed, and not where",
+    "silent": "no answer, and too little was recorded to say how far the SYN came",
 }
 
 SEEN = ("completed", "reset", "icmp", "reset_after")

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""The short way of flows that are plainly well: of a fleet, nearly all.
+"""The short way of flows that are plainly well, which in a fleet are nearly all.
 
 Every attempt connected, SYN, SYN-ACK and ACK were recorded at both ends, once and alike, and nothing that any detector of anomalies or
 any rule for completed handshakes looks at is unusual at either end. Such a flow needs neither a timeline nor the catalogue to be ``ok``,
@@ -13,63 +13,22 @@ from __future__ import annotations
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import SLOW_MS
 
-from .._model.glimpses import SIZE, are_alike, backwards, glimpses, isn_of, opened
+from .._model.glimpses import backwards, glimpses
 from .._model.host import Host
-from .._model.many import Many
-from .._model.probe_records import Probe
-from .._model.recording import Endpoint, Ends, Recording, both_ways
+from .._model.recording import Ends, Recording, both_ways
 from .._plan.declared import Declared
 from .._plan.plan import Entry
-from .causes.altered import slow_ms
 from .fleet import Fleet
 from .observed import parties
 from .packet_index import client_isns, flow_of, isns_of
+from .usual_attempts import Ports, Usual, answered_as_usual, attempts_of, left_as_usual
 from .usual_ends import UsualEnd
 
-_AT_ONCE_MS = 100  # within which SYN and SYN-ACK follow each other, and an application that waits less long may find that slow
 _MOST_ATTEMPTS = 100
-# What a client says of an attempt that connected in time, and whose connection then stayed as it was.
-_CONNECTED = {"stage": "done", "outcome": "connected", "peer": "open", "ended": False}
-_NOTHING_ELSE = ("via", "errno", "late_ms", "late_errno", "icmp", "awaited_ms")
-
-
-class _Attempt(NamedTuple):
-    """An attempt of a client: what is looked at of it."""
-
-    way: Ends
-    """How its packets begin; nothing where the client does not say from where it connected."""
-    as_usual: bool
-    started: float
-    elapsed_ms: float
-    near: tuple[str | None, int | None, int | None]
-    """Address, port, and the user as whom it connected."""
-    far: Endpoint
-
-
-@dataclass(slots=True)
-class _Usual:
-    """An entry in which everything is usual so far: at its client, and at its server once that was looked at."""
-
-    elapsed_ms: Sequence[float]
-    seen: bytes
-    """Of each attempt how its packets begin, and the client's glimpse."""
-    locals: tuple[str, ...]
-    """The addresses by which they left."""
-    answered: bool = False
-
-    def attempts(self) -> Iterator[tuple[Ends, bytes]]:
-        size = len(self.seen) // len(self.elapsed_ms)
-        for at in range(0, len(self.seen), size):
-            yield self.seen[at : at + size - SIZE], self.seen[at + size - SIZE : at + size]
-
-    def isns(self) -> Iterator[int]:
-        return (isn_of(glimpse) for _way, glimpse in self.attempts())
 
 
 class PlainlyWell:
@@ -91,7 +50,7 @@ class PlainlyWell:
                 if name is not None:
                     self._parts[name].append(number)
         self._dialled = Counter((entry.flow, entry.client, entry.address, entry.port) for entry in entries)
-        self._usual: dict[int, _Usual] = {}
+        self._usual: dict[int, Usual] = {}
         self._ways = array("q")  # hashes of how all attempts begin
         self._ends = Counter[str]()  # how many ways packets go in the recording of a host
         self._quoted, self._numbers = set[Ends](), array("I")  # of attempts and ISNs in packets that are no TCP
@@ -154,7 +113,7 @@ class PlainlyWell:
         return {*self._quoting, *beside, *(name for entry in others for name, _role in parties(entry))}
 
     def _note_quoted(self, recording: Recording) -> None:
-        """What errors quote may be of attempts."""
+        """Note the packets that ICMP errors quote: they may be of attempts."""
         for seen in recording.others:
             numbers, flow = client_isns(seen.packet), flow_of(seen.packet)
             self._numbers.extend(numbers)
@@ -165,7 +124,7 @@ class PlainlyWell:
                 self._quoting.add(recording.host)
 
     def _note_client(self, client: UsualEnd, seen: Mapping[Ends, bytes]) -> None:
-        tried, ports, slow = _attempts(client.host.probes), _Ports(client.host), _names_that_took_long(client.host)
+        tried, ports, slow = attempts_of(client.host.probes), Ports(client.host), _names_that_took_long(client.host)
         self._dialling.add(client.host.name)
         for number in self._of_client[client.host.name]:
             entry = self._entries[number]
@@ -179,7 +138,7 @@ class PlainlyWell:
                 and not (entry.via or entry.source or entry.expect != "open" or entry.address in slow)
                 and self._dialled[entry.flow, entry.client, entry.address, entry.port] == 1
                 and 0 < len(attempts) <= _MOST_ATTEMPTS
-                and (found := _left_as_usual(entry, client, attempts, seen, ports)) is not None
+                and (found := left_as_usual(entry, client, attempts, seen, ports)) is not None
             ):
                 found.locals = self._known.setdefault(found.locals, found.locals)
                 self._usual[number] = found
@@ -188,7 +147,7 @@ class PlainlyWell:
         for number in self._of_server[server.host.name]:
             found = self._usual.get(number)
             if found is not None:
-                found.answered = server.whole and _answered_as_usual(self._entries[number], server, found, seen)
+                found.answered = server.whole and answered_as_usual(self._entries[number], server, found, seen)
                 if not found.answered:
                     del self._usual[number]
 
@@ -201,8 +160,8 @@ class PlainlyWell:
             counted[entry.server or ""] += 2 * len(elapsed_ms)
         return [name for name, count in self._ends.items() if count != counted[name]]
 
-    def _beside(self, known: Mapping[int, _Usual], fleet: Fleet) -> Iterator[tuple[Recording, set[Ends]]]:
-        """How packets begin that hosts recorded, of none of these entries."""
+    def _beside(self, known: Mapping[int, Usual], fleet: Fleet) -> Iterator[tuple[Recording, set[Ends]]]:
+        """The ends of recorded packets that belong to none of these entries."""
         for name in self._recorded_beside((number, found.elapsed_ms) for number, found in known.items()) if known else ():
             recording, numbers = fleet.hosts[name].observations, [number for number in self._parts[name] if number in known]
             if recording is not None:
@@ -225,97 +184,7 @@ def _more_than_once(numbers: array[int]) -> set[int]:
     return {one for one, other in pairwise(sorted(numbers)) if one == other}
 
 
-class _Ports:
-    """From which ports a client connected, and when."""
-
-    def __init__(self, client: Host) -> None:
-        self._ports, self._started = client.probes.each("local_port"), client.probes.each("started")
-        self._times = Counter(self._ports)
-
-    def one_at_a_time(self, attempt: _Attempt, until: float) -> bool:
-        """Whether no other attempt from the same port began meanwhile."""
-        own = attempt.near[1]
-        if self._times[own] == 1:
-            return True
-        others = zip(self._ports, self._started, strict=True)
-        return not any(port == own and attempt.started < started < until for port, started in others)
-
-
-def _left_as_usual(
-    entry: Entry, client: UsualEnd, attempts: Sequence[_Attempt], seen: Mapping[Ends, bytes], ports: _Ports
-) -> _Usual | None:
-    """What is kept of an entry whose attempts its client recorded as usual."""
-    at_once_ns, far = _at_once_ns(entry), (entry.address, entry.port)
-    kept, near, lives = list[bytes](), set[tuple[str, int | None, int]](), set[int]()
-    for each in attempts:
-        found = seen.get(each.way)
-        if found is None or not each.as_usual or each.far != far:
-            return None
-        _alike, _isn, began_ns, answered_ns, acked_ns, ifindex, ttl, outgoing = opened(found)
-        began, ended = each.started - 0.05, each.started + each.elapsed_ms / 1000 + 1.0
-        local, _port, uid = each.near
-        if (
-            local is None
-            or not outgoing
-            or answered_ns >= at_once_ns
-            or not began <= began_ns / 1e9
-            or not (began_ns + acked_ns) / 1e9 <= ended
-            or not ports.one_at_a_time(each, ended)
-        ):
-            return None
-        near.add((local, uid, ifindex))
-        lives.add(ttl)
-        kept += each.way, found
-    if len(lives) != 1:
-        return None
-    for local, uid, ifindex in near:
-        interface = client.interface(ifindex)
-        if interface is None or not client.leaves(entry.address, local, uid, interface):
-            return None
-    addresses = tuple(sorted({local for local, _uid, _ifindex in near}))
-    return _Usual(array("d", [each.elapsed_ms for each in attempts]), b"".join(kept), addresses)
-
-
-def _answered_as_usual(entry: Entry, server: UsualEnd, usual: _Usual, seen: Mapping[Ends, bytes]) -> bool:
-    """Whether the server recorded the same of attempts that left their client as usual."""
-    at_once_ns, interfaces, lives = _at_once_ns(entry), set[int](), set[int]()
-    for way, left in usual.attempts():
-        found = seen.get(way)
-        if found is None or not are_alike(left, found):
-            return False
-        _alike, _isn, _began_ns, answered_ns, _acked_ns, ifindex, ttl, outgoing = opened(found)
-        if outgoing or answered_ns >= at_once_ns:
-            return False
-        lives.add(ttl)
-        interfaces.add(ifindex)
-    names = [server.interface(ifindex) for ifindex in interfaces]
-    return (
-        len(lives) == 1
-        and server.port(entry.port)
-        and (server.opened is None or server.opened >= len(usual.elapsed_ms))
-        and all(name is not None and server.answers(entry.address, local, name) for name in names for local in usual.locals)
-    )
-
-
-def _at_once_ns(entry: Entry) -> int:
-    return int(1e6 * min(_AT_ONCE_MS, slow_ms(entry.timeout)))
-
-
-def _attempts(probes: Many[Probe]) -> dict[int, list[_Attempt]]:
-    """The attempts of a client by their dial."""
-    usual = (*_CONNECTED.values(), *(None for _name in _NOTHING_ELSE))
-    as_usual = [said == usual for said in zip(*map(probes.each, (*_CONNECTED, *_NOTHING_ELSE)), strict=True)]
-    fields = ("dial", "started", "elapsed_ms", "local_address", "local_port", "uid", "address", "port")
-    found: dict[int, list[_Attempt]] = defaultdict(list)
-    for is_usual, dial, started, elapsed_ms, local, own, uid, address, port in zip(as_usual, *map(probes.each, fields), strict=True):
-        if local is None or own is None or elapsed_ms is None:
-            is_usual, elapsed_ms = False, elapsed_ms or 0.0
-        way = both_ways((local, own), (address, port))[0] if local is not None and own is not None else b""
-        found[dial].append(_Attempt(way, is_usual, started, elapsed_ms, (local, own, uid), (address, port)))
-    return found
-
-
 def _names_that_took_long(host: Host) -> frozenset[str]:
-    """What a client asked its resolver for, and had to wait for, or was not told."""
+    """The names for which a client had to wait for its resolver, or got no address."""
     asked = zip(*map(host.resolutions.each, ("name", "error", "elapsed_ms")), strict=True)
     return frozenset(name for name, error, elapsed_ms in asked if error or (elapsed_ms or 0.0) >= SLOW_MS)

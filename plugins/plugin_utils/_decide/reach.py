@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""How far SYNs, or SYN-ACKs, with a rising TTL came, as traceroute tells it: the last hop that answers, and the first that does not."""
+"""How far SYNs, or SYN-ACKs, with a rising TTL came, as traceroute does: the last hop that answers, and the first that does not."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _FINAL = ("unreachable", *_OF_THE_END)  # answers that are no router's "the TTL 
 
 @dataclass(frozen=True, kw_only=True)
 class Reach:
-    """``last``: the last hop that answers, with the end itself where it is the one; ``silent``: the first TTL behind it that does not, and
-    ``sent``: packets with that TTL or a higher one; both are 0 where an answer ends the way. ``mute``: TTLs without an answer ahead of the
+    """``last``: the last hop that answers, with the end itself where it is the one; ``silent``: the first TTL after it that does not, and
+    ``sent``: packets with that TTL or a higher one; both are 0 where the end answers. ``mute``: TTLs without an answer ahead of the
     last. ``limited``: TTLs without an answer, here, at which routers answered for other ends at the time. ``repeated``: who answers at
-    more than one TTL, as in a loop, or behind ways of different lengths."""
+    more than one TTL, as in a loop, or after paths of different lengths."""
 
     last: Hop | None
     silent: int
@@ -44,7 +44,8 @@ class Reach:
 
     @property
     def text(self) -> str:
-        """Where the packet is lost, as exactly as this tells: each router answers when it takes a packet in, ahead of its forward rules."""
+        """Where the packet is lost, as exactly as this shows it: each router answers when it takes a packet in, ahead of its forward
+        rules."""
         if self.last is None:
             text = f"no hop answers {plural(self.sent, 'packet')}"
             text += "" if self.limited else ": it is lost ahead of the first router, or the routers send no ICMP errors"
@@ -52,7 +53,7 @@ class Reach:
             text = f"the last hop that answers is {self.last.offender} (hop {self.last.ttl}{self._how})"
             if self.silent:
                 text += (
-                    f", and from hop {self.silent} on {plural(self.sent, 'packet')} stay unanswered: it is lost behind hop {self.last.ttl}"
+                    f", and from hop {self.silent} on {plural(self.sent, 'packet')} stay unanswered: it is lost after hop {self.last.ttl}"
                 )
                 text += ", or what follows sends no ICMP errors"
         if silent := [ttl for ttl in self.mute if ttl not in self.limited]:

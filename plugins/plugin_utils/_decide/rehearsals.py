@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Changes of firewalls that a report offers: which of them hosts are asked to rehearse, and what follows from what came of it."""
+"""Changes of firewalls that a report offers: which of them hosts are asked to rehearse, and what follows from the outcomes."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ DOUBLED_S = 0.1  # a packet that was doubled on the way comes again at once
 
 @dataclass
 class Row:
-    """One packet on its way, with each observation of it."""
+    """One packet, with each observation of it."""
 
     kind: str  # syn, syn_ack, ack, rst, fin, data, icmp
     sender: str  # client, server, or the address that an ICMP error came from
@@ -131,7 +131,7 @@ def clocks_of(observations: list[Observation], client: str) -> dict[str, Clock]:
 
 
 def _one_way(ahead: float) -> Clock:
-    """One way tells the offset only up to the delay: small differences are taken for delay, large ones for the clock."""
+    """One direction gives the offset only up to the delay: small differences are taken for delay, large ones for the clock."""
     return Clock(ahead if abs(ahead) > SAME_PACKET_S / 2 else 0.0, None)
 
 

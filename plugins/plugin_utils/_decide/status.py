@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""How a flow is, by how far its attempts came and by what explains it."""
+"""The status of a flow, by how far its attempts came and by what explains it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def case_status(case: Case, explanation: Explanation) -> str:
 
 
 def flow_status(answers: Sequence[tuple[Case, Explanation]]) -> str:
-    """Several addresses behind a name: while one of them connects, the flow is degraded, not broken."""
+    """Several addresses of a name: while one of them connects, the flow is degraded, not broken."""
     statuses = [case_status(case, explained) for case, explained in answers]
     if not statuses:
         return "undetermined"

@@ -118,7 +118,7 @@ class Packets:
         cut = {name for key in (flow, isn) for name in self._index.cut.get(key, ())}
         flows, more = _translated([seen for seen in by_isn if seen.host in parties])
         translated = [other for other in flows if other != flow]
-        for other in translated:  # behind the ACK only the 4-tuple tells
+        for other in translated:  # after the ACK only the 4-tuple identifies it
             found.update({id(seen): seen for seen in of_probe(self._index.of_flow(other))})
         alike = (seen for each in (flow, *translated) for seen in self._index.of_flow(each))
         again = {seq for seen in alike if (seq := _syn(seen)) is not None} - {isn}
@@ -135,7 +135,7 @@ class Packets:
         return Attempt(probe, isn, rows, clocks, cut=frozenset(cut.union(more, most).intersection(parties)), strays=apart)
 
     def ports_of(self, probes: Sequence[Probe], parties: Collection[str]) -> list[Probe]:
-        """Handshakes that somebody else made, who does not tell their ports, with those of the connections that came from the client.
+        """Handshakes that another program made, which does not report their ports, with those of the connections that came from the client.
 
         Only where there are as many of these as handshakes, which began one after the other, is it known which is which.
         """
@@ -167,7 +167,7 @@ class Packets:
 
 
 def _translated(observations: Iterable[Observation]) -> tuple[list[frozenset[Endpoint]], set[str]]:
-    """The addresses and ports that an ISN was seen with, and the hosts that tell of more of them than any way has."""
+    """The addresses and ports that an ISN was seen with, and the hosts that report more of them than any path has."""
     found: dict[str, dict[frozenset[Endpoint], None]] = defaultdict(dict)
     for observation in observations:
         if flow := flow_of(observation.packet):

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""What the kernel's own trace says became of a case's packets at a host."""
+"""What happened to a case's packets at a host, by the kernel's own trace."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def traces_of(case: Case, host: Host, leg: Leg) -> list[Trace]:
 
 
 def _isns(client: Host, probe: Probe) -> set[int]:
-    """Initial sequence numbers of a probe, as its own host's kernel told them."""
+    """Initial sequence numbers of a probe, as its own host's kernel traced them."""
     ends = (probe.local_port, probe.address, probe.port)
     packets = [trace.packet for tracing in client.tracings for trace in tracing.traces if trace.hook == "output"]
     return {packet.seq for packet in packets if packet.leg == "syn" and (packet.source_port, packet.destination, packet.port) == ends}

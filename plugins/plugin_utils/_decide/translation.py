@@ -35,7 +35,7 @@ def _leaves_end(case: Case, host: Host, hook: str) -> bool:
 
 
 def led_away(case: Case) -> bool:
-    """Whether such rules send it to an address that is not the server's, nor that of another managed host, which may send it on."""
+    """Whether such rules send it to an address that is neither the server's nor that of another managed host, which may forward it."""
     sent = [(host, sent_elsewhere(case, host)) for host in (case.client, *case.vias)]
     targets = [(host, verdict.rewritten.destination) for host, verdict in sent if verdict and verdict.rewritten]
     onward = [via for host, target in targets for via in case.vias if via is not host and via.owns(target)]
@@ -45,6 +45,6 @@ def led_away(case: Case) -> bool:
 
 
 def may_be_translated(case: Case) -> bool:
-    """Whether a managed host on the way may send the SYN to a port that no recorder looks at, and the server did accept connections."""
+    """Whether a managed host on the way may send the SYN to a port that no recorder selects, and the server did accept connections."""
     unknown = any(via.translates("prerouting") is not False for via in case.vias)
     return translated_on_the_way(case) or (unknown and case.server is not None and case.server.delta("Tcp", "PassiveOpens") != 0)

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Hosts that the evidence of a broken flow points to, and that it does not name: next hops, who answered, where its SYN was sent."""
+"""Hosts that the evidence of a broken flow points to, and that the flow does not name: next hops, who answered, where its SYN was sent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .translation import sent_elsewhere
 
 
 def unasked(case: Case, decisive: Finding | None) -> Iterator[str]:
-    """What it would take to see what such a host does with the packets; nothing where the cause is proven at a host that was asked."""
+    """What to add to the flow to see what such a host does with the packets; nothing where the cause is proven at a host that was asked."""
     inside = decisive is not None and case.named(decisive.host) in case.hosts
     if inside and decisive is not None and decisive.certainty == "proven":
         return

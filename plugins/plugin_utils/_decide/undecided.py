@@ -52,7 +52,7 @@ def _untried(client: Host, user: str | None) -> str:
         return f"no handshake was tried, because {client.name} {client.gap.phrase}: {client.gap.remedy}"
     parts = ("probes", f"probes as user {user}")
     why = next((absence.why for absence in client.absent if absence.what in parts), None)
-    return f"no handshake was tried: {client.name} told of none" + (f" ({why})" if why else "")
+    return f"no handshake was tried: {client.name} reported none" + (f" ({why})" if why else "")
 
 
 def _blind(host: Host) -> str:
@@ -68,7 +68,7 @@ def _blind(host: Host) -> str:
 
 
 def _could_not_see(case: Case) -> Iterator[str]:
-    """What causes of such an outcome declare to need, and a host did not tell among other things: more than that is asked for anyhow."""
+    """The parts that causes of such an outcome need, and that a host did not return although it returned others."""
     lacking: dict[tuple[str, str], list[str]] = {}
     for cause in causes.CATALOGUE:
         for part in cause.parts if case.outcome.kind in cause.outcomes else ():
@@ -76,7 +76,7 @@ def _could_not_see(case: Case) -> Iterator[str]:
             if host is not None and host.snapshot is not None and part.part != "recording":
                 lacking.setdefault((host.name, part.part), []).append(cause.code)
     for (name, what), codes in lacking.items():
-        yield f"could not see the {what} of {name}: without them, causes such as {', '.join(sorted(codes)[:5])} cannot be told"
+        yield f"could not see the {what} of {name}: without them, causes such as {', '.join(sorted(codes)[:5])} cannot be determined"
 
 
 def _would_decide(case: Case) -> str:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""The stretches of a broken handshake to which none of its packets came: what is amiss there shows only when its cause is gone."""
+"""The segments of a broken handshake to which none of its packets came: faults there show only once its cause is gone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NAMES: dict[Leg, str] = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
 
 
 def unreached(case: Case, explained: Explanation) -> str | None:
-    """A sentence that names the segments behind the decisive cause; None where there is none, or where some handshakes complete."""
+    """A sentence that names the segments after the decisive cause; None where there is none, or where some handshakes complete."""
     if explained.decisive is None or case.completed:
         return None
     cause, finding = explained.decisive

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Whether an end of handshakes is as usual, beside their packets: nothing that any detector or rule looks at is otherwise."""
+"""Whether an end of handshakes is as usual apart from their packets: nothing that a detector or rule looks at is unusual."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""The vantage points on the way of a packet, and how far along them it was seen."""
+"""The vantage points on the path of a packet, and how far along them it was seen."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def furthest(rows: Sequence[Row], way: Sequence[Vantage]) -> int | None:
     return max((place for place, vantage in enumerate(way) if seen_at(rows, vantage)), default=None)
 
 
-def loss_behind(kind: str, leg: Leg, segment: str, place: int | None, way: Sequence[Vantage], rows: Sequence[Row]) -> Outcome:
-    """A loss behind ``place``. Only a vantage point behind it that saw everything, and did not see the packet, proves the loss."""
+def loss_after(kind: str, leg: Leg, segment: str, place: int | None, way: Sequence[Vantage], rows: Sequence[Row]) -> Outcome:
+    """A loss after ``place``. Only a vantage point further on that saw everything, and did not see the packet, proves the loss."""
     if place is None or place + 1 >= len(way):
         missing = place is None and any(host.saw_everything for host, direction in way[-1:])
         return Outcome("silent", leg if missing else None, None, "path")

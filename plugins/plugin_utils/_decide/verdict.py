@@ -47,7 +47,7 @@ def decide_views(
 ) -> Conclusion:
     """The same from several views, which together have the plan's entries.
 
-    ``probed``: of handshakes that were only tried to tell what failures have in common. They are no entries of the report.
+    ``probed``: of handshakes that were only tried to find out what failures have in common. They are no entries of the report.
     """
     with without_collection():
         judged = (judge(replace(plan, entries=view.entries), view.evidence, short=not keep_all) for view in views)

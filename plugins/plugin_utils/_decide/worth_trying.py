@@ -14,7 +14,7 @@ from .groups import MOST_PATTERNS, Common, Flow, matrix_of
 from .isolate import Cell, Pattern, isolate
 
 NAME = "isolate"
-"""How flows are called that only try what tells most."""
+"""The name of flows that are only tried for comparison."""
 _MOST_FAILURES = 100  # of a pattern, whose neighbours in the matrix are looked at
 
 
@@ -60,7 +60,7 @@ def _flow(cell: Cell, like: Entry) -> dict[str, Any]:
 
 
 def probed(flows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the report says of the handshakes that were only tried to tell more."""
+    """What the report says of the handshakes that were only tried for comparison."""
     found = []
     for flow in flows:
         first = flow["causes"][0] if flow["causes"] else {}

@@ -58,7 +58,7 @@ def _lasting(host: str, change: Any, kept: State) -> Fix | None:
     if change["kind"] == "sysctl":
         file = change.get("file")
         if file and posixpath.basename(file) > posixpath.basename(sysctl.FILE):
-            return advice("sysctl", host, f"have {file} on {host} set {name} to {now}: it is read behind all that we could write", why=why)
+            return advice("sysctl", host, f"have {file} on {host} set {name} to {now}: it is read after all that we could write", why=why)
         return _set(host, name, (kept.sysctls or {}).get(name, now), now, why)
     masked = change.get("enabled") in ("masked", "masked-runtime")
     if change["kind"] == "service" and change["then"] == "not started" and fit.unit(name) and not masked:

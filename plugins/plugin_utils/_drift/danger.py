@@ -64,7 +64,7 @@ def _opening(difference: Difference, closed: list[Part]) -> Dangers:
         for answer in is_["answers"]:
             for part in closed:
                 if part.has(answer):
-                    yield part, f"behind a reboot it meets another outcome: {answer['then']} (now {answer['now']})"
+                    yield part, f"after a reboot it meets another outcome: {answer['then']} (now {answer['now']})"
 
 
 def _name(difference: Difference, mine: list[Part], _now: State) -> Dangers:
@@ -203,7 +203,7 @@ def _reboot(difference: Difference, mine: list[Part], kept: State, now: State) -
     if change["kind"] == "sysctl":
         wanted = (kept.sysctls or {}).get(change["name"], change["now"])
         if change["then"] != wanted:  # else the reboot heals it
-            yield from _by_sysctl(change["name"], wanted, change["then"], mine, "behind a reboot is")
+            yield from _by_sysctl(change["name"], wanted, change["then"], mine, "after a reboot is")
     elif change["kind"] == "service":
         ports = (now.services or {}).get(change["name"])
         for part in mine:
@@ -211,13 +211,13 @@ def _reboot(difference: Difference, mine: list[Part], kept: State, now: State) -
                 yield part, f"{change['name']} runs, and a reboot does not start it ({change['because']})"
     elif change.get("answers") is None:
         for part in mine:
-            yield part, f"what {change['kind']} makes of it behind a reboot is not known: {change['name']} differs"
+            yield part, f"what {change['kind']} makes of it after a reboot is not known: {change['name']} differs"
     else:
         for answer in change["answers"]:
             for part in mine:
                 if part.has(answer):
                     packet = PACKETS.get(answer["packet"], answer["packet"])
-                    yield part, f"behind a reboot its {packet} meets another outcome: {answer['then']} (now {answer['now']})"
+                    yield part, f"after a reboot its {packet} meets another outcome: {answer['then']} (now {answer['now']})"
 
 
 _BY_KIND: Mapping[str, Callable[[Difference, list[Part], State], Dangers]] = {

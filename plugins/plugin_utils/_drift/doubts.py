@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""What speaks against a state as a baseline: handshakes that cannot work in it, or will not behind a reboot."""
+"""What speaks against a state as a baseline: handshakes that cannot work in it, or will not after a reboot."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Whether a change brought a host back to its baseline: the drift report before the change against the one behind it."""
+"""Whether a change brought a host back to its baseline: the drift report before the change against the one after it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def code_of(drift: Report) -> str:
 
 
 def remains(code: str, host: str, after: Report) -> str | None:
-    """What is left of a drift behind the change; None if the host is as in its baseline there."""
+    """What is left of a drift after the change; None if the host is as in its baseline there."""
     left = next((drift for drift in _drifts(_host(host, after)) if code_of(drift) == code), None)
     return f"{host} still differs from its baseline: {left['summary']}" if left else None
 

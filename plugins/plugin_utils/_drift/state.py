@@ -108,7 +108,7 @@ class ServiceState:
 
 @dataclass(frozen=True, kw_only=True)
 class PacketChange:
-    """A packet that would fare otherwise behind a reboot."""
+    """A packet that would fare otherwise after a reboot."""
 
     packet: str
     direction: str
@@ -122,7 +122,7 @@ class PacketChange:
 
 @dataclass(frozen=True, kw_only=True)
 class RebootChange:
-    """What a reboot would change. ``answers`` None, for rules: what becomes of the flows' packets is not known.
+    """What a reboot would change. ``answers`` None, for rules: what happens to the flows' packets is not known.
 
     ``file`` and ``line``: what sets a sysctl then. ``enabled``: a unit's state, as systemctl is-enabled prints it.
     """

@@ -54,7 +54,7 @@ def _record(kind: str, record: Any) -> str:
 
 def _reboot(difference: Difference) -> str:
     change = difference.after or difference.before
-    lasts = f"{change['kind']} {change['name']}: now {change['now'] or 'empty'}, behind a reboot {change['then'] or 'empty'}"
+    lasts = f"{change['kind']} {change['name']}: now {change['now'] or 'empty'}, after a reboot {change['then'] or 'empty'}"
     if difference.change == "removed":
         return f"a reboot would no longer change {change['kind']} {change['name']}"
     return f"a reboot would change {lasts} ({change['because']})"

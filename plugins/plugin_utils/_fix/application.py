@@ -9,7 +9,8 @@ from .._decide.case import Case, literal_is_loopback
 from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.host import Host
-from .._model.socket_records import Limit, Process, WrapperRule
+from .._model.program_records import Limit, WrapperRule
+from .._model.socket_records import Process
 from .._model.socket_subjects import Asking, HangsUp, Kept, ListenerApart, Published, Refusal, RefusingService, SocketOwner
 from .._model.unit_records import Relative, SocketUnit
 from .._values.words import endpoint

@@ -36,7 +36,7 @@ def by_source(host: str, ways: TwoWays, source: str, table: int | None) -> Fix:
     return advice(
         "route",
         host,
-        f"have {host} answer from {source} through {ways.comes_in} (with a routing table for that source), or have what filters behind "
+        f"have {host} answer from {source} through {ways.comes_in} (with a routing table for that source), or have what filters beyond "
         f"{ways.leaves} let its answers pass",
         [
             ip(source, "route", "add", *way, "dev", ways.comes_in, "table", table),
@@ -48,7 +48,7 @@ def by_source(host: str, ways: TwoWays, source: str, table: int | None) -> Fix:
 
 
 def _by_the_way_in(host: str, split: SplitWays, table: int | None) -> Fix:
-    """By connection: what is routed is the server's answer, whose address may be translated only behind the routing decision."""
+    """By connection: what is routed is the server's answer, whose address may be translated only after the routing decision."""
     name = split.comes_in
     marking = (
         f'table ip handshake_answers {{ chain by_way {{ type filter hook prerouting priority mangle; iifname "{name}" ct state new '
@@ -60,7 +60,7 @@ def _by_the_way_in(host: str, split: SplitWays, table: int | None) -> Fix:
         host,
         f"have {host} send answers to what came in by {name} back by {name} (mark the connection by a bit of its own, and a "
         f"table of its own for that), "
-        f"or have the way behind {split.leaves} let them pass",
+        f"or have the path beyond {split.leaves} let them pass",
         [
             shell("ip", "route", "add", "default", "via", split.router, "dev", name, "table", table),
             shell("ip", "rule", "add", "fwmark", f"{_OWN_BIT}/{_OWN_BIT}", "table", table),

@@ -34,7 +34,7 @@ def load_balancer_no_backend(case: Case, finding: Finding) -> Fix | None:
 
 
 def of_balancer(backend: Backend, front: str) -> Fix | None:
-    """What HAProxy itself has to be told, or to find, of a server of its own."""
+    """What HAProxy itself needs for a server of its own: a command, or a name that resolves."""
     if backend.kind == "set_aside":
         return advice(
             "application",

@@ -89,39 +89,27 @@ def _own_limit(server: Host, who: Accepting, why: str, held: Wording) -> Fix:
 
 
 def syn_queue_full(case: Case, finding: Finding) -> Fix | None:
-    """SYN cookies do without a queue while it is full."""
-    queue = finding.about(HalfOpen)
-    if queue is None or case.server is None:
-        return None
-    return _with_cookies(
-        case.server,
-        "set net.ipv4.tcp_syncookies=1; raise the application's backlog and net.core.somaxconn; look for a SYN flood",
-        f"{queue.count} connections are half-open, and the queue has room for {queue.limit}",
-    )
+    summary = "set net.ipv4.tcp_syncookies=1; raise the application's backlog and net.core.somaxconn; look for a SYN flood"
+    return _with_cookies(case, finding, summary, "the queue has room for")
 
 
 def syn_flood(case: Case, finding: Finding) -> Fix | None:
     """Who they are, nobody here knows."""
-    queue = finding.about(HalfOpen)
-    if queue is None or case.server is None:
-        return None
-    return _with_cookies(
-        case.server,
-        "set net.ipv4.tcp_syncookies=1; have a firewall in front drop SYNs of invented addresses; see why SYN-ACKs do not reach real ones",
-        f"{queue.count} connections are half-open, and there is room for {queue.limit}",
+    summary = (
+        "set net.ipv4.tcp_syncookies=1; have a firewall in front drop SYNs of invented addresses; see why SYN-ACKs do not reach real ones"
     )
+    return _with_cookies(case, finding, summary, "there is room for")
 
 
 def syn_backlog_reserved(case: Case, finding: Finding) -> Fix | None:
+    summary = "set net.ipv4.tcp_syncookies=1 or raise net.ipv4.tcp_max_syn_backlog"
+    return _with_cookies(case, finding, summary, "net.ipv4.tcp_max_syn_backlog is")
+
+
+def _with_cookies(case: Case, finding: Finding, summary: str, limit: str) -> Fix | None:
+    """SYN cookies do without a queue while it is full."""
     queue = finding.about(HalfOpen)
     if queue is None or case.server is None:
         return None
-    return _with_cookies(
-        case.server,
-        "set net.ipv4.tcp_syncookies=1 or raise net.ipv4.tcp_max_syn_backlog",
-        f"{queue.count} connections are half-open, and net.ipv4.tcp_max_syn_backlog is {queue.limit}",
-    )
-
-
-def _with_cookies(server: Host, summary: str, why: str) -> Fix:
-    return sysctls(server, {"net.ipv4.tcp_syncookies": 1}, summary, why=why)
+    why = f"{queue.count} connections are half-open, and {limit} {queue.limit}"
+    return sysctls(case.server, {"net.ipv4.tcp_syncookies": 1}, summary, why=why)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.words import Accepted, digest
 
-from .._model.firewall_records import Rule, RuleChange, Verdict
+from .._model.firewall_records import Verdict
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
+from .._model.opening_records import RuleChange
 from .._model.prose import Prose, unwrapped
+from .._model.rule_records import Rule
 from . import fit
 from .make import mending, shell
 

@@ -12,11 +12,12 @@ from ansible_collections.threeway.handshake.plugins.module_utils._host.traversal
 
 from .._decide.case import Case
 from .._decide.finding import Finding
-from .._model.firewall_records import Rule, Verdict, Zones
+from .._model.firewall_records import Verdict, Zones
 from .._model.firewall_subjects import Stop
 from .._model.fixes import Fix, Saves
 from .._model.host import Host
 from .._model.prose import Prose
+from .._model.rule_records import Rule
 from . import fit
 from .before_rule import before_rule
 from .firewalld import in_zone

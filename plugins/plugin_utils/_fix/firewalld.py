@@ -12,10 +12,11 @@ from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accep
     commands,
 )
 
-from .._model.firewall_records import Rule, Verdict
+from .._model.firewall_records import Verdict
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.prose import Prose
+from .._model.rule_records import Rule
 from . import fit
 from .make import mending
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .._model.firewall_records import InSet, Verdict
+from .._model.firewall_records import Verdict
 from .._model.fixes import Fix
 from .._model.host import Host
+from .._model.opening_records import InSet
 from .make import advice
 
 

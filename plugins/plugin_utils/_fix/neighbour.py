@@ -8,10 +8,10 @@ from __future__ import annotations
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.address_subjects import Behind, DeadHop, FalseNeighbour, Misdelivered, NextHop, ProxyAnswer, Unanswering, WrongEntry
-from .._model.firewall_records import RuleChange
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.network_records import Neighbour, Route
+from .._model.opening_records import RuleChange
 from .._model.socket_records import Namespace
 from . import fit
 from .make import advice, ip, mending, shell
@@ -99,7 +99,7 @@ def neighbour_silent(case: Case, finding: Finding) -> Fix | None:
 
 
 def _by_ufw(case: Case, host: Host) -> RuleChange | None:
-    """What ufw must be told where it leaves IPv6 alone, and so lets nothing of it through."""
+    """What must be added to ufw's files where it leaves IPv6 alone, and so lets nothing of it through."""
     sources = {probe.local_address for probe in case.probes}
     for each in host.rulings.all():
         ours = each.packet == "syn" and (each.destination, each.port) == (case.address, case.port) and each.source in sources

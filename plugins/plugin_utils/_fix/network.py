@@ -128,7 +128,7 @@ _AGAIN = {
     "networking.service": ("ifup", "--force"),
     "systemd-networkd.service": ("networkctl", "reconfigure"),
 }
-"""How each manager of networks is told to configure an interface once more."""
+"""How each network manager is made to configure an interface again."""
 
 
 def configured(host: Host, interface: str, address: str) -> Fix:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from .._decide.case import Case
 from .._decide.finding import Finding
-from .._model.firewall_records import Rule
 from .._model.fixes import Fix
 from .._model.host import Host
+from .._model.rule_records import Rule
 from .._model.socket_subjects import PortRange
 from .make import advice
 from .sysctl import sysctls

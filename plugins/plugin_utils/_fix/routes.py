@@ -1,12 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Routes: added where the next hop is known, removed where one refuses. The running table only; who keeps it must be told."""
+"""Routes, in the running table only: added where the next hop is known, removed where one refuses."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
 
 from .._decide.case import Case
 from .._decide.finding import Finding
@@ -17,10 +16,7 @@ from .._model.network_records import Address, Route
 from .._model.network_subjects import (
     REFUSING,
     DeafInterface,
-    MarkedAstray,
     RefusingRoute,
-    RouterError,
-    RouterRoute,
     RuleAhead,
     WithoutIpv6,
 )
@@ -28,6 +24,7 @@ from .._values.nat64 import translated_from
 from . import fit
 from .make import advice, ip, mending, shell
 from .network import or_restarted, with_ipv6
+from .routers import by_nat64, for_more_sources
 from .sysctl import of_interface
 from .trusted import for_client
 
@@ -42,7 +39,7 @@ def no_route(case: Case, finding: Finding) -> Fix:
     if lacking := finding.about(WithoutIpv6):
         return with_ipv6(client.name, lacking)
     if meant := translated_from(case.address):
-        return _by_nat64(client.name, meant, f"add a route to {case.address}, that leads to a NAT64 translator, on {client.name}")
+        return by_nat64(client.name, meant, f"add a route to {case.address}, that leads to a NAT64 translator, on {client.name}")
     if deaf := finding.about(DeafInterface):
         setting = of_interface(6, deaf.name, "accept_ra")
         return advice(
@@ -53,14 +50,14 @@ def no_route(case: Case, finding: Finding) -> Fix:
             [shell("sysctl", "-w", f"{setting}=2")] if setting else (),
         )
     if case.route and case.route.only_from:
-        return advice("route", client.name, _for_more_sources(client.name, case.address, case.route.only_from, "it"))
+        return advice("route", client.name, for_more_sources(client.name, case.address, case.route.only_from, "it"))
     if lone := finding.about(Lone):
         return _said_on_link(client, lone, case.address)
     return or_restarted(_towards(case, client, case.address), client, f"{client.name} lacks a route to {case.address}")
 
 
 def _said_on_link(client: Host, lone: Lone, address: str) -> Fix:
-    """The kernel takes a gateway beyond all of its networks only where it is told that it is next door."""
+    """The kernel accepts a gateway outside all of its networks only with the flag onlink."""
     family, interface = "-6 " if ":" in address else "", lone.address.interface
     own = f"{lone.address.address}/{lone.address.prefix}"
     return advice(
@@ -110,7 +107,7 @@ def local_table_late(case: Case, finding: Finding) -> Fix | None:
 
 
 def behind_local(host: str, ahead: RuleAhead) -> str:
-    """What is advised about a policy rule that stands ahead of the one for the local table."""
+    """What is advised about a policy rule that precedes the rule for the local table."""
     rule = "the policy rule" if ahead.priority is None else f"policy rule {ahead.priority} (table {ahead.table})"
     return (
         f"give {rule} of {host} a higher number than the one with lookup local has, "
@@ -129,96 +126,6 @@ def not_next_door(server: str, false: FalseNeighbour) -> Fix:
         f"({f'{route.prefix} dev {route.interface}' if route else 'unknown'}), or give it a route to {client} by the router"
         f"{f' {hop}' if hop else ''} on {false.interface}",
         [shell("ip", "route", "add", f"{client}/{length}", "via", hop, "dev", false.interface)] if hop else [],
-    )
-
-
-def router_route(_case: Case, finding: Finding) -> Fix | None:
-    """A routing daemon that put a route there would put it there again: nothing is removed without people."""
-    found, host = finding.about(RouterRoute), finding.host
-    if marked := finding.about(MarkedAstray):
-        return _unmarked(host, marked)
-    if found is None:
-        return None
-    route, target = found.route, found.target
-    if route.type in REFUSING:
-        return advice(
-            "route",
-            host,
-            f"find out who puts the {route.type} route {route.prefix or 'default'} on {host}, as a routing daemon does for what it "
-            f"announces, and take it away, or announce a more specific route to {target}",
-            [f"ip route show table all type {route.type}"],
-        )
-    return advice(
-        "route",
-        host,
-        f"give {route.interface} of {host} another network than {route.prefix} (that of a bridge of containers can be chosen), or add a "
-        f"more specific route to {target}",
-    )
-
-
-def _unmarked(host: str, marked: MarkedAstray) -> Fix:
-    tables = " or ".join(str(table) for table in marked.tables)
-    return advice(
-        "route",
-        host,
-        f"bring up what table {tables} of {host} leads to, such as a VPN, which leaves a blackhole route when it is down; or exempt this "
-        f"flow from {marked.rule.tag} of chain {marked.rule.chain}, which marks it with {marked.mark:#x}",
-        [f"ip route show table {table}" for table in marked.tables],
-    )
-
-
-def router_error(case: Case, finding: Finding) -> Fix | None:
-    """What a router on the way says that it cannot do, or will not: with the SYN, or with the answer to it."""
-    error = finding.about(RouterError)
-    if error is None:
-        return None
-    offender = error.offender
-    if error.remote:
-        remedies = {
-            "no_route": f"add a route back to {error.remote} on {offender}",
-            "unreachable": f"find out why {offender} cannot reach {error.remote}",
-            "loop": f"correct the routes that send packets for {error.remote} in a circle",
-            "rejected": f"allow the answers of {case.server_address} tcp/{case.server_port} to {error.remote} on {offender}",
-        }
-        other = f", or have {case.client.name} send from {error.instead} (the src of its route, or masquerading)" if error.instead else ""
-        return advice("route" if error.meaning in ("no_route", "loop") else "advice", finding.host, f"{remedies[error.meaning]}{other}")
-    if error.unheard:
-        name = case.server.name if case.server else case.address
-        return advice(
-            "advice",
-            "path",
-            f"find out what keeps {name}'s ARP replies or neighbour advertisements for {case.address} from {offender}: a switch or a "
-            f"hypervisor that lets {name} use its first address only (port security, anti-spoofing, allowed address pairs)",
-        )
-    about = error.about or case.address
-    if (meant := translated_from(about)) and error.meaning in ("no_route", "unreachable"):
-        return _by_nat64(finding.host, meant, f"have {offender} send {about} to a NAT64 translator")
-    if error.only_from:
-        return advice("route", finding.host, _for_more_sources(offender, about, error.only_from, case.client_address or case.client.name))
-    remedies = {
-        "rejected": f"allow tcp/{error.port or case.port} to {about} on {offender}",
-        "no_route": f"add a route to {about} on {offender}",
-        "unreachable": f"find out why {offender} cannot reach {about} (host down, wrong VLAN, wrong address)",
-        "loop": f"correct the routes that send packets for {about} in a circle",
-    }
-    return advice("route" if error.meaning in ("no_route", "loop") else "advice", finding.host, remedies[error.meaning])
-
-
-def _for_more_sources(host: str, remote: str, sources: Sequence[str], sender: str) -> str:
-    """`from` of iproute2, "sourcefilter" of OpenWrt: a router with prefixes of several providers must not mix them up."""
-    these = " or ".join(sources)
-    return (
-        f"have {host} send what {sender} sends to {remote} as well: its way there is for sources of {these} only ('from' in "
-        f"ip -6 route show table all; sourcefilter in OpenWrt); or have an address of {these} as the source, there or by translation"
-    )
-
-
-def _by_nat64(host: str, meant: str, route: str) -> Fix:
-    """DNS64 makes such addresses up for names that have IPv4 addresses only."""
-    return advice(
-        "route",
-        host,
-        f"{route}; where there is none, have the nameserver stop making such addresses up (DNS64), and the client dial {meant} over IPv4",
     )
 
 
@@ -293,7 +200,7 @@ def _without(host: Host, route: Route, summary: str) -> Fix:
 
 
 def _kept_away(host: Host, route: Route) -> str:
-    """Who has to be told, so that a removed route does not come back."""
+    """What has to be reconfigured, so that a removed route does not come back."""
     daemon = _DAEMONS.get(route.origin or "")
     if daemon is None:
         return _TO_KEEP.format(host.name)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from .._decide.case import Case
 from .._decide.finding import Finding
-from .._model.firewall_records import Rule
 from .._model.firewall_subjects import (
     DeadTargets,
     Hairpin,
@@ -20,6 +19,7 @@ from .._model.firewall_subjects import (
 )
 from .._model.fixes import Fix
 from .._model.network_subjects import KeptInside, Source
+from .._model.rule_records import Rule
 from .._values.words import endpoint
 from . import fit
 from .before_rule import kept

@@ -9,10 +9,11 @@ import re
 
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.accept.ufw_words import MODULE, allowing, words
 
-from .._model.firewall_records import Rule, Verdict
+from .._model.firewall_records import Verdict
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.prose import Prose
+from .._model.rule_records import Rule
 from .make import mending, shell
 
 _AHEAD = re.compile(r"ufw6?-(before|not-local|logging).*")

@@ -105,7 +105,7 @@ def path_mtu_blackhole(case: Case, finding: Finding) -> Fix | None:
         "advice",
         case.client.name,
         f"let {errors} through {case.outcome.stretch}{own}, or have the gateway of the tunnel there lower the MSS; until then, set the "
-        f"MTU of the route from {case.client.name} to {case.address} to {found.size}, which its SYNs then tell the server as well",
+        f"MTU of the route from {case.client.name} to {case.address} to {found.size}, which its SYNs then announce to the server as well",
         [ip(case.address, "route", "replace", prefix, *by, "mtu", found.size)] if by else [],
     )
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from .._decide.case import Case
 from .._decide.last_hop import hop_of
-from .._model.firewall_records import Rule, Verdict
+from .._model.firewall_records import Verdict
 from .._model.fixes import Fix
 from .._model.host import Host
+from .._model.rule_records import Rule
 from . import fit
 from .make import advice, ip, shell
 from .tables import free_table

@@ -167,7 +167,7 @@ class Unanswering:
 
 @dataclass(frozen=True)
 class LostBetween:
-    """Who sent a packet that was lost behind it, and by which gateway; ``direct``: the far end, where it is next door and answers there.
+    """Who sent a packet that was lost further on, and by which gateway; ``direct``: the far end, where it is next door and answers there.
 
     ``mute``: no router answered SYNs with a rising TTL, the gateway included. ``diverted``: the route, where a policy rule for the source
     leads past another one.

@@ -122,7 +122,7 @@ def _read_rehearsals(host: Host, phase: str, answer: Mapping[str, Any]) -> None:
 
 
 def _by_digest_or_use(found: Iterable[Rehearsal]) -> dict[str | Use, Rehearsal]:
-    """A use alone does not say which of several it was, unless the same came of them."""
+    """A use alone does not say which of several it was, unless all of them ended alike."""
     known: dict[str | Use, dict[str, Rehearsal]] = {}
     for each in found:
         for key in [each.digest] if each.digest else each.uses:

@@ -8,85 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .opening_records import HiddenTranslation, InSet, MissedRule, RuleChange, Unloaded
 from .prose import NOTHING, Prose
 from .records import Count, IpAddress, Port, RecordError, Time
+from .rule_records import Rule, RuleStep
 from .socket_records import Process
 
 VERDICTS = ("accept", "drop", "reject", "queue", "undecided", "stolen")  # stolen: synproxy answers it
 SOURCE_NAT = ("snat", "masquerade", "netmap")
 DESTINATION_NAT = ("dnat", "redirect", "netmap")
-Identity = tuple[object, ...]
 HookTraversal = tuple[str, str, str, str, int]  # packet, direction, client's address, server's address, server's port
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """A rule or, without handle and number, a chain's policy; `packets` is its counter."""
-
-    family: str
-    table: str
-    chain: str
-    text: Prose = NOTHING
-    handle: int | None = None
-    number: Count | None = None
-    manager: str | None = None
-    origin: object = None
-    packets: Count | None = None
-    log_prefix: Prose | None = None  # what the rule itself writes to the kernel log ahead of a packet
-    interfaces: tuple[str, ...] = ()  # which ones of a packet it looks at: in, out
-    legacy: bool | None = None
-    """Whether legacy iptables has it; None where that was not reported."""
-
-    @property
-    def identity(self) -> Identity:
-        """What makes it the same rule in two snapshots: legacy iptables has no handles."""
-        return (self.family, self.table, self.chain, *((self.handle,) if self.handle is not None else (self.number, self.text)))
-
-    @property
-    def is_policy(self) -> bool:
-        return self.handle is None and self.number is None
-
-    @property
-    def tag(self) -> str:
-        """``handle 12``, ``rule 3`` where there are no handles, ``policy drop``."""
-        if self.is_policy:
-            return f"{self.text}"
-        return f"handle {self.handle}" if self.handle is not None else f"rule {self.number}"
-
-    @property
-    def name(self) -> Prose:
-        """``rule 'tcp dport 5432 drop' (table inet filter, chain input, handle 12)``"""
-        place = f"table {self.family} {self.table}, chain {self.chain}"
-        return Prose(f"{self.text} ({place})" if self.is_policy else f"rule '{self.text}' ({place}, {self.tag})")
-
-
-@dataclass(frozen=True)
-class Chain:
-    family: str
-    table: str
-    chain: str
-    hook: str | None = None
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A condition of a rule; ``matched`` None: not examined, or not to be known."""
-
-    text: Prose
-    matched: bool | None = None
-    seen: Prose | None = None
-
-
-@dataclass(frozen=True)
-class Effect:
-    """What a rule did: the kinds are those of docs/firewall.md."""
-
-    kind: str
 
 
 @dataclass(frozen=True)
 class Undecided:
-    """On what a verdict hangs: ``kind`` is ``limit``, ``unknown``, ``unroutable``, ``unsupported`` or ``too_many``.
+    """What a verdict depends on: ``kind`` is ``limit``, ``unknown``, ``unroutable``, ``unsupported`` or ``too_many``.
 
     ``otherwise`` and ``if_so``: the verdicts where it is not so, and where it is; None where they do not depend on one thing.
     """
@@ -95,21 +31,6 @@ class Undecided:
     what: Prose = NOTHING
     otherwise: str | None = None
     if_so: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RuleStep:
-    chain: Chain
-    rule: Rule | None = None
-    matched: bool | None = None
-    parts: tuple[Condition, ...] = ()
-    effect: Prose | None = None
-    effects: tuple[Effect, ...] = ()
-
-    @property
-    def last_effect(self) -> Effect:
-        """Its verdict, or what else it did last; of kind ``continue`` where it did nothing."""
-        return self.effects[-1] if self.effects else Effect("continue")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,89 +79,6 @@ class WayBack:
     leaves_by: str | None = None
 
 
-@dataclass(frozen=True)
-class MissedRule:
-    """A rule that would have let a packet through that is stopped, or led it to another end, but for one ``condition``; ``translating``:
-    the rule that does the latter then, where the first only leads to it."""
-
-    rule: Rule
-    condition: Condition
-    destination: IpAddress
-    port: Port | None = None
-    translating: Rule | None = None
-
-
-@dataclass(frozen=True)
-class HiddenTranslation:
-    """That a rule would translate a packet's destination, were it not for others ahead of it, which take the packet: all of `by`."""
-
-    by: tuple[Rule, ...]
-    translating: Rule
-    destination: IpAddress
-    port: Port | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class InSet:
-    """What a set with a name has for a packet that is stopped, without which it would not be, or lacks, with which it would not be."""
-
-    kind: str  # nft | ipset
-    set: str
-    family: str | None = None
-    table: str | None = None  # of nf_tables
-    map: bool = False  # whether its elements have verdicts, or values
-    rule: Rule | None = None  # that looks into the set
-    key: Prose = NOTHING  # what the packet has
-    elements: tuple[Prose, ...] = ()  # that would have to go; none: the set lacks one
-    alone: bool = False  # whether they are for the packet's source alone
-    nearest: Prose | None = None  # the element that just misses, where there is none
-    expires: Count | None = None  # seconds that the first has left
-    comment: Prose | None = None  # which the first has
-    count: Count = 0
-    filled_by: Rule | None = None
-    file: str | None = None  # that has it, or the set
-    line: Count | None = None
-    commands: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> Prose:
-        """``set blocked (table inet filter)``, ``ipset blocked``"""
-        if self.kind == "ipset":
-            return Prose(f"ipset {self.set}")
-        return Prose(f"{'map' if self.map else 'set'} {self.set} (table {self.family} {self.table})")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unloaded:
-    """A rule in a file that lets the packet through where it is stopped, and is not loaded; ``replaces``: whether ``command``, which loads
-    the file, empties first what it fills."""
-
-    manager: str
-    file: str
-    line: Count | None = None
-    text: Prose = NOTHING
-    command: Prose = NOTHING
-    replaces: bool = False
-
-    @property
-    def place(self) -> Prose:
-        """``/etc/nftables.conf line 9``"""
-        return Prose(self.file + (f" line {self.line}" if self.line else ""))
-
-
-@dataclass(frozen=True, kw_only=True)
-class RuleChange:
-    """How to let the packet through, in the words of whoever keeps the rule."""
-
-    summary: Prose = NOTHING
-    commands: tuple[str, ...] = ()
-    simple: str | None = None  # what people would write, which opens more than the flow needs
-    before: Rule | None = None  # the rule or policy before which it lets the packet through; None: not reported
-    in_interface: str | None = None  # the only one by which it lets the packet come
-    out_interface: str | None = None  # and leave; None: by any
-    stateless: bool = False  # whether rules meet the packet there before the kernel has looked for its connection
-
-
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     packet: str
@@ -264,15 +102,15 @@ class Verdict:
     targets: tuple[Target, ...] = ()
     zones: Zones | None = None
     way_back: WayBack | None = None
-    missed: tuple[MissedRule, ...] = ()  # of a SYN that is stopped, or for a port without a listener, behind the attempts
-    hidden: HiddenTranslation | None = None  # of a SYN, behind the attempts
-    sets: tuple[InSet, ...] = ()  # of a SYN that is stopped, behind the attempts
-    unloaded: Unloaded | None = None  # of a SYN that is stopped, behind the attempts
+    missed: tuple[MissedRule, ...] = ()  # of a SYN that is stopped, or for a port without a listener, after the attempts
+    hidden: HiddenTranslation | None = None  # of a SYN, after the attempts
+    sets: tuple[InSet, ...] = ()  # of a SYN that is stopped, after the attempts
+    unloaded: Unloaded | None = None  # of a SYN that is stopped, after the attempts
     marked_by: tuple[Rule, ...] = ()  # for which it is stopped, or has no way: the rule that gave it the mark, and the one that led there
     rule: Rule | None = None
     change: RuleChange | None = None
     then: Verdict | None = None
-    """What would become of the packet if it were accepted where `change` says, or by who reads the queue; None: not known."""
+    """What would happen to the packet if it were accepted where `change` says, or by who reads the queue; None: not known."""
     shadowed: tuple[Rule, ...] = ()
     path: tuple[RuleStep, ...] = ()
 
@@ -292,9 +130,9 @@ class Verdict:
 
     @property
     def only_its_way_is_open(self) -> bool:
-        """Whether the unknown decides where the packet is sent, as of several backends, and not what becomes of it."""
-        hangs = self.undecided
-        return hangs is not None and hangs.kind in ("limit", "unknown") and (hangs.otherwise, hangs.if_so) == (None, None)
+        """Whether the unknown decides where the packet is sent, as of several backends, and not what happens to it."""
+        unknown = self.undecided
+        return unknown is not None and unknown.kind in ("limit", "unknown") and (unknown.otherwise, unknown.if_so) == (None, None)
 
     @property
     def unroutable(self) -> bool:
@@ -328,7 +166,7 @@ class Verdict:
 
     @property
     def left_by(self) -> Rule | None:
-        """Where a policy stops it: the rule by which it went to another chain for good. What stands behind that one is not met."""
+        """Where a policy stops it: the rule by which it went to another chain for good. What stands after that one is not met."""
         if self.rule is None or not self.rule.is_policy:
             return None
         chain = (self.rule.family, self.rule.table, self.rule.chain)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .firewall_records import HiddenTranslation, MissedRule, Rule, Verdict
+from .firewall_records import Verdict
+from .opening_records import HiddenTranslation, MissedRule
 from .prose import Wording, worded
 from .recording import Observation
+from .rule_records import Rule
 
 
 @dataclass(frozen=True)

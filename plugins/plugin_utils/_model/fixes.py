@@ -54,7 +54,7 @@ class Fix:
     packets: tuple[dict[str, object], ...] = ()
     """What a change of a firewall must let through, as questions to module firewall_info: it is rehearsed before it is made."""
     rehearsed: Rehearsed | None = None
-    """What came of that in the diagnosis; None of what is no change of a firewall."""
+    """The outcome of that in the diagnosis; None of what is no change of a firewall."""
 
     def __post_init__(self) -> None:
         worded(self, "summary", "why", "check")

@@ -3,7 +3,7 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """What is kept of a handshake that a host recorded as usual, in place of its packets: a few bytes, by which two hosts are compared.
 
-Of a fleet, nearly all packets are of such handshakes: SYN, SYN-ACK and ACK once, in this order, and behind them nothing that begins or
+Of a fleet, nearly all packets are of such handshakes: SYN, SYN-ACK and ACK once, in this order, and after them nothing that begins or
 breaks off a connection.
 """
 
@@ -66,7 +66,7 @@ class _Layout(NamedTuple):
     numbers: int
     flags: int
     behind: int
-    """The checksum of TCP, which a network card may compute behind the recorder of who sends."""
+    """The checksum of TCP, which a network card may compute after the recorder of who sends."""
 
 
 _IPV4 = _Layout(struct.Struct("!8sB15xIIxB"), 8, 24, 33, 38)

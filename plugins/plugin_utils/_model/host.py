@@ -14,7 +14,6 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet im
 from .._decide.firewall_verdicts import Rulings
 from .._plan.gaps import Gap
 from .drop_records import Drops
-from .firewall_records import Rule
 from .many import Many
 from .network_records import Address, Link, Neighbour, Route
 from .probe_records import Hop, Pace, Probe, Resolution, SizedConnection
@@ -22,6 +21,7 @@ from .prose import Prose
 from .recording import Observation, Recording
 from .records import whole
 from .rehearsals import Rehearsal, Use
+from .rule_records import Rule
 from .snapshot import Snapshot
 from .socket_records import TemporaryListeners
 from .trace_records import Tracing

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 
-from .firewall_records import Rule
 from .network_records import Address, Link, Route
 from .probe_records import Unconfigured
+from .rule_records import Rule
 from .socket_records import Process
 
 REFUSING = ("unreachable", "blackhole", "prohibit", "throw")
@@ -48,7 +48,7 @@ class Resolved:
     """A name that resolves to another machine's address, by the client's hosts file, by its search list, or neither."""
 
     by_hosts_file: bool
-    domain: str | None = None  # of the search list, which was put behind the name
+    domain: str | None = None  # of the search list, which was appended to the name
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ GOAL = 0.999
 
 @dataclass(frozen=True, kw_only=True)
 class Outlook:
-    """What becomes of handshakes on a way that loses packets at random, see _decide/retries.py."""
+    """What happens to handshakes on a way that loses packets at random, see _decide/retries.py."""
 
     timeout: float
     """What ends them: that of the application, or the kernel's if it gives up before."""

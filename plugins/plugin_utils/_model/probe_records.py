@@ -49,8 +49,8 @@ class Query:
 class Nameserver:
     """A configured nameserver, and whether it answers at all; None: it did not in time, or ``error`` came at once.
 
-    ``tcp``: what came of a connection to it, where an answer was cut to what UDP takes: connected, or an errno's name. ``process``: who has
-    its port on the client itself, where that is to answer, and does not.
+    ``tcp``: the outcome of a connection to it, where an answer was cut to what UDP takes: connected, or an errno's name. ``process``: who
+    has its port on the client itself, where that is to answer, and does not.
     """
 
     address: str
@@ -140,7 +140,7 @@ class Probe:
 
     @property
     def syns(self) -> int | None:
-        """How many SYNs its TCP handed down, whatever became of them; None where TCP_INFO was not read."""
+        """How many SYNs its TCP handed down, whatever happened to them; None where TCP_INFO was not read."""
         return None if self.tcp_info is None else 1 + self.tcp_info.retransmits
 
     @property

@@ -36,7 +36,7 @@ from .network_records import LOOPBACK
 
 INCOMING, OUTGOING = 0, 4  # linux/if_packet.h PACKET_HOST, PACKET_OUTGOING
 _DIRECTIONS = {INCOMING: "in", 1: "in", 2: "in", 3: "other", OUTGOING: "out"}  # linux/if_packet.h PACKET_*
-_NUMBERS = struct.Struct("!IIxB")  # sequence number, acknowledgement number, flags: behind the ports of a TCP header
+_NUMBERS = struct.Struct("!IIxB")  # sequence number, acknowledgement number, flags: after the ports of a TCP header
 # Version and length, fragments, protocol, addresses and ports, data offset; of IPv6 version, protocol, and so on.
 _IPV4 = struct.Struct("!B5xHxB2x12s8xB")
 _IPV6 = struct.Struct("!B5xBx36s8xB")

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""What came of changes of a firewall in a copy of their host's rules, as module firewall_rehearsal says it."""
+"""The outcome of changes of a firewall in a copy of their host's rules, as module firewall_rehearsal says it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def objection(host: str, result: object, why: object) -> str | None:
 
 
 def remark(result: str, why: object) -> str:
-    """What came of it, behind "rehearsal:"."""
+    """Its outcome, as it is shown after "rehearsal:"."""
     if result == NOT_REHEARSED:
         return f"none, it was only evaluated: {why}"
     if result in _REFUSED:
@@ -78,7 +78,7 @@ def remark(result: str, why: object) -> str:
     if result == FURTHER:
         return f"in a copy of the firewall, {why}"
     if result != OPENS:
-        return f"what came of it is not known: {result}"
+        return f"its outcome is not known: {result}"
     if why:
         return f"in a copy of the firewall, it lets through what is stopped now, and nothing else; {why}"
     return "in a copy of the firewall, it opens the flow, and nothing else"

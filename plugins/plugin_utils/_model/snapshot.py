@@ -14,25 +14,20 @@ from .hook_records import Conntrack, Hooks, IpsecPolicy
 from .log_records import LogRecord
 from .many import Many
 from .network_records import Address, Link, Neighbour, PolicyRule, Route
+from .program_records import Call, Limit, Lookup, Relay, SshSession, WrappedProgram
 from .records import Count, Time
 from .socket_records import (
-    Call,
     Ephemeral,
     ForeignListener,
     HalfOpenPeers,
-    Limit,
     Listener,
-    Lookup,
     Namespace,
     Peer,
     PortHolder,
-    Relay,
     Socket,
-    SshSession,
     Tracked,
     UdpSocket,
     UnixSocket,
-    WrappedProgram,
 )
 from .unit_records import BalancedServer, SocketUnit, Unit, XinetdService
 
@@ -45,7 +40,7 @@ class Snapshot:
     boot: str | None = None
     netns: Count | None = None
     counters: dict[str, dict[str, int]] | None = None
-    counters_at: Time | None = None  # of those behind the attempts: packets that came later are not in them
+    counters_at: Time | None = None  # of those after the attempts: packets that came later are not in them
     sysctls: dict[str, str] | None = None
     read_only_sysctls: tuple[str, ...] | None = None  # those that root cannot set there
     links: tuple[Link, ...] | None = None

@@ -150,7 +150,7 @@ class BalancedServer:
 
     @property
     def set_aside(self) -> bool:
-        """Whether somebody has told HAProxy to send it no new connections ("MAINT (via other/one)": with another one)."""
+        """Whether an administrator has HAProxy send it no new connections ("MAINT (via other/one)": with another one)."""
         return self.program == "haproxy" and self.status.partition(" (")[0] in ("MAINT", "DRAIN") and not self.unresolved
 
     @property

@@ -65,11 +65,11 @@ def complete(
 ) -> dict[str, Any]:
     """The order for the phase C(close): `pairs`, `packets` and `interest` from what clients dialled (`dialled_by`: client -> `dialled`).
 
-    Local ports and initial sequence numbers tell the tried handshakes from everything else on the same ports. Where a client could not
-    record, or its own address translation changed the ports that it recorded, the flow's port stands in for the sequence numbers.
-    `opened`: when the host was looked at before the handshakes, by its own clock. Where some of them failed, or were
-    ended at once, it reads its logs since. Where
-    this play does not reach a client, which may try meanwhile in another slice, the whole recording is asked for.
+    Local ports and initial sequence numbers distinguish the tried handshakes from everything else on the same ports. Where a client could
+    not record, or its own address translation changed the ports that it recorded, the flow's port stands in for the sequence numbers.
+    `opened`: when the host was looked at before the handshakes, by its own clock. Where some of them failed, or were ended at once, it
+    reads its logs since. Where this play does not reach a client, which may try meanwhile in another slice, the whole recording is asked
+    for.
     """
     host = order["host"]
     wanted: dict[str, dict[int, str]] = {}  # client -> dial -> this host's part

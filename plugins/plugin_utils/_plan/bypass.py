@@ -52,8 +52,8 @@ class Bypass:
 
 
 def ends(case: Case) -> Iterator[End]:
-    """Where the server behind may be dialled, those first to which the host in front connects. Hosts only tell which of the addresses that
-    the inventory has for it."""
+    """Where the server behind may be dialled, those first to which the host in front connects. Hosts only report which of the addresses
+    that the inventory has for it."""
     if case.behind is None:
         return
     name = case.behind.name

@@ -20,7 +20,7 @@ MARGIN = 30.0
 REACH = 8.0
 """Seconds within which a host that is well has answered, beside what its task takes."""
 LEAST = 5.0
-"""Seconds that a host is given in any case, however late its turn comes: many hosts that are well are none that hang."""
+"""Seconds that a host is given in any case, however late its turn comes: many healthy hosts are not taken for hosts that hang."""
 
 
 @dataclass(frozen=True)

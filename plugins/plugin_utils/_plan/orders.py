@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from dataclasses import replace
+from typing import NoReturn
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.probe import FURTHER
 from ansible_collections.threeway.handshake.plugins.module_utils._host.nameservers import MOST_SECONDS
-from ansible_collections.threeway.handshake.plugins.module_utils._host.traversals import End, bounded
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical_or_none
 
 from .._values.words import quoted
@@ -19,14 +18,14 @@ from .deadlines import Deadlines, deadlines
 from .fields import address
 from .flows import Flow, PlanError
 from .options import Options
-from .plan import ON_THE_WAY, PHASES, Entry, Plan
-from .shares import Share, shares
+from .plan import ON_THE_WAY, Entry, Plan
+from .shares import shares
+from .work_order import GREETING, HostPart, order
 
 MAX_ENTRIES = 20_000
 HOPS = 3.0  # seconds that a client may take for asking how far SYNs get
 SPEAKS_FIRST = (21, 22, 25, 110, 119, 143, 587, 3306, 5900)
 """Ports whose servers speak first, unencrypted: FTP, SSH, SMTP, POP3, NNTP, IMAP, submission, MySQL, RFB."""
-GREETING = 2.0  # seconds that a client waits for their first byte
 STAND_INS = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849
 
 Hosts = Callable[[str], list[str]]  # inventory pattern -> hosts; LookupError with the name that is unknown
@@ -34,24 +33,6 @@ OptionsOf = Callable[[str], Options]  # host of the play -> its options
 AddressOf = Callable[[str], object]  # host -> its handshake_address, unchecked
 PlaceOf = Callable[[str], str]  # host -> where the inventory has that, for a sentence
 DeclaredOf = Callable[[list[str]], dict[str, tuple[str, ...]]]  # hosts -> the addresses and networks that the inventory has for each
-
-
-@dataclass(kw_only=True)
-class _Part:
-    """What one host has to do, gathered over all flows."""
-
-    roles: set[str] = field(default_factory=set)
-    ports: set[int] = field(default_factory=set)
-    addresses: set[str] = field(default_factory=set)
-    units: dict[str, str] = field(default_factory=dict)
-    pairs: set[tuple[str | None, str]] = field(default_factory=set)
-    handshakes: dict[tuple[str, End, End], None] = field(default_factory=dict)
-    """(role, client, server) of those that cross it, for its firewall"""
-    dials: dict[tuple[Any, ...], int] = field(default_factory=dict)
-    through: bool = False
-    """Some flow to it passes managed hosts, whose recordings SYN-ACKs that only ask for hops would disturb."""
-    nameless: bool = False
-    """Some flow's addresses are all unknown yet (names): packets cannot be chosen by address."""
 
 
 def build(
@@ -84,11 +65,10 @@ class _Builder:
         self.ask_options = options
         self.place_of = place_of
         self.options: dict[str, Options] = {}
-        self.parts: dict[str, _Part] = {}
+        self.parts: dict[str, HostPart] = {}
         self.entries: dict[Entry, None] = {}
         self.addresses: dict[str, str] = {}
         self.literals: dict[str, str | None] = {}
-        self.shares: dict[tuple[str, int], Share] = {}
 
     def build(self, flows: list[Flow]) -> Plan:
         for flow in flows:
@@ -103,8 +83,10 @@ class _Builder:
                 "run the play on them at the same time, set diagnose_overlap."
             )
         times = self._deadlines(parts)
-        self.shares, lowered = shares(self.entries, {host: self._options_of(host) for host in parts})
-        orders = {host: self._order(host, part, times.recorder_seconds) for host, part in parts.items()}
+        share_of, lowered = shares(self.entries, {host: self._options_of(host) for host in parts})
+        orders = {
+            host: order(self.run, host, part, self._options_of(host), times.recorder_seconds, share_of) for host, part in parts.items()
+        }
         normal = tuple(self._options_of(next(iter(parts))).normal)  # they are one for the whole play
         absent = tuple(sorted(set(self.parts) - self.play_hosts))
         return Plan(
@@ -190,8 +172,8 @@ class _Builder:
         if known != flow.service:
             flow.wrong("service", f"another flow says that {known}, not {flow.service}, listens on port {port} of {server}: correct one.")
 
-    def _part(self, host: str, role: str) -> _Part:
-        part = self.parts.setdefault(host, _Part())
+    def _part(self, host: str, role: str) -> HostPart:
+        part = self.parts.setdefault(host, HostPart())
         part.roles.add(role)
         return part
 
@@ -239,7 +221,7 @@ class _Builder:
     def literals_of(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:
         return {host: (found,) if (found := self._literal(host)) else () for host in hosts}
 
-    def _deadlines(self, parts: Mapping[str, _Part]) -> Deadlines:
+    def _deadlines(self, parts: Mapping[str, HostPart]) -> Deadlines:
         """How long each phase may take, by the slowest client's attempts: its names, what it waits for, and the hops that it asks for."""
         clients = [host for host, part in parts.items() if "client" in part.roles]
         options = Options.slowest(map(self._options_of, clients or parts))
@@ -251,55 +233,6 @@ class _Builder:
         attempts = resolving + trying + HOPS
         recorders = sum(bool(part.roles & {"server", "via"}) for part in parts.values())
         return deadlines(len(clients), recorders, attempts, options.forks, options.host_timeout, options.within, options.overlap)
-
-    def _order(self, host: str, part: _Part, seconds: int) -> dict[str, Any]:
-        watches = bool(part.roles & {"server", "via"})
-        takes_part = {"open": watches, "try": "client" in part.roles, "close": watches}
-        options = self._options_of(host)
-        packets, left_out = bounded(list(part.handshakes))
-        return {
-            "run": self.run,
-            "host": host,
-            "phases": [phase for phase in PHASES if takes_part[phase]],
-            "recorder_seconds": seconds,
-            "record": options.record,
-            "temporary_listeners": _listened(part) if options.temporary_listener else [],
-            "without_python": options.without_python,
-            "patience": options.patience,
-            "settle": options.settle,
-            "hops": options.hops,
-            "hops_back": options.hops and "server" in part.roles and not part.through,
-            "ports": sorted(part.ports),
-            "addresses": [] if part.nameless else sorted(part.addresses),
-            "units": part.units,
-            "pairs": [
-                {"local": local, "remote": remote, "mark": 0}
-                for local, remote in sorted(part.pairs, key=lambda pair: (pair[0] or "", pair[1]))
-            ],
-            "packets": packets,
-            "packets_left_out": left_out,
-            "dials": [
-                {
-                    "id": dial,
-                    "address": dialled,
-                    "port": port,
-                    "timeout": timeout,
-                    "source": source,
-                    "interval": options.interval,
-                    **self.shares[host, dial],
-                    **({"greeting": GREETING} if greets else {}),
-                    **({"user": user} if user else {}),
-                }
-                for (dialled, port, timeout, source, user, greets), dial in part.dials.items()
-            ],
-            "interest": None,
-        }
-
-
-def _listened(part: _Part) -> list[dict[str, Any]]:
-    """The addresses and ports on which a host should listen, as far as they are known: names are not looked up on servers."""
-    ends = {destination for role, _client, destination in part.handshakes if role == "server"}
-    return [{"address": address, "port": port} for address, port in sorted(ends, key=str)]
 
 
 def _source_towards(destination: str, near: str | None) -> str:

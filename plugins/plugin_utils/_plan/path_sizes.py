@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Which ways are to be measured for the sizes of packets that pass, behind handshakes that complete. Pure.
+"""Which ways are to be measured for the sizes of packets that pass, after handshakes that complete. Pure.
 
 Full segments go to listeners of our own alone: no application is sent anything.
 """
@@ -31,7 +31,7 @@ class PathSizes:
         server, client = case.server, case.client.name
         if server is None or server is case.client or client not in hosts or server.name not in hosts:
             return
-        if case.hearsay or case.server_owns(case.address) is not True or not surely_untranslated(case):
+        if case.second_hand or case.server_owns(case.address) is not True or not surely_untranslated(case):
             return
         known = self.ways.setdefault(client, {})
         full = len(known) >= MOST_ENDS or self._clients[case.address] >= MOST_CLIENTS or sum(map(len, self.ways.values())) >= MOST_WAYS

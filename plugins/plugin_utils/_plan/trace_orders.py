@@ -34,9 +34,6 @@ MAX_PACED = 1  # destinations of a client to which SYNs are sent at several rate
 MAX_REHEARSED = 20  # changes of one host
 REHEARSAL_SECONDS = 10.0  # for all of them, as option `seconds` of module firewall_rehearsal
 
-DEPTHS = ("quick", "normal", "full")
-"""What a host may be asked: nothing more, what its kernel drops of handshakes whose cause is not proven, or also what nf_tables does."""
-
 Orders = dict[str, dict[str, Any]]
 
 
@@ -61,7 +58,7 @@ class FollowUp:
 
     traces: Orders
     rehearsals: Orders
-    """Empty where there is something to trace: what is offered is known only behind that."""
+    """Empty where there is something to trace: what is offered is known only after that."""
 
 
 def follow_up(
@@ -73,8 +70,9 @@ def follow_up(
 ) -> FollowUp:
     """The orders for the trace phases, for the handshakes none of whose attempts completed, or for the rehearsal of what is offered.
 
-    `orders`: the work orders of the first three round trips. `depths`: host -> one of DEPTHS, `full` by default. A host that is asked for
-    nothing more tries its handshakes once more, where another host wants that. `traced`: whether the trace phases are over.
+    `orders`: the work orders of the first three round trips. `depths`: what each host may be asked, `full` by default: `quick`,
+    nothing more; `normal`, what its kernel drops of handshakes whose cause is not proven; `full`, also what nf_tables does. A host that is
+    asked for nothing more tries its handshakes once more, where another host wants that. `traced`: whether the trace phases are over.
     """
     depths = dict.fromkeys(orders, "full") if depths is None else depths
     traces = {} if traced else _traces(plan, judged, orders, depths)
@@ -128,7 +126,7 @@ def _broke(case: Case) -> bool:
     """Whether no attempt completed, and not for lack of a packet: without a way or a port the kernel makes none."""
     tried = any(probe.local_address for probe in case.probes)
     connects = all(outcome.kind in (*DEGRADING, "stood_in") for outcome in case.outcomes)
-    return tried and not case.hearsay and not case.completed and not connects
+    return tried and not case.second_hand and not case.completed and not connects
 
 
 def _left_out(parts: dict[str, _Part], case: Case, _why: str) -> None:
@@ -159,7 +157,7 @@ def _add(parts: dict[str, _Part], entry: Entry, case: Case, asked: Mapping[str, 
 def _pace(parts: dict[str, _Part], entry: Entry, case: Case, deep: Container[str]) -> None:
     """Some SYNs get lost on the way, and others pass: whether their rate decides is asked of the client."""
     lost = any(outcome.kind == "lost_syn" for outcome in case.outcomes)
-    if not lost or case.hearsay or case.client.name not in deep:
+    if not lost or case.second_hand or case.client.name not in deep:
         return
     part = parts.setdefault(case.client.name, _Part())
     if len(part.paces) < MAX_PACED:
@@ -178,7 +176,7 @@ def _answered(host: Host) -> bool:
 
 
 def _flows(case: Case, host: Host) -> list[Flow]:
-    """The handshake's addresses as the host sees them, before and behind translations; none when no packet of it comes there."""
+    """The handshake's addresses as the host sees them, before and after translations; none when no packet of it comes there."""
     ack = case.outcome.kind in ("lost_ack", "ignored_ack")
     found: dict[tuple[str, str, int], None] = {}
     if host is case.client or not host.saw_everything:

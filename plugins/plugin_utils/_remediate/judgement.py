@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Did it help, and did it harm? The report before a batch of changes against the report behind it."""
+"""Did it help, and did it harm? The report before a batch of changes against the report after it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def judge(before: Json, after: Json, changed: Mapping[str, Sequence[Mending]], f
 
 
 def with_all(before: Json, after: Json) -> Json:
-    """The report behind the changes, and the flows of the one before that nobody tried, because they are not declared any more."""
+    """The report after the changes, and the flows of the one before that nobody tried, because they are not declared any more."""
     tried = {flow["id"] for flow in after["flows"]}
     missing = [{**flow, "status": "undetermined", "causes": []} for flow in before["flows"] if flow["id"] not in tried]
     return {**after, "flows": [*after["flows"], *missing]}

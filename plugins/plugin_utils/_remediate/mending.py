@@ -42,9 +42,9 @@ class Mending:
     packets: tuple[Json, ...] = ()
     """What a change of a firewall must let through."""
     rehearsed: Json | None = None
-    """What came of it in a copy of the firewall, in the diagnosis."""
+    """Its outcome in a copy of the firewall, in the diagnosis."""
     subject: str = ""
-    """What is at fault on the host, the same from run to run: a digest of the firewall's rule; empty where the code tells it."""
+    """What is at fault on the host, the same from run to run: a digest of the firewall's rule; empty where the code alone identifies it."""
 
     def __post_init__(self) -> None:
         worded(self, "summary", "why", "check")

@@ -19,7 +19,7 @@ BY_RISK = ("low", "disruptive")
 FOR_GOOD = ("connection", "conntrack")
 """Kinds that end what nothing can bring back, so that there is nothing to save."""
 STARTS = ("service",)
-"""Kinds behind which an attempt may start a program, which systemd lets happen so often and no more."""
+"""Kinds after which an attempt may start a program, which systemd lets happen so often and no more."""
 RATES = ("firewall_rate_limited",)
 """Causes that let so many attempts through and no more."""
 MOST_TURNS = 5

@@ -14,7 +14,7 @@ from .._model.values import bounded_text
 from .mending import Mending
 
 MODULE = "threeway.handshake.firewall_rehearsal"
-_UNSAID = "the host did not say what came of it"
+_UNSAID = "the host did not report the outcome"
 
 Json = Mapping[str, Any]
 Rehearsed = Mapping[str, Json]

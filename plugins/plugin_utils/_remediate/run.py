@@ -50,7 +50,7 @@ class Remediation:
     too_short: dict[str, Prose] = field(default_factory=dict)
     """Hosts that would restore themselves before a change can be confirmed, and why."""
     rehearsed: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Of each fix that was rehearsed, by its key, what came of it."""
+    """The outcome of each fix that was rehearsed, by the fix's key."""
     wide: dict[str, str] = field(default_factory=dict)
     """Of each fix that does something with units, by its key, what else that changes."""
 
@@ -92,7 +92,7 @@ class Remediation:
         return max(self._time_to_confirm() * part, _LEAST_SECONDS)
 
     def sparing(self, report: Json) -> bool:
-        """Whether the attempts behind the change may use up a limit on the server: of a unit's starts, or of a rule's packets."""
+        """Whether the attempts after the change may use up a limit on the server: of a unit's starts, or of a rule's packets."""
         limited = any(cause["code"] in RATES for flow in report["flows"] for cause in flow["causes"])
         return limited or any(mending.kind in STARTS for several in self.batch.values() for mending in several)
 

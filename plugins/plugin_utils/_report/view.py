@@ -37,7 +37,7 @@ class Fix:
     check: str = ""
     simple: str = ""
     rehearsed: str = ""
-    """What came of its rehearsal, half a sentence; empty of what is no change of a firewall."""
+    """The outcome of its rehearsal, half a sentence; empty of what is no change of a firewall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ class Isolated:
     summary: str
     rivals: tuple[str, ...]
     next_probe: str
-    """``web2 -> db1:5432``, the handshake that tells most between this and its rivals; or nothing."""
+    """``web2 -> db1:5432``, the handshake that best decides between this pattern and its rivals; or nothing."""
     entries: frozenset[str]
     """The ids of the flows that fail there."""
     causes: tuple[tuple[str, str], ...]
@@ -193,7 +193,7 @@ class Isolated:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """How a flow's attempts went, before a change or behind it."""
+    """How a flow's attempts went, before a change or after it."""
 
     flow: str
     status: str

@@ -3,5 +3,5 @@
 # This package is private to threeway.handshake: its names may change without notice.
 """The show room: one file per form of a report, each a pure function of its document.
 
-``_forms.forms`` makes all that a report directory has, ``_terminal.render`` is what a person sees first.
+``forms.Forms`` makes all files of a report directory; ``terminal.render`` is what a person sees first.
 """

@@ -15,8 +15,9 @@ from .._remediate.judgement import named
 from .._remediate.mending import Mending, by_host
 from .._remediate.rehearsal import Rehearsed, remark
 from .._values.text import NAME, clean, clip, wrap
+from .fix_words import REHEARSAL
 from .terminal import Style, plain
-from .words import REHEARSAL, count
+from .words import count
 
 LINES = 60
 """Lines of one step's difference that are shown."""

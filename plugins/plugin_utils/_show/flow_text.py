@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._report.view import Cause, Evidence, Flow, Observation, Vantage
-from . import words
+from . import fix_words, words
 from .ladder import columns, ladder, retransmission
 
 ATTEMPTS = 3
@@ -97,7 +97,7 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownPacket:
-    """A packet."""
+    """A packet, in the words of the page."""
 
     attempt: int
     t_ms: float
@@ -130,7 +130,7 @@ def flow_text(flow: Flow) -> FlowText:
     )
     return FlowText(
         facts=tuple((what, text) for what, text in _facts(flow) if text),
-        causes=tuple(_cause(cause, words.remediate(flow) if cause is flow.cause else "") for cause in flow.causes),
+        causes=tuple(_cause(cause, fix_words.remediate(flow) if cause is flow.cause else "") for cause in flow.causes),
         notes=tuple((what, sentences) for what, sentences in notes if sentences),
         tries=tuple(
             Try(
@@ -188,17 +188,17 @@ def remedy(cause: Cause, remediate: str) -> Remedy | None:
     if fix is None:
         return None
     return Remedy(
-        made=words.made(fix),
+        made=fix_words.made(fix),
         host="" if fix.host == "path" else fix.host,
         summary=fix.summary,
-        risk=words.risk(fix).strip(" ()"),
-        commands=(*(("", command) for command in fix.commands), *words.about(fix)),
+        risk=fix_words.risk(fix).strip(" ()"),
+        commands=(*(("", command) for command in fix.commands), *fix_words.about(fix)),
         remediate=remediate,
     )
 
 
 def traffic(flow: Flow) -> Traffic | None:
-    """Nothing where no packet is known."""
+    """None where no packet is known."""
     if not flow.packets:
         return None
     numbers = {id(packet): number for number, packet in enumerate(flow.packets)}

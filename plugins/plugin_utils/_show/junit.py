@@ -3,7 +3,7 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """``junit.xml``: a test case per flow, for CI.
 
-Broken is a failure. Undetermined is an error: nobody may take "we cannot tell" for a pass. Degraded passes, and says why in system-out.
+Broken is a failure. Undetermined is an error: it must not count as a pass. Degraded passes, and says why in system-out.
 """
 
 from __future__ import annotations

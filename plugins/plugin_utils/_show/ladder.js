@@ -24,7 +24,7 @@ const ladder = (() => {
     return ms.toFixed(size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2) + " ms";
   };
   const observations = packet => packet.seen.map(each => `${each.host} ${each.interface} ${each.direction} ${at(each.t_ms)}`).join(", ");
-  const told = packet => `${packet.label} ${packet.detail}`.trim() + ": " + observations(packet) + (packet.lost ? "; then lost" : "");
+  const described = packet => `${packet.label} ${packet.detail}`.trim() + ": " + observations(packet) + (packet.lost ? "; then lost" : "");
 
   const times = (lines, columns) => {
     const starts = new Set(lines.map(line => line.seen[0][1]));
@@ -81,7 +81,7 @@ const ladder = (() => {
     const origin = canvas.x(line.origin), end = canvas.x(line.end);
     const [x, y] = points[0], [lastX, lastY] = points.at(-1);
     const group = svg("g", {class: "packet " + (KINDS.has(packet.kind) ? packet.kind : "other")},
-      svg("title", {}, told(packet)), svg("text", {class: "time", x: AXIS, y: round(y + 4)}, at(line.seen[0][1])));
+      svg("title", {}, described(packet)), svg("text", {class: "time", x: AXIS, y: round(y + 4)}, at(line.seen[0][1])));
     if (origin !== x) group.append(stroke([[origin, y], [x, y]], "guess"));
     if (line.stranger) group.append(svg("circle", {cx: round(origin), cy: round(y), r: 4}));
     if (points.length > 1) group.append(stroke(points, "seen"));

@@ -47,7 +47,7 @@ def ladder(flow: Flow, attempt: int) -> list[Line]:
 
 
 def columns(flow: Flow) -> tuple[Vantage, ...]:
-    """The vantage points, and a last column for a server that is none."""
+    """The vantage points, and a last column for a server that is not one of them."""
     if any(vantage.role == "server" for vantage in flow.vantages):
         return flow.vantages
     return (
@@ -103,7 +103,7 @@ def _sender(packet: Packet, vantages: tuple[Vantage, ...], columns: dict[str, in
 
 
 def _onward(sender: int | None, first: int, last: int, final: int) -> int:
-    """1 towards the server, -1 towards the client; a stranger stands on the far side of who saw its packet first."""
+    """1 towards the server, -1 towards the client; an unknown sender is drawn beyond the vantage point that saw its packet first."""
     if sender in (0, final):
         return 1 if sender == 0 else -1
     start = first if sender is None else sender

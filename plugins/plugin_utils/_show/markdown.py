@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from .._report.read import view
 from .._report.view import STATUSES, Cause, Flow, Group, Report
 from .._values.text import markdown
-from . import words
+from . import fix_words, words
 
 GROUPS = 50
 """Root causes shown in full."""
@@ -102,11 +102,11 @@ def _cause(cause: Cause) -> Iterator[str]:
     if cause.fix:
         at = f"on {cause.fix.host}: " if cause.fix.host not in ("", "path") else ""
         yield ""
-        yield f"**{'Fix' if words.made(cause.fix) else 'Advice'}** {markdown(at + cause.fix.summary + words.risk(cause.fix))}"
+        yield f"**{'Fix' if fix_words.made(cause.fix) else 'Advice'}** {markdown(at + cause.fix.summary + fix_words.risk(cause.fix))}"
         if cause.fix.commands:
             yield ""
             yield from (f"- {markdown(command)}" for command in cause.fix.commands)
-        if about := words.about(cause.fix) if cause.fix.commands or cause.fix.rehearsed else []:
+        if about := fix_words.about(cause.fix) if cause.fix.commands or cause.fix.rehearsed else []:
             yield from ([] if cause.fix.commands else [""])
             yield from (f"- {what}: {markdown(text)}" for what, text in about)
 
@@ -116,8 +116,14 @@ def _changes(report: Report) -> Iterator[str]:
     yield ""
     yield "| outcome | host | change | flows before and after | why |"
     yield "| --- | --- | --- | --- | --- |"
-    for change in words.changes(report)[: FLOWS * 5]:
-        cells = (words.outcome(change), change.where, f"{change.kind}: {change.summary}", ". ".join(words.tried(change)), change.why)
+    for change in fix_words.changes(report)[: FLOWS * 5]:
+        cells = (
+            fix_words.outcome(change),
+            change.where,
+            f"{change.kind}: {change.summary}",
+            ". ".join(fix_words.tried(change)),
+            change.why,
+        )
         yield f"| {' | '.join(map(markdown, cells))} |"
 
 

@@ -21,7 +21,7 @@ from markupsafe import Markup
 from .._report.read import view
 from .._report.view import STATUSES, Flow, Report
 from .._values.text import file_name
-from . import words
+from . import fix_words, words
 from .flow_text import flow_text, remedy, traffic
 from .ladder import at, observations, retransmission
 from .pool import Pool
@@ -52,6 +52,7 @@ def render(report: Mapping[str, object], captures: Collection[str] = ()) -> str:
         captures={flow.id: _capture(flow) for flow in flows[:PLAIN] if flow.id in captures},
         glyphs=GLYPHS,
         words=words,
+        fix_words=fix_words,
         remedy=remedy,
         observations=observations,
         at=at,

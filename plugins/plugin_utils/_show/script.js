@@ -228,7 +228,7 @@ const cell = (client, destination, y, x) => {
   Object.assign(made.dataset, {y, x});
   return made;
 };
-const heading = text => { // the port is told on a line of its own, so that none of it has to be cut off
+const heading = text => { // the port is on a line of its own, so that none of it has to be cut off
   const [, name, address] = /^(?:(\S+) )?(.*)$/.exec(text);
   return name ? el("span", {}, name, el("br", {}), address) : el("span", {}, address);
 };

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from .._report.read import view
 from .._report.view import STATUSES, Cause, Flow, Group, Report
 from .._values.text import cells, clip, wrap
-from . import words
+from . import fix_words, words
 
 BLOCKS = 20
 """Root causes that are shown in full."""
@@ -166,13 +166,15 @@ class _Terminal:
             yield from self.note("against", sentence)
         if cause.fix:
             at = f"on {cause.fix.host}: " if cause.fix.host not in ("", "path", cause.host) else ""
-            yield from self.note("fix" if words.made(cause.fix) else "advice", f"{at}{cause.fix.summary}{words.risk(cause.fix)}", "ok")
+            yield from self.note(
+                "fix" if fix_words.made(cause.fix) else "advice", f"{at}{cause.fix.summary}{fix_words.risk(cause.fix)}", "ok"
+            )
             for command in cause.fix.commands[:COMMANDS]:
                 yield from wrap(f"$ {command}", self.width, _INDENT * 2, _INDENT * 3)
             if cause.fix.simple:
-                yield from wrap(f"{words.SIMPLE}: {cause.fix.simple}", self.width, _INDENT * 2, _INDENT * 3)
+                yield from wrap(f"{fix_words.SIMPLE}: {cause.fix.simple}", self.width, _INDENT * 2, _INDENT * 3)
             if cause.fix.rehearsed:
-                yield from wrap(f"{words.REHEARSAL}: {cause.fix.rehearsed}", self.width, _INDENT * 2, _INDENT * 3)
+                yield from wrap(f"{fix_words.REHEARSAL}: {cause.fix.rehearsed}", self.width, _INDENT * 2, _INDENT * 3)
 
     def faint(self, text: str) -> Iterator[str]:
         """Two lines at most: evidence is quoted in full elsewhere."""
@@ -220,18 +222,18 @@ class _Terminal:
                 yield from more
 
     def changes(self, report: Report) -> Iterator[str]:
-        """What was done to hosts. What was not stood in the plan."""
-        done = [change for change in words.changes(report) if change.outcome not in ("planned", "refused")]
+        """What was done to hosts; the plan has what was not done."""
+        done = [change for change in fix_words.changes(report) if change.outcome not in ("planned", "refused")]
         if done:
             yield ""
             yield self.style("changes", "strong")
         for change in done[:ROWS]:
             role = {"kept": "ok", "rolled_back": "degraded"}.get(change.outcome, "broken")
-            said = f"{words.outcome(change)}: {change.kind} on {change.where}, {change.summary}"
+            said = f"{fix_words.outcome(change)}: {change.kind} on {change.where}, {change.summary}"
             first, *more = wrap(said, self.width, "  ", _INDENT)
-            yield first.replace(words.outcome(change), self.style(words.outcome(change), role), 1)
+            yield first.replace(fix_words.outcome(change), self.style(fix_words.outcome(change), role), 1)
             yield from more
-            for sentence in words.tried(change)[:EVIDENCE]:
+            for sentence in fix_words.tried(change)[:EVIDENCE]:
                 yield from self.faint(sentence)
             if change.outcome != "kept":
                 yield from self.note("why", change.why)

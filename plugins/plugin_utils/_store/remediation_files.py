@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Where the controller keeps a remediation: what is to be done on each host, what came of it, and a journal that outlives the run."""
+"""Where the controller keeps a remediation: what is to be done on each host, the outcome, and a journal that outlives the run."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class RemediationFiles(JsonFiles):
         return found if found is not None and found.get("turn") == turn else None
 
     def keep_verdicts(self, turn: int, verdicts: Mapping[str, Mapping[str, Any]]) -> None:
-        """Write what is to become of each host's changes."""
+        """Write what is to happen to each host's changes."""
         self.write(_VERDICTS, {"turn": turn, "hosts": verdicts})
 
     def verdicts(self, turn: int) -> dict[str, Any]:

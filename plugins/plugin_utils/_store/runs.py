@@ -31,7 +31,7 @@ LEASE = 1800.0
 
 @dataclass(frozen=True)
 class Controller:
-    """The process of an ansible-playbook. What a platform does not tell is empty."""
+    """The process of an ansible-playbook. What a platform does not provide is empty."""
 
     pid: int
     started: str

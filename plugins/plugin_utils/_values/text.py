@@ -106,7 +106,7 @@ def label(text: str) -> str:
 
 
 def file_name(text: str) -> str:
-    """A safe file name without its suffix: a plain slug stays as it is, anything else is reduced and told apart by a hash."""
+    """A safe file name without its suffix: a plain slug stays as it is, anything else is reduced and made distinct by a hash."""
     if _FILE_NAME.fullmatch(text):
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The topology of a lab: which hosts there are, how they are wired, and what `ip -batch` must be told to build that.
+"""The topology of a lab: which hosts there are, how they are wired, and the commands for `ip -batch` that build it.
 
 Hosts depend on segments (layer 2 switches). The switches live in a namespace of their own, the fabric, so that a packet can be
 lost, delayed or altered on the way without any host being able to know.

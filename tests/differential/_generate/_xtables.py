@@ -10,7 +10,7 @@ from .._case import Load, Tool
 from ._dice import Dice
 from ._xtables_matches import Conditions
 
-_CHAINS = {
+CHAINS = {
     "raw": ("PREROUTING", "OUTPUT"),
     "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
     "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
@@ -36,12 +36,12 @@ class _Table:
     def __init__(self, dice: Dice, name: str, version: int, conditions: Conditions) -> None:
         self._dice, self._name, self._version, self._conditions = dice, name, version, conditions
         # One chain of the user's own belongs to one built-in chain, whose hook decides what may stand in it.
-        self._users = {f"u{number}": dice.choice(_CHAINS[name]) for number in range(dice.pick(0, 0, 1, 2, 3))}
+        self._users = {f"u{number}": dice.choice(CHAINS[name]) for number in range(dice.pick(0, 0, 1, 2, 3))}
 
     def text(self) -> str:
         dice = self._dice
         lines = [f"*{self._name}"]
-        for chain in _CHAINS[self._name]:
+        for chain in CHAINS[self._name]:
             lines.append(f":{chain} {'DROP' if self._name == 'filter' and dice.chance(0.15) else 'ACCEPT'} [0:0]")
         lines += [f":{user} - [0:0]" for user in self._users]
         if self._name == "nat":  # without conntrack it would not run, and nobody has that
@@ -56,7 +56,7 @@ class _Table:
             inner = tuple(name for name, where in earlier.items() if where == hook)
             yield from (self._rule(user, hook, inner) for _turn in range(dice.randint(0, 4)))
             earlier[user] = hook
-        for chain in _CHAINS[self._name]:
+        for chain in CHAINS[self._name]:
             users = tuple(name for name, where in self._users.items() if where == chain)
             yield from (
                 self._rule(chain, chain, users) for _turn in range(dice.randint(90, 150) if dice.chance(0.02) else dice.pick(0, 1, 2, 3, 5))

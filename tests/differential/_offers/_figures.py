@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What came of the flows that were tried: how many fixes were offered, opened their flow, and opened nothing else."""
+"""The outcome of the flows that were tried: how many fixes were offered, opened their flow, and opened nothing else."""
 
 from __future__ import annotations
 

@@ -22,6 +22,8 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from .._generate._xtables import CHAINS
+
 CLONE_NEWNET = 0x40000000
 MAC = "02:00:00:00:00:01"
 PATIENCE = 0.3  # seconds for a handshake between namespaces: a SYN is repeated after one
@@ -39,13 +41,6 @@ _SYSCTLS = {
 _RESTORE = {
     "nft": ["nft", "-f", "-"],
     **{f"{tool}-{variant}": [f"{tool}-{variant}-restore"] for tool in ("iptables", "ip6tables") for variant in ("nft", "legacy")},
-}
-_CHAINS = {
-    "raw": ("PREROUTING", "OUTPUT"),
-    "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
-    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
-    "filter": ("INPUT", "FORWARD", "OUTPUT"),
-    "security": ("INPUT", "FORWARD", "OUTPUT"),
 }
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -192,7 +187,7 @@ def _emptied(tool: str) -> str:
     """The loaded tables of legacy iptables, which nothing unloads, as they are without rules."""
     with open(f"/proc/net/{'ip6' if tool.startswith('ip6') else 'ip'}_tables_names", encoding="ascii") as file:
         loaded = file.read().split()
-    return "".join(f"*{table}\n{''.join(f':{chain} ACCEPT [0:0]{chr(10)}' for chain in _CHAINS[table])}COMMIT\n" for table in loaded)
+    return "".join(f"*{table}\n{''.join(f':{chain} ACCEPT [0:0]{chr(10)}' for chain in CHAINS[table])}COMMIT\n" for table in loaded)
 
 
 def _up(name: str, addresses: Iterable[str]) -> list[str]:

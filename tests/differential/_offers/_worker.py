@@ -40,7 +40,7 @@ from ._host import CLIENT, GUEST, HOST, Flow, Host, Load, LoadError
 
 TURNS = 4
 CLIENT_PORT = 40000  # that the packets are supposed to come from; connections come from any
-MOST_PORTS, MOST_ADDRESSES, MOST_FLOWS = 8, 4, 3
+MOST_PORTS, MOST_ADDRESSES = 8, 4
 _DEFAULT_PORTS = (22, 80, 443, 5432)
 _V4 = re.compile(r"(?<![\w.:])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])")
 _V6 = re.compile(r"(?<![\w.:])(?:[0-9a-f]{1,4}:)+(?:[0-9a-f:]*)(?![\w.])")
@@ -128,7 +128,7 @@ def _verdicts(flows: Iterable[Flow]) -> dict[Flow, list[dict[str, Any]]]:
 
 
 def _flow(host: Host, loads: Sequence[Load], flow: Flow) -> dict[str, Any] | None:
-    """What came of a flow; None where connections are not stopped as its verdicts say, which other tests are about.
+    """The outcome of a flow; None where connections are not stopped as its verdicts say, which other tests are about.
 
     Nor where the source is translated: the answers, which come to another address, are known to a diagnosis by its recordings alone.
     """

@@ -8,7 +8,8 @@ from typing import Any
 
 from tests.faults._fault import DB1, DB1_V6, Flow, fault, twin
 from tests.faults.catalogue.firewall_rules import BRIEF
-from tests.faults.catalogue.reported import SHORT, TUN, shell
+from tests.faults.catalogue.reported import SHORT, shell
+from tests.faults.catalogue.reported_tunnels import TUN
 from tests.lab._machines import Machines
 
 # -- answers into a tunnel

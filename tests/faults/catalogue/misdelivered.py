@@ -194,7 +194,7 @@ HANDED: dict[str, Any] = {"flow": Flow(VIP, server="db2", via=("r1",), timeout=1
     host="db2",
     leg="syn",
     segment="server.ingress",
-    says=("r1 has it, and hands on what comes for it", "dev lo", "arp_ignore"),
+    says=("r1 has it, and forwards packets for it", "dev lo", "arp_ignore"),
     **HANDED,
 )
 def the_real_server_lacks_it(fleet: Machines) -> None:

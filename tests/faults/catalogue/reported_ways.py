@@ -277,35 +277,3 @@ def the_routers_way_is_for_others(fleet: Machines) -> None:
 def the_clients_way_is_for_others(fleet: Machines) -> None:
     fleet.listen("db1", "::", 5432)
     shell(fleet, "web1", SOURCES.format("default", "2001:db8:1::1"))
-
-
-# -- a tunnel for everything
-
-
-@fault(
-    "asymmetric_route/tunnel",
-    "timeout",
-    code="asymmetric_route",
-    host="db1",
-    leg="syn_ack",
-    segment="path.return",
-    certainties=("likely",),
-    says=("leaves by tun0", "by 0.0.0.0/1"),
-    flow=Flow(timeout=1.0),
-    slow=True,
-    **BRIEF,
-)
-def a_tunnel_for_everything_takes_the_answers(fleet: Machines) -> None:
-    """https://cr0x.net/en/wireguard-allowedips-routing-confusion"""
-    fleet.listen("db1", "0.0.0.0", 5432)
-    fleet.popen("db1", [fleet.python, "-c", SWALLOWS]).await_answer()
-    shell(fleet, "db1", "ip addr add 10.8.0.2/24 dev tun0; ip link set tun0 up; ip route add 0.0.0.0/1 via 10.8.0.1")
-
-
-SWALLOWS = """
-import fcntl, os, struct
-tunnel = os.open("/dev/net/tun", os.O_RDWR)
-fcntl.ioctl(tunnel, 0x400454CA, struct.pack("16sH", b"tun0", 0x1001))
-print("[]", flush=True)
-while os.read(tunnel, 2000): pass
-"""

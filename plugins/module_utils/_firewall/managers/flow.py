@@ -17,7 +17,7 @@ _INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,14}")
 class Flow:
     """The packet that was stopped, and the words for no more than packets like it. The source port may be unknown.
 
-    A SYN or ACK is told by the service's port, its destination; a SYN-ACK by the service's port, its source.
+    A SYN or ACK is recognised by the service's port, its destination; a SYN-ACK by the service's port, its source.
     Not `here`: it is a saved ruleset that stops it. `interfaces`: which of its interfaces ("in", "out") the rule looks at in front of which
     it is let through, so that nothing is let through there by another one.
     """

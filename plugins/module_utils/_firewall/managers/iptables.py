@@ -111,7 +111,7 @@ def rule_line(text: t.Sequence[str], table: str, chain: str, rule: str, number: 
 
 
 def _nth_line(text: t.Sequence[str], table: str, chain: str, rule: str, number: int) -> int | None:
-    """The line of a rule of iptables-nft that is told in nft's words: that of its number, if it is for the same ports and ends alike."""
+    """The line of a rule of iptables-nft that is given in nft's words: that of its number, if it is for the same ports and ends alike."""
     lines = [(at, line) for at, line in _in_table(text, table) if re.match(rf"(?:\[\d+:\d+\] )?-A {re.escape(chain)} ", line)]
     at, line = lines[number - 1] if 0 < number <= len(lines) else (0, "")
     ending = re.search(r" -[jg] (\w+)", line)

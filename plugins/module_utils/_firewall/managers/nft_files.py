@@ -12,31 +12,17 @@ import glob
 import itertools
 import os
 import re
-import socket
 import typing as t
 
 from .files import content
+from .nft_words import MOST_WORDS, Words, tokens, words_of
 
-DEEPEST_INCLUDE, MOST_FILES, MOST_RULES, MOST_WORDS = 16, 200, 50_000, 2_000
+DEEPEST_INCLUDE, MOST_FILES, MOST_RULES = 16, 200, 50_000
 
-Words = t.Tuple[str, ...]
 Chain = t.Tuple[str, str, str]  # family, table, chain
 _FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
-_TOKEN = re.compile(r'"[^"\n]*"|#[^\n]*|\\\n|\n|[{};,]|[^\s{};,"#\\]+|["\\]')
 _VARIABLE = re.compile(r"\$([A-Za-z_][\w/.-]*)")
-# `meta iifname`, `icmpx type port-unreachable`: older versions of nft write such words, newer ones do not. Counts change.
-_MASKED = re.compile(r"flags & ?\(([\w| ]+)\) == ([\w|]+)")
-_IMPLIED = re.compile(r"\b(meta )?(l4proto (tcp|6)|nfproto ipv[46])(?= |$)")  # which nft adds where a later condition needs it
-_IGNORED = ("meta", "type", "(", ")", ",", "=")
-# What files call by its name is a number in the kernel, and `reject` alone is port-unreachable (nft(8), REJECT STATEMENT).
-_REASONS = {
-    "icmp": {"net-unreachable": "0", "host-unreachable": "1", "prot-unreachable": "2", "net-prohibited": "9", "host-prohibited": "10",
-             "admin-prohibited": "13"},
-    "icmpv6": {"no-route": "0", "admin-prohibited": "1", "addr-unreachable": "3", "policy-fail": "5", "reject-route": "6"},
-}  # fmt: skip
-_UNSAID = ("port-unreachable", "3", "4")  # the numbers are IPv4's and IPv6's
-_USUAL_BURST = re.compile(r"(?<=\S) burst 5 packets(?= |$)")  # nft 1.1 lists it, 1.0 does not
-_BEHIND_A_KEY = (":", "timeout", "expires", "counter", "comment")
+_AFTER_A_KEY = (":", "timeout", "expires", "counter", "comment")
 _EMPTYING = ("flush", "delete", "destroy")
 _NO_RULES = ("type", "device", "devices", "comment", "flags")
 
@@ -77,54 +63,6 @@ class Kept(t.NamedTuple):
     element: str | None
     file: str
     line: int
-
-
-def words_of(text: str) -> Words:
-    """What two spellings of a rule have in common."""
-    text = re.sub(r"\s+# handle \d+\s*$", "", text)
-    text = _MASKED.sub(lambda found: f"flags {found[2]} / {found[1]}".replace("|", ","), text)
-    return _common(_TOKEN.findall(_USUAL_BURST.sub("", _IMPLIED.sub(" ", text))))
-
-
-def tokens(text: str) -> list[str]:
-    """The words of a rule as it is written."""
-    return _TOKEN.findall(text)
-
-
-def _common(said: t.Sequence[str]) -> Words:
-    words: list[str] = []
-    opened: list[int] = []
-    for token in said[:MOST_WORDS]:
-        if token == "{":
-            opened.append(len(words))
-        elif token == "}":
-            start = opened.pop() if opened else len(words)
-            words[start:] = sorted(words[start:])
-        elif token.isdigit() and words and words[-1] in ("packets", "bytes"):
-            words.pop()
-        elif token not in _IGNORED and not token.startswith("#"):
-            words.append(_plain(token.strip('"'), words[opened[0] - 1] if opened and opened[0] else words[-1] if words else ""))
-    return tuple(_answer(words))
-
-
-def _answer(words: list[str]) -> list[str]:
-    """With what the rule rejects, in one spelling."""
-    at = words.index("reject") + 1 if "reject" in words else len(words)
-    said = [word for word in words[at : at + 4] if word != "code"][:3]  # with icmp admin-prohibited, with icmp code 13
-    if len(said) < 3 or said[0] != "with" or said[1] == "tcp":
-        return words
-    reason = _REASONS.get(said[1], {}).get(said[2], said[2])
-    return words[:at] + ([] if reason in _UNSAID else ["with", reason]) + words[words.index(said[2], at) + 1 :]
-
-
-def _plain(word: str, before: str) -> str:
-    """One word as nft lists it: ports are numbers."""
-    if before in ("dport", "sport") and re.fullmatch(r"[a-z][a-z0-9-]+", word):
-        try:
-            return str(socket.getservbyname(word))
-        except OSError:
-            return word
-    return word
 
 
 def read(root: str) -> list[Statement]:
@@ -175,7 +113,7 @@ class _Reader:
         self._open.append(path)
         words: list[str] = []
         line, began, inside = 1, 1, 0  # inside: braces of sets, which belong to the statement
-        for token in _TOKEN.findall(text):
+        for token in tokens(text):
             began = began if words else line
             line += token.count("\n")
             if inside and token != "\n":
@@ -278,7 +216,7 @@ class _Reader:
         place = self._set()
         keys = " ".join(self._expanded(words)).replace("{", "").replace("}", "").split(",")
         for key in keys if place is not None else ():
-            words_of_key = list(itertools.takewhile(lambda word: word not in _BEHIND_A_KEY, key.split()))
+            words_of_key = list(itertools.takewhile(lambda word: word not in _AFTER_A_KEY, key.split()))
             if words_of_key and len(self.kept) < MOST_RULES:
                 self.kept.append(Kept(t.cast("Chain", place), " ".join(words_of_key), path, line))
 

@@ -72,7 +72,7 @@ def _unknown(words: Words) -> Read:
 
 
 def _behind(words: Words, at: int) -> int:
-    """The place behind a statement that changes nothing."""
+    """The place after a statement that changes nothing."""
     word, at = words[at], at + 1
     if word == "comment":
         return at + 1
@@ -85,7 +85,7 @@ def _behind(words: Words, at: int) -> int:
 
 
 def _condition(words: Words, at: int) -> tuple[Test | None, int]:
-    """What a value behind these words is tested for, and where the values begin."""
+    """What a value after these words is tested for, and where the values begin."""
     two = " ".join(words[at : at + 2])
     return (_BY_TWO[two], at + 2) if two in _BY_TWO else (_BY_ONE.get(words[at]), at + 1)
 

@@ -9,7 +9,8 @@ import typing as t
 
 from .flow import Flow, quoted
 from .names import builtin
-from .nft_files import Statement, read, words_of
+from .nft_files import Statement, read
+from .nft_words import words_of
 
 ROOTS = ("/etc/nftables.conf", "/etc/sysconfig/nftables.conf", "/etc/nftables.nft", "/etc/nftables/main.nft")
 

@@ -82,7 +82,7 @@ class Asking(t.NamedTuple):
     key: tuple[str, str]
     links: t.Mapping[int, Link]
     fields: t.Callable[[], t.Sequence[Field]]
-    filled_by: t.Callable[[str], t.Any]  # the rule that adds what it sees to a set, told as RULE of docs/firewall.md
+    filled_by: t.Callable[[str], t.Any]  # the rule that adds what it sees to a set, as RULE of docs/firewall.md
 
 
 class Context:

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Follow the registers through a rule, so that each test is told with the name of what was loaded.
+"""Follow the registers through a rule, so that each test is described with the name of what was loaded.
 
-Conditions become parts, each of one or more expressions; a test that only makes sure of the protocol for the next one is told with that, as
-nft does.
+Conditions become parts, each of one or more expressions; a test that only makes sure of the protocol for the next one is described with
+that, as nft does.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Describer:
         return self.add(f"{name} {text}", loads | {at}, condition=True, layers=layers)
 
     def add(self, text: str, expressions: set[int], *, condition: bool, layers: t.Iterable[str] = ()) -> Words:
-        """A part of the rule. What made sure of the protocols of `layers` is told with it."""
+        """A part of the rule. What made sure of the protocols of `layers` is described with it."""
         part = Words(text, expressions, condition)
         several = set(layers)
         if "transport" in several and self.transport in ("icmp", "icmpv6"):

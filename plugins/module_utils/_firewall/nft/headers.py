@@ -52,7 +52,7 @@ _ETHER = {(0, 6): ("daddr", _mac), (6, 6): ("saddr", _mac), (12, 2): ("type", fi
 
 
 def header_field(header: str, offset: int, length: int, network: str | None, transport: str | None) -> Field:
-    """What lies so far behind the beginning of a header (link, network, transport, or what is inner: behind all of them).
+    """What lies so far after the beginning of a header (link, network, transport, or what is inner: behind all of them).
 
     `network` and `transport`: the protocols that the rule has made sure of.
     """

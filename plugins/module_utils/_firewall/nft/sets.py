@@ -11,22 +11,31 @@ element, and several elements may meet a key, of which the first counts.
 from __future__ import annotations
 
 import bisect
-import struct
 import typing as t
 
 from ..._typing import Protocol
-from ..._wire.netlink import NLA_TYPE_MASK
 from ..bits import Partial, Value, bounds, equal, within
 from ..effect import Effect
 from ..evaluation import UnsupportedError
+from .set_elements import (
+    CATCHALL,
+    DATA,
+    ELEM_EXPR,
+    ELEM_TIMEOUT,
+    EXPIRATION,
+    EXPRESSIONS,
+    FLAGS,
+    INTERVAL_END,
+    KEY_END,
+    OBJREF,
+    USERDATA,
+    split,
+)
 from .wire import Attributes, DecodeError, attribute_list, attributes, long, name, number, value, value_or_verdict
 
 ANONYMOUS, CONSTANT, INTERVAL, MAP, TIMEOUT, EVAL, OBJECT, CONCAT, EXPR = (1 << bit for bit in range(9))
-INTERVAL_END, CATCHALL = 1, 2
-(KEY, DATA, FLAGS, ELEM_TIMEOUT, EXPIRATION, USERDATA, ELEM_EXPR, _PAD, OBJREF, KEY_END, EXPRESSIONS) = range(1, 12)
 _SHORT = 24  # bytes, such as flags
 
-_HEADERS = struct.Struct("=HHHHHH")  # of an element, its key, and the key's value
 
 Data = t.Union[bytes, Effect]
 
@@ -64,7 +73,6 @@ class About(t.NamedTuple):
 
     name: str
     flags: int
-    key_type: int
     key_length: int
     data_type: int
     data_length: int
@@ -82,7 +90,6 @@ def about(body: bytes) -> About:
     return About(
         name=name(found, 2),
         flags=number(found, 3, 0),
-        key_type=number(found, 4, 0),
         key_length=number(found, 5, 0),
         data_type=number(found, 6, 0),
         data_length=number(found, 7, 0),
@@ -166,7 +173,7 @@ class Set:
         begins: dict[bytes, Element | None] = {}
         like: dict[bytes, Attributes] = {b"": {}}  # short rests are mostly alike
         for chunk in raw:
-            for key, rest in _split(chunk):
+            for key, rest in split(chunk):
                 inner = like.get(rest)
                 if inner is None:
                     inner = attributes(rest)
@@ -253,45 +260,6 @@ class Set:
         first, last = bisect.bisect_right(self._starts, least) - 1, bisect.bisect_right(self._starts, greatest) - 1
         met = [self._opened(at) for at in range(max(first, 0), last + 1)]
         return [each for each in met if each is not None], first < 0 or any(each is None for each in met)
-
-
-def _split(chunk: bytes) -> t.Iterator[tuple[bytes, bytes]]:
-    """(key, what follows it) of each element. Elements of one set mostly begin with the same headers, which are read once."""
-    shapes: dict[bytes, tuple[int, int, int]] = {}
-    at, end = 0, len(chunk)
-    while at < end:
-        head = chunk[at : at + 12]
-        shape = shapes.get(head)
-        if shape is None:
-            shape = _shape(head)
-            if not shape[0]:
-                yield from _other(chunk, at)
-                return
-            shapes[head] = shape
-        length, key, rest = shape
-        if at + length > end:
-            raise DecodeError(f"a set element says {length} bytes where {end - at} remain")
-        yield chunk[at + 12 : at + key], chunk[at + rest : at + length]
-        at += (length + 3) & ~3
-
-
-def _shape(head: bytes) -> tuple[int, int, int]:
-    """(length of the element, end of its key, where the rest begins); zeros where it does not begin with its key."""
-    if len(head) < 12:
-        return (0, 0, 0)
-    length, _list, key_length, key, value_length, kind = _HEADERS.unpack(head)
-    if key & NLA_TYPE_MASK != KEY or kind & NLA_TYPE_MASK != 1 or value_length + 4 != key_length or not 4 <= value_length <= length - 8:
-        return (0, 0, 0)
-    return length, 8 + value_length, min(4 + (key_length + 3 & ~3), length)
-
-
-def _other(chunk: bytes, at: int) -> t.Iterator[tuple[bytes, bytes]]:
-    """Elements whose attributes stand in another order, such as a catch-all element, which has no key."""
-    for _kind, data in attribute_list(chunk[at:]):
-        inner = attributes(data)
-        if KEY not in inner and not number(inner, FLAGS, 0) & CATCHALL:
-            raise DecodeError("a set element has no key")
-        yield value(inner[KEY]) if KEY in inner else b"", data
 
 
 def _cut(key: Partial, field: slice) -> Value:

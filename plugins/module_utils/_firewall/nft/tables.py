@@ -29,7 +29,7 @@ _MOST_CHAINS = 10_000  # that one packet is followed through
 
 
 class Source(Protocol):
-    """Where what a packet meets is read from, when it meets it: the kernel, or a recording. Each answer is the body behind nfgenmsg."""
+    """Where what a packet meets is read from, when it meets it: the kernel, or a recording. Each answer is the body after nfgenmsg."""
 
     def rules(self, family: str, table: str, chain: str) -> t.Sequence[bytes]: ...
 

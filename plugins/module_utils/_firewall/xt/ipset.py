@@ -87,10 +87,6 @@ class Set:
             lengths.append(number(length, self._full) if slash else self._full)
         self._lengths.add(tuple(lengths))
 
-    def contains(self, packet: Packet, directions: t.Sequence[str], return_nomatch: bool = False, facts: t.Any = None) -> bool | None:
-        """Whether the packet is in it. None: that depends on what is not known."""
-        return self.search(packet, directions, return_nomatch, facts).answer
-
     def search(
         self,
         packet: Packet,

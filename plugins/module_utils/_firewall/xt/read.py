@@ -121,7 +121,7 @@ class _Reader:
 
     def _saved(self, family: str, variant: str) -> t.Mapping[str, save.Table]:
         what = f"{'legacy ' if variant == 'legacy' else ''}{_TOOL[family]} rules{'' if variant == 'legacy' else ' of nf_tables'}"
-        hidden = variant == "legacy"  # those of nf_tables are seen all the same: each that is not told is undecided by itself
+        hidden = variant == "legacy"  # those of nf_tables are seen all the same: each that is not described is undecided by itself
         tool = self._tool(family, variant)
         if tool is None:
             self.absent.append(Absence(what, f"there is no {_TOOL[family]}-save of the variant {variant} on this host", hidden))

@@ -28,7 +28,7 @@ _OF_LOSS = re.compile(
     re.IGNORECASE,
 )
 _OF_HOPS = frozenset(("Ip.InHdrErrors", "Ip6.InHdrErrors"))  # where SYNs were sent that ask for hops
-_OF_ERRORS = frozenset(("TcpExt.LockDroppedIcmps", "TcpExt.OutOfWindowIcmps"))  # of ICMP errors, which are told themselves
+_OF_ERRORS = frozenset(("TcpExt.LockDroppedIcmps", "TcpExt.OutOfWindowIcmps"))  # of ICMP errors, which are anomalies of their own
 _OF_ATTEMPTS = frozenset(("Tcp.AttemptFails", "Tcp.EstabResets", "TcpExt.TCPAbortOnTimeout", "TcpExt.TCPTimeouts"))  # not of packets
 
 

@@ -21,7 +21,7 @@ _LEGS: dict[Leg, str] = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "final ACK"}
 
 
 def icmp_errors(case: Case) -> Iterator[Anomaly]:
-    """Those in recordings, and those that a socket was told of and that no recording has."""
+    """Those in recordings, and those that a socket's error queue has and no recording does."""
     found: dict[tuple[str, Leg, int, int], list[Key]] = defaultdict(list)
     for attempt in case.attempts:
         senders = set()

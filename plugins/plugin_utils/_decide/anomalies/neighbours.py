@@ -16,7 +16,7 @@ from ..case import Case
 from .anomaly import Anomaly
 from .seen import each_host, owner
 
-ANSWER_S = 0.2  # a request so shortly before a recording ends may be answered behind it
+ANSWER_S = 0.2  # a request so shortly before a recording ends may be answered after it
 _NOBODY = ("0.0.0.0", "::")  # asks whether an address is free
 
 

@@ -17,7 +17,7 @@ Key = tuple[int, int]
 
 
 def key(attempt: Attempt) -> Key:
-    """What tells an attempt from others: its dial and its number."""
+    """What identifies an attempt: its dial and its number."""
     return attempt.probe.dial, attempt.probe.attempt
 
 

@@ -74,7 +74,7 @@ def group(listener: Listener, listeners: Iterable[Listener]) -> list[Listener]:
 
 
 def shared(listener: Listener, listeners: Iterable[Listener]) -> str:
-    """``; it is one of 2 sockets that share the address (SO_REUSEPORT), of which 1 has room``, in which the queues are told."""
+    """``; it is one of 2 sockets that share the address (SO_REUSEPORT), of which 1 has room``, for a sentence on their queues."""
     sockets = group(listener, listeners)
     if len(sockets) < 2:
         return ""

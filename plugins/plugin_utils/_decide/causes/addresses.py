@@ -98,7 +98,8 @@ def _not_answered(case: Case, sender: Host, owner: Host, address: str) -> Findin
 
 @needs(SERVER, SERVER_ADDRESS)
 def _own_claimed(case: Case, server: Host, mine: Address) -> Finding | None:
-    """The SYN does not come to the server, which was told by another machine, asked for the address that was dialled, that it has it."""
+    """The SYN does not come to the server, because another machine answers ARP requests or solicitations for the address that was
+    dialled."""
     if case.arrived or case.outcome.kind == "lost_ack":
         return None
     own = link_addresses(server)
@@ -181,7 +182,7 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
 
 
 def _claims(case: Case, at: Host, address: str, owner: Host, own: set[str]) -> Iterator[Evidence]:
-    """Each link address that a host was told has the address, those of its managed owner by the owner's name."""
+    """Each link address that answers gave a host for the address; that of its managed owner by the owner's name."""
     for mac, count in sorted(at.claims(address).items()):
         yield case.saw(at, "capture", f"{plural(count, 'claim')} that {address} is at {mac}" + (f" ({owner.name})" if mac in own else ""))
 

@@ -56,7 +56,7 @@ def _asymmetric_route(case: Case, server: Host, client: str, came: Observation, 
             "prefix": route.prefix if route else None,
             "source": case.server_address,
         },
-        undecided=(f"a recording behind {left.interface} of {server.name}, at the next hop, would show who drops it",),
+        undecided=(f"a recording beyond {left.interface} of {server.name}, at the next hop, would show who drops it",),
         subject=TwoWays(came.interface, left.interface, hop, None if routed(came) else _network(address, came.interface, client)),
     )
 
@@ -90,7 +90,7 @@ def _split_at_router(case: Case, via: Host) -> Finding | None:
         ),
         leg="syn_ack",
         detail={"in": came.interface, "out": left.interface, "in_gateway": hop},
-        undecided=(f"a recording behind {left.interface} of {via.name}, at the next hop, would show who drops it",),
+        undecided=(f"a recording beyond {left.interface} of {via.name}, at the next hop, would show who drops it",),
         subject=SplitWays(came.interface, left.interface, hop),
     )
 

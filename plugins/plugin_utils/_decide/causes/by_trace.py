@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from ..._model.firewall_records import Rule, Verdict
+from ..._model.firewall_records import Verdict
 from ..._model.prose import Prose
+from ..._model.rule_records import Rule
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..kernel_word import ended_alike
@@ -25,7 +26,7 @@ def by_trace(case: Case, wanted: str) -> Finding | None:
     Rules that stop only what conntrack finds invalid, or what is over a limit, are other causes'.
     """
     if not ended_alike(case):
-        return None  # nothing was traced that tells of these handshakes
+        return None  # nothing of these handshakes was traced
     invalid = invalid_ruling(case)
     for place in suspects(case):
         seen, ruling = stop(case, place), judged(case, place)
@@ -42,7 +43,7 @@ def by_trace(case: Case, wanted: str) -> Finding | None:
 
 
 def _known(case: Case, place: Place, seen: TracedRule) -> Rule | None:
-    """The rule as an evaluation of any packet of the run told it."""
+    """The rule as the evaluation of any packet of the run has it."""
     known = (rule for verdict in place.host.rulings.all() for rule in verdict.rules())
     return next((rule for rule in known if is_rule(seen, rule)), None)
 
@@ -55,8 +56,8 @@ def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling
     if ruling is not None and ruling.verdict != "undecided":
         other = f" by {ruling.rule.name}" if ruling.rule else ""
         against = (Evidence(host.name, "firewall", f"evaluated: {ruling.verdict}{other}, which is not what the kernel did"),)
-    hangs = ruling.undecided if ruling else None
-    blind = ruling is None or (hangs.kind == "too_many" if hangs else ruling.in_words_alone)
+    unknown = ruling.undecided if ruling else None
+    blind = ruling is None or (unknown.kind == "too_many" if unknown else ruling.in_words_alone)
     return Finding(
         "likely" if seen.passed or blind else "proven",
         host.name,

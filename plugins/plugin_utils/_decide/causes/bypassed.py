@@ -78,7 +78,7 @@ def _seen(case: Case, host: Host, direct: Direct, probe: Probe) -> Evidence:
 
 
 def remarks(case: Case) -> list[str]:
-    """A sentence for each address and port of which it follows what breaks, as far as one handshake of each host tells."""
+    """A sentence for each address and port of which it follows what breaks, as far as one handshake of each host shows it."""
     front, behind = case.server, case.behind
     if front is None or behind is None:
         return []

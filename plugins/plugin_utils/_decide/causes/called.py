@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Whom the program that takes the flow's connections calls for each of them, in vain."""
+"""To whom the program that accepts the flow's connections connects for each of them, without an answer."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ..._model.host import Host
+from ..._model.program_records import Call
 from ..._model.snapshot import Snapshot
-from ..._model.socket_records import Call
 from ..._model.unit_records import BalancedServer
 from ..._values.words import endpoint, plural
 from ..case import Case

@@ -32,7 +32,7 @@ class Cause:
     """One cause: its stable code, where it acts, the outcomes that it can explain, its rule, and what the documentation says of it.
 
     ``rule`` is a pure function over a case; it returns a finding or ``None``. A ``last_resort`` argues by elimination: it is asked
-    only when no rule found anything that is at least likely. ``precedes`` names causes that stand behind this one, however certain they
+    only when no rule found anything that is at least likely. ``precedes`` names causes that are ranked after this one, however certain they
     are, where it is at least likely itself: they are its symptoms, or say less. ``accounts_for`` has the anomalies that would be there
     because of it: any other one keeps it from being proven.
 

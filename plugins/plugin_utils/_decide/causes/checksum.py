@@ -27,7 +27,7 @@ def checksum(seen: Observation) -> Checksum | None:
     """What the TCP checksum of a recorded packet is (RFC 9293, 3.1); None where the recording has not the whole packet.
 
     An unfinished one covers the addresses alone: the kernel left the rest to the device. Between machines of one host no device computes
-    it, and the receiver is told that it need not be checked.
+    it, and the receiver is informed that it need not be checked.
     """
     packet, data = seen.packet, seen.frame.data
     if packet.tcp is None or packet.tcp.payload_length is None:
@@ -100,8 +100,8 @@ CAUSES = (
         ("server.ingress",),
         ("unanswered",),
         "The checksum of each SYN that the server recorded is wrong, and InCsumErrors rises by the SYNs: that of TCP for the checksum of "
-        "the segment, that of IP for the one of the header. Where the recording does not tell, because the checksum was left to a device: "
-        "likely.",
+        "the segment, that of IP for the one of the header. Where the recording does not show it, because the checksum was left to a "
+        "device: likely.",
         "The counter does not move, or the checksums are right.",
         rule=_bad_checksum,
         accounts_for=(Accounts("counter", ("Tcp.InCsumErrors", "Tcp.InErrs", "IpExt.InCsumErrors")),),

@@ -103,7 +103,7 @@ def _reserved_within(text: str, low: int, high: int) -> int:
 
 
 def _descriptor_limit(case: Case) -> Finding | None:
-    """ENFILE is said to everybody on the host; EMFILE to the probe's own process, which tells nothing of an application's limit."""
+    """ENFILE is the host's limit; EMFILE is that of the probe's own process, and says nothing of an application's limit."""
     errno = case.errno()
     if errno not in ("EMFILE", "ENFILE"):
         return None
@@ -117,7 +117,7 @@ def _descriptor_limit(case: Case) -> Finding | None:
         else f"the probe's own process on {name} may not open another socket",
         (errno_evidence(case), *nothing_sent(case)),
         undecided=(
-            f"/proc/sys/fs/file-nr of {name} would show it: root is exempt from fs.file-max, and is told ENFILE when memory is short"
+            f"/proc/sys/fs/file-nr of {name} would show it: root is exempt from fs.file-max, and gets ENFILE when memory is short"
             if whole_host
             else "the limit is that of Ansible's own session: an application's may be another",
         ),

@@ -34,7 +34,7 @@ def _link_down(case: Case) -> Finding | None:
 
 
 def _no_link_up(case: Case) -> Finding | None:
-    """The kernel removes the routes of an interface that is switched off, and no others; nobody can tell which these were."""
+    """The kernel removes the routes of an interface that is switched off, and no others; which these were is not known afterwards."""
     snapshot = case.client.snapshot
     links = [link for link in (snapshot.links if snapshot else None) or () if link.name != LOOPBACK]
     addressed = {entry.interface for entry in (snapshot.addresses if snapshot else None) or ()}

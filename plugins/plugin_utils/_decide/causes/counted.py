@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..._model.firewall_records import Rule, Verdict
+from ..._model.firewall_records import Verdict
 from ..._model.host import Host
 from ..._model.recording import Observation
+from ..._model.rule_records import Rule
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Evidence
@@ -57,10 +58,10 @@ def _by_counter(case: Case, place: Place, ruling: Verdict, rule: Rule, invalid: 
     host, rise = place.host, place.host.rulings.counter_delta(rule)
     then = host.rulings.verdict(
         ruling.traversal, "before", invalid, ruling.uid
-    )  # of this very packet: behind a translation it was asked about later
+    )  # of this very packet: after a translation it was asked about later
     if then and then.verdict != "undecided" and ruling.verdict != "undecided" and _decision(then) != _decision(ruling):
         # The packet that was asked about before may have had other properties: its interface and headers are known only afterwards.
-        # Where the rules are as they were, or another interface was asked about, its counter still tells.
+        # Where the rules are as they were, or another interface was asked about, its counter still counts as evidence.
         changed = then.interface == ruling.interface and host.rules_changed(rule)
         was = f"before the handshakes the answer was {then.verdict}" + (f" by {then.rule.name}" if then.rule else "")
         if changed:
@@ -191,4 +192,4 @@ def _sent(case: Case, host: Host, ruling: Verdict, rise: CounterDelta) -> Range 
     answers = [seen for seen in came if seen.packet.tcp and seen.packet.tcp.dport not in others]
     ports = {seen.packet.tcp.dport for seen in _within(answers, rise, surely=True) if seen.packet.tcp}
     most = len(_within(answers, rise, surely=False))
-    return len(ports), most + 2 * len(ports) + again if most else 0  # a FIN and its like come behind the ACK
+    return len(ports), most + 2 * len(ports) + again if most else 0  # a FIN and its like come after the ACK

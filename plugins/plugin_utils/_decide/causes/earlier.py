@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Connections of the client with the server that others made earlier, as either end has them behind the attempts."""
+"""Connections of the client with the server that others made earlier, as either end has them after the attempts."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def _firewall_reject(case: Case) -> Finding | None:
 
 
 def _hangs_on_a_limit(case: Case) -> bool:
-    """Whether a limit decides where the packet ended: that is told by itself, and a firewall without a name would stand before it."""
+    """Whether a limit decides where the packet ended: that is a cause of its own, and an unnamed firewall would be ranked before it."""
     rulings = [judged(case, place) for place in suspects(case, partly=True)]
     return any(ruling is not None and hangs_on_a_limit(ruling) and not ruling.only_its_way_is_open for ruling in rulings)
 
@@ -194,7 +194,7 @@ def _rejected_by_reset(case: Case, server: Host) -> Finding | None:
 
 
 def _rejected_way_back(case: Case) -> Finding | None:
-    """The SYN-ACK was refused: on the server's way out, or by the client, which tells the server so."""
+    """The SYN-ACK was refused: on the server's way out, or by the client, with an error to the server."""
     refused = case.outcome.kind == "ignored_syn_ack"
     host, segment = (case.client, "client.firewall") if refused else (case.server, "server.firewall")
     if host is not None and droppers(host, RECEIVING if refused else SENDING, case.family) != []:

@@ -71,8 +71,8 @@ CAUSES = (
         ("server.backlog",),
         ("unanswered", "silent", "completed"),
         f"What proves syn_queue_full or syn_backlog_reserved, and the half-open connections are of {MANY_HALF_OPEN} addresses or more. "
-        "Whether these are invented, or belong to clients that the server's SYN-ACKs do not reach, cannot be told. Where SYN cookies let "
-        "the handshake complete, it is a remark.",
+        "Whether these are invented, or belong to clients that the server's SYN-ACKs do not reach, cannot be determined. Where SYN cookies "
+        "let the handshake complete, it is a remark.",
         "The half-open connections are of a few addresses.",
         rule=FirstOf((_fills, _cookies)),
         precedes=("syn_queue_full", "syn_backlog_reserved"),

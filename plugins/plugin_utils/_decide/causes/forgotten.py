@@ -23,7 +23,7 @@ from .synproxy import LOOSE
 from .traversals import Place, verdict
 
 TIMEOUT = "net.netfilter.nf_conntrack_tcp_timeout_established"
-_LONG_MS, _SENT_AGAIN, _SMALL = 30_000, 5, 1000  # of a connection of which nobody on the way tells anything
+_LONG_MS, _SENT_AGAIN, _SMALL = 30_000, 5, 1000  # of a connection of which no host on the path reports anything
 
 
 class _Forgotten(NamedTuple):
@@ -109,7 +109,7 @@ def _by_vias(case: Case, stalled: list[Socket]) -> Iterator[_Forgotten]:
             always = all(known.get(ends) is not False for ends in made)  # one of several ways has a part of them
             yield _Forgotten(via, forgotten, timeout, outlasted, elsewhere, always and drops is True)
         if via.translates("prerouting") is not False or via.translates("postrouting") is not False:
-            return  # behind it, the ends may be others
+            return  # beyond it, the ends may be others
 
 
 def _known(case: Case, via: Host) -> dict[tuple[str, int], bool]:

@@ -89,7 +89,7 @@ CAUSES = (
         "The packet enters a managed host on the way and does not leave it, and forwarding is off there. Where a rule may stop it ahead of "
         "that, or other attempts complete: likely. Or the server has forwarding off, and its rules, evaluated, translate the SYN to an "
         "address that is not its own; proven where the rule's counter rises by as many as InAddrErrors.",
-        "Forwarding is on, or a rule behind the routing decision counts the packet.",
+        "Forwarding is on, or a rule after the routing decision counts the packet.",
         rule=FirstOf((_router_not_forwarding, _translated_and_kept)),
         precedes=("nat_wrong_target",),
         accounts_for=(

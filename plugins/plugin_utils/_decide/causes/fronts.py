@@ -1,47 +1,27 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Hosts in front of the server, such as load balancers, that take the client's handshakes themselves: what becomes of the server's part."""
+"""Hosts in front of the server, such as load balancers, that complete the client's handshakes while the server serves none."""
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from ..._model.host import Host
-from ..._model.prose import Wording, worded
-from ..._model.socket_records import Listener, Process
 from ..._model.socket_subjects import Backend
-from ..._model.unit_records import BalancedServer, Unit
-from ..._values.words import endpoint, plural
+from ..._model.unit_records import BalancedServer
 from ..case import Case
-from ..finding import Certainty, Finding
+from ..finding import Finding
 from . import bypassed, called
-from .application import waiting_more
-from .backends import Tried, balanced, connects, counted, in_its_words, named, said_of, took_elsewhere, tried_with
+from .backends import balanced, counted, in_its_words, said_of, took_elsewhere, tried_with
 from .catalogue import Accounts, Cause
+from .front_reasons import as_others, down, nobody_where_said, stopped, unserved, untried
 from .needs import BEHIND, LISTENER, SERVER, needs
 from .units import not_running, stopped_for
 
-_REFUSED = {"haproxy": "L4CON", "nginx": str(errno.ECONNREFUSED)}  # HAProxy's check_status: connect() failed
-_OWN = {str(errno.EADDRNOTAVAIL): "no_ports", str(errno.EACCES): "forbidden", str(errno.EPERM): "forbidden"}
-"""What connect() says where the fault is with the host in front itself."""
 _MOST_SAID = 5
 _OTHERS = "{} made connections with others than {} meanwhile, any of which may have served the client"
-
-
-@dataclass(frozen=True)
-class Why:
-    """What keeps the server from serving, how sure that is, and where."""
-
-    certainty: Certainty
-    reason: Wording
-    subject: Process | Backend
-    host: str
-
-    def __post_init__(self) -> None:
-        worded(self, "reason")
 
 
 @needs(SERVER, BEHIND, LISTENER)  # one in front that has no listener does not take connections at this port: it translates
@@ -52,13 +32,13 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
     listening = None if known is None else [listener for listener in known if listener.port == case.port]
     unit = stopped_for(behind, case.port) if listening == [] else None
     why = (
-        _stopped(case, behind, tried, listening or [])
-        or _as_others(case, front, behind)
-        or (_unserved(case, front, behind, tried, closed, listening) if tried else _untried(case, front, behind, closed, listening, unit))
+        stopped(case, behind, tried, listening or [])
+        or as_others(case, front, behind)
+        or (unserved(case, front, behind, tried, closed, listening) if tried else untried(case, front, behind, closed, listening, unit))
     )
     said = _for_client(said_of(case, front, behind), case.client_address) or _without_address(case, front)
     if why is None or why.certainty != "proven":
-        why = _down(case, front, behind, said, tried, closed) or _nobody_where_said(said, tried, behind, listening) or why
+        why = down(case, front, behind, said, tried, closed) or nobody_where_said(said, tried, behind, listening) or why
     if why is None:
         return None
     if why.certainty != "proven" and bypassed.refused(case):
@@ -99,7 +79,8 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
 
 
 def _for_client(said: Sequence[BalancedServer], client: str | None) -> list[BalancedServer]:
-    """Each server once. nginx tells of the servers that failed each client: another's are told of only where the case's own has none."""
+    """Each server once. nginx logs the servers that failed for each client: those of another client count only where the case's own has
+    none."""
     own = [each for each in said if each.client in (None, client)]
     found: dict[tuple[object, ...], BalancedServer] = {}
     for each in own or said:
@@ -111,154 +92,6 @@ def _without_address(case: Case, front: Host) -> list[BalancedServer]:
     """The servers whose names do not resolve, where the balancer has no other that is up: the server behind may be one of them."""
     known = balanced(case, front.snapshot)
     return [] if any(each.up for each in known) else [each for each in known if each.unresolved]
-
-
-def _down(case: Case, front: Host, behind: Host, said: Sequence[BalancedServer], tried: Mapping[int, Tried], closed: bool) -> Why | None:
-    """The balancer has no name for the server under which it is up."""
-    if not said or any(each.up for each in said) or any(each.taken for each in tried.values()):
-        return None
-    first = said[0]
-    # A failure that nginx logs is one of a server, behind which it tries the next one. HAProxy's state of a server is for all.
-    alone = first.program != "nginx" or took_elsewhere(case, front, behind) is False
-    refused = _REFUSED[first.program] in (first.check, first.status)
-    sure: Certainty = "proven" if closed and alone and first.client in (None, case.client_address) else "likely"
-    if all(each.unresolved for each in said):
-        reason = f"{named(first)} has no address there, as its name does not resolve ({first.status})"
-        only = all(each.unresolved for each in balanced(case, front.snapshot))  # else they may be for other ports of the balancer
-        return Why(sure if only else "likely", reason, Backend("unresolved", 0, name=named(first)), front.name)
-    if all(each.set_aside for each in said):
-        reason = f"the balancer sends nothing to {named(first)}, which is set aside ({first.status})"
-        return Why(sure, reason, Backend("set_aside", first.port or 0, name=named(first)), front.name)
-    if first.program == "nginx" and all(each.status in _OWN for each in said):
-        return _of_its_own(front, first, sure)
-    return Why(
-        sure,
-        f"{named(first)} is down for the balancer" + (f", which checks port {first.port} ({first.check})" if first.check else ""),
-        Backend("closed" if refused else "unserved", first.port or 0),
-        behind.name,
-    )
-
-
-def _of_its_own(front: Host, failed: BalancedServer, sure: Certainty) -> Why:
-    """The server in vain waits for connections: the kernel of the host in front makes none."""
-    if _OWN[failed.status or ""] == "no_ports":
-        reason = f"{failed.program} on {front.name} finds no free local port towards {named(failed)}"
-        return Why(sure, reason, Backend("no_ports", failed.port or 0, name=named(failed)), front.name)
-    reason = f"the kernel of {front.name} forbids {failed.program} to connect to {named(failed)}"
-    return Why(sure, reason, Backend("forbidden", failed.port or 0, name=named(failed)), front.name)
-
-
-def _nobody_where_said(
-    said: Sequence[BalancedServer], tried: Mapping[int, Tried], behind: Host, listening: Sequence[Listener] | None
-) -> Why | None:
-    """The balancer, which does not check, connects to ports of the server on which nobody listens. Where somebody listens on the flow's own
-    port, the server does not tell who listens on others."""
-    ends = [(each.address, each.port) for each in said if each.up and each.check is None and each.address and each.port]
-    known = (behind.snapshot.listeners if behind.snapshot else None) or ()
-    served = any(listener.port == port for _address, port in ends for listener in known) or any(each.taken for each in tried.values())
-    untold = listening != [] or any(absence.what == "listeners" for absence in behind.absent)
-    if not ends or len(ends) < len(said) or untold or served or behind.translates("prerouting") is not False:
-        return None
-    _address, port = ends[0]
-    return Why(
-        "likely",
-        f"nothing listens on port {port} of {behind.name}, to which {said[0].program} connects",
-        Backend("closed", port),
-        behind.name,
-    )
-
-
-def _stopped(case: Case, behind: Host, tried: Mapping[int, Tried], listening: Sequence[Listener]) -> Why | None:
-    """Whoever listens on the flow's port is stopped, unless the host in front connects to others only."""
-    frozen = next(((listener, process) for listener in listening for process in _frozen(listener)), None)
-    if frozen is None or (tried and case.port not in tried):
-        return None
-    listener, process = frozen
-    unseen: Certainty = "likely" if behind.delta("Tcp", "PassiveOpens") == 0 else "possible"  # it may be served on another port
-    return Why(
-        "proven" if tried else unseen,
-        f"{process.name} (pid {process.pid}), which listens on port {listener.port} of {behind.name}, is stopped",
-        process,
-        behind.name,
-    )
-
-
-def _unserved(
-    case: Case, front: Host, behind: Host, tried: Mapping[int, Tried], closed: bool, listening: Sequence[Listener] | None
-) -> Why | None:
-    """The host in front connects to the server, to some port: what becomes of that."""
-    if case.port in tried and tried[case.port].taken:
-        waiting = waiting_more(behind, case.port)
-        if waiting < tried[case.port].taken:  # several servers share them: each gets some of the attempts
-            return None
-        reason = f"{plural(waiting, 'connection')} more than before wait there for accept()"
-        return Why("likely", reason, Backend("not_accepting", case.port), behind.name)
-    taken = any(each.taken for each in tried.values())
-    if taken and case.port not in tried:
-        return None
-    # Another port than the flow's may be what the host in front serves from, or something else that it wants there.
-    port = case.port if case.port in tried else next(iter(tried))
-    sure: Certainty = "proven" if not taken and (port == case.port or closed) else "likely"
-    answer = tried[port]
-    unserved = Backend("unserved", port)
-    if answer.refused and listening == [] and port == case.port:
-        return Why(sure, f"nothing listens on port {port} of {behind.name}", Backend("closed", port), behind.name)
-    if answer.refused:
-        return Why(sure, f"{behind.name} refuses its connections to port {port}", unserved, behind.name)
-    if answer.astray:
-        return None  # it does answer, if not to the host in front
-    if answer.arrived and behind.saw_everything:
-        return Why(sure, f"{behind.name} does not answer its SYNs to port {port}", unserved, behind.name)
-    if behind.saw_everything and answer.syns > answer.masked:
-        return Why(sure, f"{front.name}'s SYNs to port {port} do not come to {behind.name}", unserved, "path")
-    return None
-
-
-def _untried(case: Case, front: Host, behind: Host, closed: bool, listening: Sequence[Listener] | None, unit: Unit | None) -> Why | None:
-    """No connection of the host in front with the server was seen: in HTTP it makes one for a request only."""
-    if elsewhere := _elsewhere(case, front, behind):
-        return elsewhere
-    nobody = f"nothing listens on port {case.port} of {behind.name}"
-    if listening == [] and behind.delta("Tcp", "PassiveOpens") == 0:
-        certainty: Certainty = "proven" if closed and unit else "likely" if closed or unit else "possible"
-        return Why(certainty, f"{nobody}, and it accepted no connection on any other", Backend("nobody", case.port), behind.name)
-    calls = connects(case, front, behind)
-    if calls and front.saw_everything:
-        reason = f"its balancer called connect() for port {case.port} {plural(calls, 'time')}, and no SYN of it left {front.name}"
-        return Why("likely", reason, Backend("unsent", case.port), front.name)
-    if closed and behind.saw_everything:
-        return Why("likely", f"{behind.name} got no connection from it", Backend("untried", case.port), behind.name)
-    return None
-
-
-def _as_others(case: Case, front: Host, behind: Host) -> Why | None:
-    """The program that takes the connections calls the server by a name that is not its own."""
-    for source, port in called.unanswered(case, front, behind):
-        reason = (
-            f"its connections to port {port} have the source {source}, which is not its own: what {behind.name} answers does not "
-            f"come back to {front.name}"
-        )
-        return Why("likely", reason, Backend("masked", port), front.name)
-    if lost := called.astray(case, front, behind):
-        source, port = lost
-        reason = f"its SYNs to port {port} have the source {source}, which is not its own, and do not come to {behind.name}"
-        return Why("likely", reason, Backend("masked_lost", port, source), "path")
-    return None
-
-
-def _elsewhere(case: Case, front: Host, behind: Host) -> Why | None:
-    """The program that takes the connections calls others than the server for them."""
-    for program, address, port in called.others(case, front, behind):
-        reason = f"{program} there calls {endpoint(address, port)} for them, in vain, which is no address of {behind.name}"
-        return Why("likely", reason, Backend("elsewhere", port, address), front.name)
-    return None
-
-
-def _frozen(listener: Listener) -> Iterator[Process]:
-    """The processes of a listener, if none of them can accept."""
-    processes = listener.processes or ()
-    if processes and all(process.stopped for process in processes):
-        yield from processes[:1]
 
 
 def _closed(case: Case) -> bool:

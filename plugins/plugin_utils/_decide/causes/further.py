@@ -13,15 +13,16 @@ from ..case import Case
 from ..finding import Finding
 from .backlog import would_wait
 from .icmp_errors import may_not_suffice
-from .rules import details, kept_by, with_what
+from .rules import details, kept_by
 from .sockets import would_refuse
 from .traversals import Place, judged, passed, suspects, way
+from .why_stopped import with_what
 
 MOST = 5
 _SOCKETS = ("server.socket", "server.backlog", "server.application")
 CODES = {"drop": "firewall_drop", "reject": "firewall_reject"}
 QUEUE_DROPS = "firewall_queue_drops"
-# What these outcomes' packets did not reach is not told apart from what they passed.
+# What these outcomes' packets did not reach is not distinguished from what they passed.
 _FAILED = ("refused_locally", "unsent", "reset", "icmp", "lost_syn", "unanswered", "lost_syn_ack", "ignored_syn_ack", "unresolved")
 
 

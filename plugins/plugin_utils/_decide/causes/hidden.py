@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from ..._model.firewall_records import HiddenTranslation, Verdict
+from ..._model.firewall_records import Verdict
 from ..._model.firewall_subjects import TakenAhead
+from ..._model.opening_records import HiddenTranslation
 from ..._values.words import endpoint
 
 OF_CLUSTERS = ("calico", "cilium", "kube-proxy", "kube-router")

@@ -46,5 +46,5 @@ def _may_drop(chain: BaseChain, hooks: tuple[str, ...], family: int) -> bool:
 
 
 def _legacy_family(table: str) -> int | None:
-    """``ip:filter`` and ``ip6:filter`` tell the family; a bare table name does not."""
+    """``ip:filter`` and ``ip6:filter`` contain the family; a bare table name does not."""
     return {"ip": 4, "ip6": 6}.get(table.split(":")[0]) if ":" in table else None

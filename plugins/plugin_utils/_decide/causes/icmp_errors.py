@@ -91,7 +91,7 @@ def _speaks_for_all(case: Case, offender: str) -> bool:
 
 
 def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:
-    """The SYN-ACK is lost because a router cannot, or will not, send it on: it tells the server so."""
+    """The SYN-ACK is lost because a router cannot, or will not, forward it, and sends the server an error."""
     server, source = case.server, case.client_address
     if server is None or source is None or (wanted == "loop" and _used_up(case) is not None):
         return None

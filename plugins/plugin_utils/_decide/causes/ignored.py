@@ -33,10 +33,10 @@ _ON_THE_WAY_IN = {
     "ip6": ("prerouting", "input"),
     "inet": ("prerouting", "input"),
 }
-"""Hooks that an answer passes behind the recorder's tap, by the family of the chain."""
+"""Hooks that an answer passes after the recorder's tap, by the family of the chain."""
 _COPY = 0.1  # seconds within which a question that is seen once more is a copy of it, on another port of a bridge
 _TAKEN = 4.0  # seconds for which who took an answer does not ask again: DELAY_PROBE_TIME is 5
-_GIVES_UP = 3  # questions without an answer behind which a neighbour has failed (mcast_solicit)
+_GIVES_UP = 3  # questions without an answer after which a neighbour has failed (mcast_solicit)
 
 
 def _stopped(case: Case) -> Iterator[tuple[Host, str, Leg, str]]:
@@ -115,7 +115,7 @@ def _neighbour_ignored(case: Case, found: tuple[Host, str, Leg, Route, str, list
         "proven" if _answered_each_time(host, hop, answers) and not case.completed else "likely",  # one may have come too late
         host.name,
         segment,
-        f"{host.name} asks for {hop}{towards} and does not take the {noun} that come in{why}",
+        f"{host.name} asks for {hop}{towards} and ignores the {noun} that come in{why}",
         (
             case.saw(host, "capture", f"{plural(len(answers), 'answer')} from {hop} in on {answers[0].interface}"),
             *([case.saw(host, "rtnetlink neighbour", f"{hop} on {interface} is {entry.state}")] if entry else []),
@@ -152,7 +152,7 @@ def _chains(host: Host, hop: str) -> list[BaseChain]:
 CAUSES = (
     Cause(
         "neighbour_ignored",
-        "A host does not take the answers to its ARP requests or solicitations",
+        "A host ignores the answers to its ARP requests or solicitations",
         ("client.neighbour", "server.egress", "path.forward", "path.return"),
         ("refused_locally", "unsent", "unanswered", "icmp", "lost_syn", "lost_syn_ack"),
         "The recording of a managed host that is to send the packet on has answers of its next hop to two or more of its questions, one "

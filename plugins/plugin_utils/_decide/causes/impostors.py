@@ -30,7 +30,7 @@ def _path_reset(case: Case, server: Host, row: Row) -> Finding | None:
     if not server.saw_everything or row.at(server.name, "out"):
         return None
     if conflict(case) or address_elsewhere(case):
-        return None  # another managed host has the address, too, or instead: that is told by name
+        return None  # another managed host has the address, too, or instead: that cause names it
     if translated_on_the_way(case) or (case.server_owns(case.address) is False and not case.arrived):
         return None  # the RST may well come from the machine that has the address
     via = _answerer(case, row)
@@ -65,7 +65,7 @@ def _path_reset(case: Case, server: Host, row: Row) -> Finding | None:
 
 @needs(SYN_OUT)
 def _nat_not_undone(case: Case, sent: Observation) -> Finding | None:
-    """The SYN-ACK's source is not where the SYN went, both as seen on the client's wire: behind its own translation, so to say."""
+    """The SYN-ACK's source is not where the SYN went, both as seen on the client's wire, after its own translation."""
     answers = [seen for row in case.rows("syn_ack") if (seen := row.at(case.client.name, "in"))]
     foreign = next((seen for seen in answers if seen.packet.src != sent.packet.dst), None)
     if foreign is None:

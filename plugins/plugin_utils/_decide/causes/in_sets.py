@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from ..._model.firewall_records import InSet, Verdict
+from ..._model.firewall_records import Verdict
 from ..._model.host import Host
+from ..._model.opening_records import InSet
 from ..._values.words import plural
 from ..finding import Evidence
 

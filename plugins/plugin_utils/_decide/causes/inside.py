@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ..._model.firewall_records import DESTINATION_NAT, Rule, Verdict
+from ..._model.firewall_records import DESTINATION_NAT, Verdict
 from ..._model.host import Host
 from ..._model.network_records import LOOPBACK
+from ..._model.rule_records import Rule
 from ..._model.socket_records import ForeignListener, Listener, Namespace
 from ..._model.socket_subjects import Published
 from ..._values.words import endpoint

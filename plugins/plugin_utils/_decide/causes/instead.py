@@ -38,7 +38,7 @@ class Instead:
 
 
 def instead(case: Case, server: Host) -> Iterator[Instead]:
-    """The most telling one first."""
+    """The most informative one first."""
     meant = next((found for find in _SURE if (found := find(case, server))), None)
     if meant:
         yield meant
@@ -107,7 +107,7 @@ def _held(case: Case, server: Host) -> Instead | None:
 
 
 def _restless(case: Case, server: Host) -> Instead | None:
-    """A unit that does not stay may be meant; one that failed some time ago is told as evidence only."""
+    """A unit that does not stay may be meant; one that failed some time ago is evidence only."""
     found = [] if _held(case, server) else units.restless(server, case.server_port)
     if not found:
         return None

@@ -8,15 +8,16 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from ..._model.firewall_records import MissedRule
 from ..._model.firewall_subjects import MissedTranslation
 from ..._model.host import Host
+from ..._model.opening_records import MissedRule
 from ..._values.words import endpoint
 from ..case import Case
 from ..finding import Evidence
 from .hidden import OF_CLUSTERS
-from .rules import by_what, kept_by
+from .rules import kept_by
 from .traversals import Place, judged
+from .why_stopped import by_what
 
 
 def just_missed(case: Case, host: Host) -> MissedTranslation | None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..._model.firewall_records import Rule, Verdict
+from ..._model.firewall_records import Verdict
+from ..._model.rule_records import Rule
 from ..case import Case
 from ..kernel_word import Dropped, dropped, ended_alike
 from ..traced import TracedRule, let_through, traced
@@ -73,7 +74,7 @@ def dropped_by_reader(case: Case, place: Place) -> Dropped | None:
 
 
 def hook_of(ruling: Verdict, rule: Rule) -> str | None:
-    """The hook at which a packet meets a rule on the way that an evaluation tells."""
+    """The hook at which a packet meets a rule on the way that an evaluation names."""
     chain = (rule.family, rule.table, rule.chain)
     met = (step.chain for step in reversed(ruling.path))
     return next((each.hook for each in met if (each.family, each.table, each.chain) == chain), None)

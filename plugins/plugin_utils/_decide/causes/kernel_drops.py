@@ -16,7 +16,7 @@ from ..outcome import OUTCOMES, Leg
 from .catalogue import Accounts, Cause
 from .listener_options import covers, signed_session
 
-MOST_CALLERS = 16  # that a report has, whatever a host tells
+MOST_CALLERS = 16  # that a report has, whatever a host returns
 _IPSEC, _NETFILTER = "XFRM_POLICY", "NETFILTER_DROP"
 _TRAFFIC_CONTROL = {"TC_INGRESS": "ingress", "TC_EGRESS": "egress"}
 _PROGRAMS = ("SOCKET_FILTER", "BPF_CGROUP_EGRESS")

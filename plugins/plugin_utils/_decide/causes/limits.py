@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from ..._model.firewall_records import Rule, Verdict
+from ..._model.firewall_records import Verdict
 from ..._model.firewall_subjects import Stop
+from ..._model.rule_records import Rule
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Finding
@@ -96,7 +97,7 @@ def _queue_unread(case: Case) -> Finding | None:
 
 
 def _queue_drops(case: Case) -> Finding | None:
-    """The program that reads the queue does not let the packet on: it ends there, and nothing behind the queue would stop it."""
+    """The program that reads the queue does not let the packet pass: it ends there, and nothing after the queue would stop it."""
     for place in suspects(case):
         ruling = judged(case, place)
         if ruling is None or ruling.verdict != "queue" or ruling.rule is None or (ruling.then and ruling.then.stops):
@@ -110,7 +111,7 @@ def _queue_drops(case: Case) -> Finding | None:
             sure,
             host.name,
             place.segment,
-            f"{rule.name} on {host.name} hands {place.packet} to queue {ruling.queue}, which {who}{whose} reads: it does not let it on",
+            f"{rule.name} on {host.name} hands {place.packet} to queue {ruling.queue}, which {who}{whose} reads: it does not let it pass",
             (
                 *weighed.evidence,
                 case.saw(host, "/proc/net/netfilter/nfnetlink_queue", f"queue {ruling.queue} is read by {who}"),
@@ -191,10 +192,10 @@ CAUSES = (
         "A program to which a firewall queues the packet drops it",
         ("client.firewall", "server.firewall", "path.forward", "path.return"),
         _VANISHED,
-        "Evaluated, a rule hands the packet to an NFQUEUE that a program reads, no rule behind it stops the packet, the rule's counter "
+        "Evaluated, a rule hands the packet to an NFQUEUE that a program reads, no rule after it stops the packet, the rule's counter "
         "rises by the packets of the run, and the kernel says that it drops this packet by the word of who reads a queue. Without that: "
         "likely.",
-        "The rule's counter does not move; a rule behind the queue stops the packet.",
+        "The rule's counter does not move; a rule after the queue stops the packet.",
         rule=_queue_drops,
         precedes=("path_drop", "firewall_drop"),
         accounts_for=(Accounts("firewall_verdict", any_leg=True),),
@@ -222,7 +223,7 @@ CAUSES = (
         "A firewall lets the packet through only within a limit",
         ("client.firewall", "server.firewall", "path.forward", "path.return"),
         _VANISHED + _REFUSED,
-        "Not provable from outside: evaluated, what becomes of the packet depends on a limit, a count or a random number, and packets end "
+        "Not provable from outside: evaluated, what happens to the packet depends on a limit, a count or a random number, and packets end "
         "there.",
         "No packet ends inside that host.",
         rule=_rate_limited,

@@ -41,7 +41,7 @@ def not_delivered(host: Host, interface: str, source: str, own: str) -> Route | 
 
 
 def ahead(route: Route) -> str:
-    """The rule that stands ahead of the one for the local table, in words."""
+    """The rule that precedes the rule for the local table, in words."""
     return f"policy rule {route.rule} (table {route.table})" if route.rule is not None else "a policy rule"
 
 
@@ -56,8 +56,8 @@ def _local_table_late(case: Case, entry: tuple[Host, Observation, str, Leg], pas
         "proven" if comes_as_it_is(host, case.family) and not case.completed else "likely",
         host.name,
         segment,
-        f"{host.name} does not take in what {seen.packet.src} sends to its own address {seen.packet.dst}: {ahead(route)} "
-        "stands ahead of the one for the local table",
+        f"{host.name} does not deliver what {seen.packet.src} sends to its own address {seen.packet.dst}: {ahead(route)} "
+        "precedes the rule for the local table",
         (
             *case.passage(),
             case.saw(host, "rtnetlink route get", f"{seen.packet.dst} from {seen.packet.src} iif {seen.interface}: {said}, not local"),
@@ -75,7 +75,7 @@ CAUSES = (
         "A policy rule stands ahead of the local table",
         ("server.route", "client.ingress"),
         ("unanswered", "ignored_syn_ack"),
-        "A packet for a host's own address enters the host, and the kernel, asked what becomes of one from that source on that interface, "
+        "A packet for a host's own address enters the host, and the kernel, asked what happens to one from that source on that interface, "
         "does not deliver it, by a policy rule ahead of that for the local table. Where rules may have marked or "
         "translated it before that: likely.",
         "The kernel delivers it.",

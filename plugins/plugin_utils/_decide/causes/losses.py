@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Which packets were lost between two ends, and what so few of them tell."""
+"""Which packets were lost between two ends, and what so few of them show."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KINDS = {"lost_syn": ("syn",), "lost_syn_ack": ("syn_ack",), "lost_ack": ("ack"
 def departures(case: Case, forward: bool, kinds: Sequence[str] = ()) -> list[tuple[Attempt, list[tuple[float, bool]]]]:
     """Of each attempt, when packets of the lost kind, or of ``kinds``, left one end, by the client's clock, and whether they came.
 
-    Without those of which the recordings do not tell: a server repeats its SYN-ACK long after the client's recorder has stopped, and one
+    Without those of which the recordings do not show it: a server repeats its SYN-ACK long after the client's recorder has stopped, and one
     of before may still have been on its way.
     """
     here, there = (case.client.name, case.server.name) if case.server else ("", "")
@@ -47,7 +47,7 @@ def departures(case: Case, forward: bool, kinds: Sequence[str] = ()) -> list[tup
 
 
 def outlook(case: Case) -> tuple[Outlook, str]:
-    """What becomes of handshakes if SYNs and SYN-ACKs go on to be lost at this rate, at random; and which and how many are lost, in words.
+    """What happens to handshakes if SYNs and SYN-ACKs go on to be lost at this rate, at random; and which and how many are lost, in words.
 
     For cases of which both ends recorded everything.
     """

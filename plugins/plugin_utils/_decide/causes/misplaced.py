@@ -42,7 +42,7 @@ def only_apart(case: Case, server: Host, apart: ForeignListener, certainty: Cert
         certainty,
         server.name,
         "server.socket",
-        f"port {case.server_port} of {server.name} is listened on only inside another network namespace: {where}"
+        f"on {server.name}, port {case.server_port} has a listener in another network namespace only: {where}"
         + (f", as {unit}" if unit else "")
         + (", for that namespace alone" if literal_is_loopback(apart.address or "") else "")
         + (f"; no rule of {server.name} leads the port there" if inside.led_nowhere(case, server) else ""),

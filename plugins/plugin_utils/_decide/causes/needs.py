@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""What rules cannot do without: declared at a rule, taken from the case before it runs, and told where it could not be seen."""
+"""What rules cannot do without: declared at a rule, taken from the case before it runs, and reported where it could not be seen."""
 
 from __future__ import annotations
 

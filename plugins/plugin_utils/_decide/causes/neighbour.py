@@ -28,7 +28,7 @@ def _neighbour_wrong(case: Case) -> Finding | None:
     if sender is None or case.outcome.host != "path":
         return None
     back, last = case.outcome.kind == "lost_syn_ack", case.outcome.last_seen
-    target = last.packet.dst if last else (case.client_address if back else case.address) or ""  # behind the sender's translations
+    target = last.packet.dst if last else (case.client_address if back else case.address) or ""  # after the sender's translations
     route = sender.route(target, uid=case.uid if sender is case.client else None)
     next_hop = (route.gateway if route else None) or target
     passed = not back and _passed(case, sender)
@@ -85,7 +85,7 @@ def _pinned_otherwise(case: Case, sender: Host, entry: Neighbour) -> Finding | N
         else "server.egress"
         if sender is case.server
         else case.outcome.segment or "path.forward",
-        f"{sender.name} sends to {pinned} for {entry.address}, as somebody pinned it, but {entry.address} answers from {real}",
+        f"{sender.name} sends to {pinned} for {entry.address}, by a permanent entry, but {entry.address} answers from {real}",
         (
             case.saw(sender, "rtnetlink neighbour", f"{entry.address} is at {pinned} ({entry.state}) on {entry.interface}"),
             case.saw(sender, "capture", f"{plural(count, 'claim')} that {entry.address} is at {', '.join(claims)}"),

@@ -45,7 +45,7 @@ def _address_not_local(case: Case, server: Host, _addresses: object) -> Finding 
         server.name,
         "server.ingress",
         f"the SYN for {syn.dst} arrives at {server.name}, but no interface of {server.name} has that address"
-        + (f": {balancer} has it, and hands on what comes for it" if balancer else f": {' and '.join(owners)} has it" if owners else "")
+        + (f": {balancer} has it, and forwards packets for it" if balancer else f": {' and '.join(owners)} has it" if owners else "")
         + _taken_by(vrrp),
         (
             *case.passage(),

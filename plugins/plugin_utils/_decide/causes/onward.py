@@ -17,7 +17,7 @@ from .traversals import Place, comes_to_routing, judged
 
 @dataclass(frozen=True)
 class Onward:
-    """``target``: the destination behind the host's own translations. ``passed``: the packet demonstrably came through its routing
+    """``target``: the destination after the host's own translations. ``passed``: the packet demonstrably came through its routing
     decision. ``sure``: it came that far, and nothing contradicts that it ended there."""
 
     target: str | None
@@ -48,7 +48,7 @@ def _target(case: Case, place: Place) -> tuple[str | None, bool]:
 
 
 def _passed_routing(case: Case, place: Place) -> bool:
-    """Whether a rule at a hook behind the routing decision counted the packet."""
+    """Whether a rule at a hook after the routing decision counted the packet."""
     ruling = judged(case, place)
     if ruling is None or not ruling.stops or ruling.rule is None or hook_of(ruling, ruling.rule) not in ("forward", "postrouting"):
         return False

@@ -26,7 +26,7 @@ from .tunnels import entered
 
 _LONGEST_WAY_S = 10.0  # what a clock is ahead by more than that is not the way's delay
 _CLOCK_ERROR_S = 1.0  # by which the clocks of two hosts may well differ
-_ENOUGH = 5  # packets, to tell the first from the others
+_ENOUGH = 5  # packets, to distinguish the first from the others
 _BY_CHANCE = 0.01  # how often random loss looks like an outage
 _OR_LATE = ("a longer diagnose_patience would show whether the SYN-ACK is lost or only late",)
 
@@ -106,7 +106,7 @@ _WOULD_SHOW = {
 
 
 def _pattern(case: Case, forward: bool) -> str:
-    """How the losses lie: by attempt, in time, or at random, as far as so few packets tell."""
+    """How the losses lie: by attempt, in time, or at random, as far as so few packets show it."""
     packets = departures(case, forward)
     ends = [[came for _sent, came in sent] for _attempt, sent in packets if sent]
     in_time = [came for _sent, came in sorted(each for _attempt, sent in packets for each in sent)]
@@ -121,8 +121,9 @@ def _pattern(case: Case, forward: bool) -> str:
 def _may_be_late(case: Case) -> bool:
     """Whether a SYN-ACK may still have been on its way when the client's recorder stopped.
 
-    The server saw the SYN by its own clock, and nothing came back that tells its clock from the way: if it was the way that took so long,
-    the answer takes as long again. A server whose clock is behind the client's, or far ahead of it, tells nothing of the way.
+    The server saw the SYN by its own clock, and nothing came back that separates its clock's offset from the delay: if it was the way that
+    took so long, the answer takes as long again. A server whose clock is late against the client's, or far ahead of it, says nothing of the
+    delay.
     """
     until, server = case.client.recorded_until, case.server
     if case.outcome.kind != "lost_syn_ack" or server is None or until is None:

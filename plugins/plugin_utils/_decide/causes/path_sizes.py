@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Handshakes complete, and full segments behind them are lost without a word: the path MTU is lower than either end is told."""
+"""Handshakes complete, and the full segments that follow are lost silently: the path MTU is lower than either end knows."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from .needs import SERVER, needs
 from .stretch import PACKETS
 
 _CHANCE, _SURE = 0.05, 0.005  # how often random loss looks so: to say it at all, to prove it
-_REPEATED = 4  # packets behind the first one of an attempt that are lost as well
+_REPEATED = 4  # packets after the first one of an attempt that are lost as well
 _MANY_PORTS = 8
 
 
@@ -46,13 +46,13 @@ class Passages:
 
     @property
     def repeated(self) -> int:
-        """How many packets of the attempts that lost theirs were lost behind the first one."""
+        """How many packets of the attempts that lost theirs were lost after the first one."""
         return sum(len(arrived) - 1 for _attempt, arrived in self.attempts if not any(arrived))
 
 
 @needs(SERVER)
 def passages(case: Case, server: Host) -> Passages | None:
-    """Of the packets of the kind that was lost; ``None`` where they cannot be told."""
+    """Of the packets of the kind that was lost; ``None`` where they are not known."""
     if case.outcome.kind not in ("lost_syn", "lost_syn_ack") or not (case.client.saw_everything and server.saw_everything):
         return None
     if any(not outcome.completed and outcome.kind not in (case.outcome.kind, "late") for outcome in case.outcomes):
@@ -108,7 +108,7 @@ def in_time_for(timeout: float, waits: float) -> str:
 
 
 def _asks_for_ecn(known: Passages) -> bool:
-    """Whether those that were lost asked for ECN and those that passed did not: that tells the two apart as well."""
+    """Whether those that were lost asked for ECN and those that passed did not: that is another difference between the two."""
     return all(
         [bool(row.packet.tcp and row.packet.tcp.flags & 0xC0) for row in attempt.of("syn")] == [not came for came in arrived]
         for attempt, arrived in known.attempts
@@ -192,7 +192,7 @@ def _some(attempts: Sequence[Attempt]) -> str:
 
 @needs(_source_ports)
 def _ecmp_member_bad(case: Case, found: tuple[Passages, float]) -> Finding | None:
-    """Each attempt, that is each source port, either loses all its packets or none, in no order: one of several ways is bad."""
+    """Each attempt, that is each source port, either loses all its packets or none, in no order: one of several paths is bad."""
     known, chance = found
     if chance <= _CHANCE:
         return None
@@ -203,7 +203,7 @@ def _ecmp_member_bad(case: Case, found: tuple[Passages, float]) -> Finding | Non
         "likely",
         "path",
         "path.forward" if forward else "path.return",
-        f"whether the {packet} passes {case.outcome.stretch} depends on the source port: one of several ways is bad{ranges}",
+        f"whether the {packet} passes {case.outcome.stretch} depends on the source port: one of several paths is bad{ranges}",
         (
             *case.passage(),
             case.saw(case.client, "captures", f"all {packet}s {side} ports {_some(known.lost)} are lost, none of the others"),
@@ -241,7 +241,7 @@ CAUSES = (
     ),
     Cause(
         "ecmp_member_bad",
-        "One of several ways is bad",
+        "One of several paths is bad",
         ("path.forward", "path.return"),
         _LOST,
         "Not provable: each source port either loses all its packets or none, in two attempts or more on either side, whatever its number.",

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..._model.firewall_records import Rule, Verdict
+from ..._model.firewall_records import Verdict
+from ..._model.rule_records import Rule
 from ..case import Case
 from ..finding import Finding
 from .counted import proof
@@ -28,21 +29,23 @@ def presumed(case: Case, wanted: str) -> Finding | None:
         if weighed.counter is None or weighed.against or not answered_so(case, place, supposed):
             continue  # nothing says that it is so
         finding = stopped(case, place, supposed)
-        hangs = case.saw(place.host, "firewall", f"evaluated: {ruling.undecided_because}; the counter tells that the rule is what it met")
+        passed = case.saw(
+            place.host, "firewall", f"evaluated: {ruling.undecided_because}; the counter shows that the packets met this rule"
+        )
         detail = {**finding.detail, "undecided_because": ruling.undecided_because}
-        return replace(finding, evidence=(*finding.evidence, hangs), detail=detail)
+        return replace(finding, evidence=(*finding.evidence, passed), detail=detail)
     return None
 
 
 def _candidate(ruling: Verdict, wanted: str) -> Rule | None:
-    """The one rule that stops the packet if the unknown is so, or, if it is not, the rule at the end of the way told."""
-    hangs = ruling.undecided
-    if ruling.verdict != "undecided" or hangs is None:
+    """The one rule that stops the packet if the unknown is so, or, if it is not, the rule at the end of the reported way."""
+    undecided = ruling.undecided
+    if ruling.verdict != "undecided" or undecided is None:
         return None
-    if (hangs.otherwise, hangs.if_so) == ("accept", wanted):
-        unknown = {step.rule.identity: step.rule for step in ruling.path if step.rule and step.matched is None}
-        return next(iter(unknown.values())) if len(unknown) == 1 else None
-    if (hangs.otherwise, hangs.if_so) == (wanted, "accept") and ruling.path:
+    if (undecided.otherwise, undecided.if_so) == ("accept", wanted):
+        candidates = {step.rule.identity: step.rule for step in ruling.path if step.rule and step.matched is None}
+        return next(iter(candidates.values())) if len(candidates) == 1 else None
+    if (undecided.otherwise, undecided.if_so) == (wanted, "accept") and ruling.path:
         last = ruling.path[-1]
         return last.rule if last.matched and last.last_effect.kind == wanted else None
     return None

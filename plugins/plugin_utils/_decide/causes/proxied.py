@@ -19,7 +19,8 @@ from .needs import needs
 
 
 def _behind(case: Case) -> tuple[Host, Route, str, int] | None:
-    """A host that was asked for the address on one link, in vain, and has it on another one; that link, and how often it was asked."""
+    """A host that was asked for the address on one link, did not answer, and has it on another one; that link, and how often it was
+    asked."""
     if case.arrived or any(host.owns(case.address) for host in case.fleet.hosts.values()):
         return None
     for host in filter(None, (case.server, *reversed(case.vias))):

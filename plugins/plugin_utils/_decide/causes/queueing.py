@@ -24,7 +24,7 @@ _REASONS = "QDISC_"  # what the kernel's reasons begin with (include/net/droprea
 
 
 def _queueing_drop(case: Case) -> Finding | None:
-    """Recorders see what leaves a host behind its queueing disciplines: what these drop is seen on no wire."""
+    """Recorders see what leaves a host after its queueing disciplines: what these drop is seen on no wire."""
     place = _place(case)
     if place is None:
         return None

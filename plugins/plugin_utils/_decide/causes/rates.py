@@ -36,8 +36,8 @@ def _path_rate_limited(case: Case, server: Host) -> Finding | None:
         "proven" if chance <= _SURE else "likely",
         "path",
         "path.forward",
-        f"SYNs from {case.client.name} to {case.target} pass {case.outcome.stretch} at {rate:.1f} a second, and get lost if many come at "
-        f"once: {lost} of {many} in {plural(len(fast), 'burst')}, and none of {few} in turn: something limits their rate",
+        f"SYNs from {case.client.name} to {case.target} pass {case.outcome.stretch} at {rate:.1f} a second, and are lost if many come at "
+        f"once: {lost} of {many} in {plural(len(fast), 'burst')}, and none of {few} sent one by one: something limits their rate",
         (
             *case.passage(),
             case.saw(

@@ -12,7 +12,8 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses
 
 from ..._model.host import Host
 from ..._model.network_records import LOOPBACK
-from ..._model.socket_records import ForeignListener, Listener, Namespace, Relay
+from ..._model.program_records import Relay
+from ..._model.socket_records import ForeignListener, Listener, Namespace
 from ..._model.socket_subjects import Backend, DeadSession, DeadTarget
 from ..._model.unit_records import BalancedServer
 from ..._values.words import endpoint, plural
@@ -186,7 +187,7 @@ def _calls(case: Case, server: Host, _listener: object) -> Finding | None:
         f"{endpoint(call.address, call.port)} for each of them, and gets no answer",
         (*called.evidence(case, server), *case.passage()),
         detail={"program": call.program, "pid": call.pid, "target": call.address, "port": call.port},
-        undecided=(f"a flow from {server.name} to {call.address} and port {call.port} would show what becomes of it",),
+        undecided=(f"a flow from {server.name} to {call.address} and port {call.port} would show what happens to it",),
         subject=DeadTarget(call.program, call.address, call.port),
     )
 

@@ -21,7 +21,8 @@ from .neighbour import link_addresses
 
 
 def _unheard(case: Case) -> tuple[Host, Host, str, Link] | None:
-    """(who asks, who has the address, that address, and its link there), where the one asks in vain and the other one was not asked."""
+    """(who asks, who has the address, that address, and its link there), where the one asks without an answer and the requests do not reach
+    the other."""
     for asker, owner, address in next_hops(case):
         entry = owner.interface_of(address)
         link = owner.link(entry.interface) if entry else None

@@ -5,19 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import SLOW_MS
 
 from ..._model.network_subjects import Resolved, SlowNames, Unresolved
-from ..._model.probe_records import Nameserver, Resolution, Unconfigured
-from ..._values.words import plural
+from ..._model.probe_records import Resolution
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..outcome import OUTCOMES
 from .catalogue import Accounts, Cause
-
-_DROPPED, _PROHIBITED = "EPERM", "EACCES"  # what the kernel says where a rule drops the query on its way out, or a route has no way for it
+from .nameservers import CONNECTED, DROPPED, PROHIBITED, and_why, own_program, refused, result, to_blame, unconfigured
 
 
 def _own(case: Case) -> list[Resolution]:
@@ -30,16 +26,16 @@ def _name_resolution_failed(case: Case) -> Finding | None:
     if failed is None:
         return None
     said = f"{failed.error}: {failed.message}" if failed.message else str(failed.error)
-    asked = tuple(case.saw(case.client, "DNS query", f"nameserver {entry.address}: {_result(entry)}") for entry in failed.nameservers or ())
-    cut = tuple(entry.address for entry in failed.nameservers or () if entry.tcp not in (None, _CONNECTED))
+    asked = tuple(case.saw(case.client, "DNS query", f"nameserver {entry.address}: {result(entry)}") for entry in failed.nameservers or ())
+    cut = tuple(entry.address for entry in failed.nameservers or () if entry.tcp not in (None, CONNECTED))
     whole = f"; the answer of nameserver {', '.join(cut)} does not fit into UDP, and it cannot be reached by TCP port 53" if cut else ""
     answered = any(entry.answer_ms is not None for entry in failed.nameservers or ())
     own = None if answered else next((entry for entry in failed.nameservers or () if entry.process), None)
     if own and not whole:
-        whole = f"; {_own_program(case, own)}"
-    dropped, prohibited = ((), ()) if answered else (_refused(failed, _DROPPED), _refused(failed, _PROHIBITED))
+        whole = f"; {own_program(case, own)}"
+    dropped, prohibited = ((), ()) if answered else (refused(failed, DROPPED), refused(failed, PROHIBITED))
     if (dropped or prohibited) and not whole:
-        whole = f"; its own kernel lets no query go to nameserver {_and_why(dropped, prohibited)}"
+        whole = f"; its own kernel lets no query go to nameserver {and_why(dropped, prohibited)}"
     if failed.error == OUR_LIMIT:
         return Finding(
             "likely",
@@ -60,8 +56,8 @@ def _name_resolution_failed(case: Case) -> Finding | None:
         f"{case.client.name} cannot resolve the name {case.dialled}{f' as {failed.user}' if failed.user else ''} ({failed.error}); "
         + f"no packet was sent{_closed(failed)}"
         + (whole or (f"; nameserver {', '.join(held[1])} has an address for {held[0]}" if held else ""))
-        + (f"; {_unconfigured(failed.unconfigured)}" if failed.unconfigured else "")
-        + (f", and hosts: {' '.join(sources)} in /etc/nsswitch.conf may end ahead of it" if held and unasked else ""),
+        + (f"; {unconfigured(failed.unconfigured)}" if failed.unconfigured else "")
+        + (f", and hosts: {' '.join(sources)} in /etc/nsswitch.conf may stop before DNS" if held and unasked else ""),
         (
             case.saw(case.client, "getaddrinfo", said),
             *([case.saw(case.client, "/etc/nsswitch.conf", f"hosts: {' '.join(sources)}")] if sources and held else []),
@@ -88,43 +84,13 @@ def _closed(failed: Resolution) -> str:
     return f"; {failed.user} may not read {' and '.join(failed.closed)}" if failed.closed else ""
 
 
-def _refused(failed: Resolution, error: str) -> tuple[str, ...]:
-    return tuple(entry.address for entry in failed.nameservers or () if entry.error == error)
-
-
-def _and_why(dropped: Sequence[str], prohibited: Sequence[str]) -> str:
-    why = []
-    if dropped:
-        why.append(f"{', '.join(dropped)} ({_DROPPED}): a rule of its firewall drops it, or a filter of a control group")
-    if prohibited:
-        why.append(f"{', '.join(prohibited)} ({_PROHIBITED}): a route of type prohibit, or a security module, forbids it")
-    return "; nor to ".join(why)
-
-
-def _own_program(case: Case, entry: Nameserver) -> str:
-    """Who is to answer where the nameserver's address is a loopback one."""
-    process = entry.process
-    named = f"{process.name} (pid {process.pid}) of {case.client.name} itself" if process else case.client.name
-    stopped = ", which is stopped" if process and process.stopped else ", which does not answer"
-    return f"nameserver {entry.address} is {named}{stopped}"
-
-
-def _unconfigured(found: Unconfigured) -> str:
-    """Whom the C library asks then is no server of anybody's choice (resolv.conf(5))."""
-    leads = f"/etc/resolv.conf leads to {found.link}, which" if found.link else "/etc/resolv.conf"
-    wrong = (
-        "names no nameserver" if found.error is None else "does not exist" if found.error == "ENOENT" else f"cannot be read ({found.error})"
-    )
-    return f"{leads} {wrong}, so that only a nameserver on this host itself is asked"
-
-
 def _name_resolution_slow(case: Case) -> Finding | None:
     """It takes long each time: the first nameserver is dead, say, and the second one is asked when the resolver's patience is over."""
     slow = next((entry for entry in _own(case) if (entry.elapsed_ms or 0.0) >= SLOW_MS), None)
     if slow is None or slow.error or (slow.again_ms is not None and slow.again_ms < SLOW_MS):
         return None  # slow once: what it did not know yet
     took = [value / 1000 for value in (slow.elapsed_ms, slow.again_ms) if value is not None]
-    dead, blamed = _to_blame(slow.nameservers or (), case.dialled.rstrip("."))
+    dead, blamed = to_blame(slow.nameservers or (), case.dialled.rstrip("."))
     return Finding(
         "proven" if len(took) > 1 else "likely",
         case.client.name,
@@ -133,57 +99,11 @@ def _name_resolution_slow(case: Case) -> Finding | None:
         f"begins{f': {blamed}' if blamed else ''}",
         (
             case.saw(case.client, "getaddrinfo", f"{case.dialled}: {', then '.join(f'{seconds:.3f} s' for seconds in took)}"),
-            *(case.saw(case.client, "DNS query", f"nameserver {entry.address}: {_result(entry)}") for entry in slow.nameservers or ()),
+            *(case.saw(case.client, "DNS query", f"nameserver {entry.address}: {result(entry)}") for entry in slow.nameservers or ()),
         ),
         detail={"name": case.dialled, "seconds": took, "dead": [entry.address for entry in dead]},
         subject=SlowNames(tuple(entry.address for entry in dead)),
     )
-
-
-def _to_blame(nameservers: Sequence[Nameserver], name: str) -> tuple[list[Nameserver], str]:
-    """Those that do not answer the resolver, and half a sentence on them or on the one that takes long itself.
-
-    It asks them in their order: who is silent behind one that answers is not waited for, nor is one that refuses at once.
-    """
-    dead: list[Nameserver] = []
-    for entry in nameservers:
-        if entry.answer_ms is not None:
-            if dead:
-                return dead, f"nameserver {', '.join(each.address for each in dead)} does not answer"
-            return dead, _ill_answered(entry, name)
-        if entry.silent:
-            dead.append(entry)
-    return [], ""
-
-
-def _ill_answered(entry: Nameserver, name: str) -> str:
-    """What a nameserver that answers is slow or silent about, of what the resolver must wait for before it has the name's addresses."""
-    silent = [query for query in entry.queries if query.answer_ms is None]
-    searched = list(dict.fromkeys(query.name for query in silent if query.name != name))
-    answered = {query.type for query in entry.queries if query.name == name and query.answer_ms is not None}
-    types = [query.type for query in silent if query.name == name]
-    if searched and entry.queries[0].name in searched:
-        return f"nameserver {entry.address} does not answer for {', '.join(searched)}, which the search list has it asked for first"
-    if types and answered:
-        return f"nameserver {entry.address} answers {' and '.join(sorted(answered))} queries for it and no {' or '.join(types)} queries"
-    slow = max((query.answer_ms or 0.0 for query in entry.queries), default=entry.answer_ms or 0.0)
-    return f"nameserver {entry.address} takes {slow / 1000:.1f} s" if slow >= SLOW_MS / 2 else ""
-
-
-def _result(entry: Nameserver) -> str:
-    """What came of the queries to a nameserver."""
-    if not entry.queries or entry.error:
-        return f"answers in {entry.answer_ms:.0f} ms" if entry.answer_ms is not None else entry.error or "no answer"
-    if entry.silent:
-        return "no answer"
-    parts = [
-        f"{query.type} {query.name}: "
-        + (f"answers in {query.answer_ms:.0f} ms" if query.answer_ms is not None else "no answer")
-        + (f", {plural(query.answers, 'record')}" if query.answers is not None else "")
-        + (" and more, cut off" if query.truncated else "")
-        for query in entry.queries
-    ]
-    return "; ".join([*parts, *([f"TCP port 53: {entry.tcp}"] if entry.tcp else [])])
 
 
 def _name_resolves_elsewhere(case: Case) -> Finding | None:
@@ -206,8 +126,8 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
         case.client.name,
         "client.resolve",
         f"{case.dialled} resolves to {case.address} on {case.client.name}, which is no address of {server.name}"
-        + (": that stands in its /etc/hosts, which wins over DNS" if written else "")
-        + (f": its search list has it ask for {searched} first, which a nameserver has" if searched else ""),
+        + (": that is in its /etc/hosts, which takes precedence over DNS" if written else "")
+        + (f": its search list has it ask for {searched} first, and a nameserver has an address for that" if searched else ""),
         (
             case.saw(case.client, "getaddrinfo", f"{case.dialled} is {case.address}"),
             *([case.saw(case.client, "DNS query", f"{searched} has an address")] if searched else []),
@@ -222,7 +142,7 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
 
 
 def _searched(case: Case) -> str | None:
-    """The name with a domain of the search list behind it, where that one has an address and is asked for ahead of the name itself."""
+    """The name with a domain of the search list appended, where that one has an address and is asked for before the name itself."""
     for each in _own(case):
         held = each.held()
         if held and held[0] != case.dialled.rstrip(".") and held[0].startswith(f"{case.dialled}."):
@@ -243,8 +163,8 @@ def _hosts_file_decides(case: Case) -> Finding | None:
         "likely",
         case.client.name,
         "client.resolve",
-        f"{case.client.name} has {case.address} for {case.dialled} from its /etc/hosts, which wins over DNS: getent -s dns ahosts "
-        f"{case.dialled} tells what DNS has",
+        f"{case.client.name} has {case.address} for {case.dialled} from its /etc/hosts, which takes precedence over DNS: getent -s dns "
+        f"ahosts {case.dialled} shows what DNS has",
         (case.saw(case.client, "/etc/hosts", f"{case.address} {case.dialled}"),),
         remark=True,
     )
@@ -272,7 +192,6 @@ def _dead_address_family(case: Case) -> Finding | None:
     )
 
 
-_CONNECTED = "connected"
 OUR_LIMIT = "ETIMEDOUT"  # no error of getaddrinfo()'s own
 _NO_DATA = "EAI_NODATA"
 _FAILURES = tuple(kind for kind in OUTCOMES if kind not in ("completed", "unresolved"))
@@ -284,7 +203,7 @@ CAUSES = (
         ("client.resolve",),
         ("completed",),
         "getaddrinfo() on the client takes a second or more, twice in a row; a nameserver that does not answer a query of its own while "
-        "one behind it does is named. Where there was no time to ask twice: likely.",
+        "a later one does is named. Where there was no time to ask twice: likely.",
         "The second time it is fast.",
         rule=_name_resolution_slow,
     ),

@@ -76,7 +76,7 @@ def _router_hides(case: Case, via: Host, owner: Host) -> Finding | None:
         via.name,
         case.outcome.segment or "path.forward",
         f"{via.name} has {target} on its own link ({why}), where nobody answers for it, but {owner.name} has it on {entry.interface} in "
-        f"another network, {entry.address}/{entry.prefix}: that route hides the way there",
+        f"another network, {entry.address}/{entry.prefix}: that route hides the one that leads there",
         (
             *case.passage(),
             case.saw(via, "rtnetlink route get", f"{target}: on the link, {why}{by_policy(route)}"),
@@ -96,7 +96,7 @@ CAUSES = (
         ("path.forward", "path.return"),
         ("lost_syn", "lost_syn_ack", "icmp"),
         "A managed host on the way takes the packet in and does not let it out, or answers it with an ICMP error, and its own route lookup "
-        "for the destination, as it is behind its translations, ends at a route of type unreachable, blackhole or prohibit. Where it has "
+        "for the destination, as it is after its translations, ends at a route of type unreachable, blackhole or prohibit. Where it has "
         "policy rules of its own, where a rule may stop the packet ahead of the lookup, or where it has the destination on a link where it "
         "is not and nobody answers for it, or where a rule, evaluated, gives it a mark for which the kernel finds no way: likely.",
         "The route lookup leads on.",

@@ -90,7 +90,7 @@ def _return_neighbour_unresolved(case: Case, server: Host, client: str) -> Findi
     why = believed(server, route) if route and next_hop == client and came and (routed(came) or came.interface != route.interface) else None
     known, policy = entry is not None and entry.unresolved, by_policy(route) if route else ""
     if not known and (route is not None or not asked):
-        return None  # of an address that a translation made of the client's, only the requests tell
+        return None  # of an address that a translation made of the client's, only the requests show it
     return Finding(
         "proven" if case.arrived and (accepted or asked) else "likely",
         server.name,
@@ -161,7 +161,7 @@ CAUSES = (
         accounts_for=(
             Accounts("icmp_error", any_leg=True),
             Accounts("request_unanswered"),
-            # It tells itself that it cannot reach the client, and has no socket left for that.
+            # It sends itself the error that it cannot reach the client, and has no socket left for that.
             Accounts("counter", ("TcpExt.ListenDrops", "Icmp.InErrors", "Icmp6.InErrors"), any_leg=True),
         ),
     ),

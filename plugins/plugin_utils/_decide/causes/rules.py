@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 
-from ..._model.firewall_records import MissedRule, Rule, RuleStep, Verdict
+from ..._model.firewall_records import Verdict
 from ..._model.firewall_subjects import Stop, TakenAhead
 from ..._model.host import Host
 from ..._model.log_records import LogRecord
+from ..._model.rule_records import Rule, RuleStep
 from ..case import Case
 from ..finding import Certainty, Evidence, Finding
 from ..logged import ours
-from ..sources import declared_beside
-from . import hidden, in_sets, unloaded
+from . import hidden, in_sets, unloaded, why_stopped
 from .counted import Proof, proof
 from .traversals import Direction, Place, bridge_setting, bridged, judged, suspects, verdict, way
 
@@ -51,25 +51,15 @@ def answered_so(case: Case, place: Place, ruling: Verdict) -> bool:
     return case.outcome.kind != "reset" or ruling.reject_with in (None, "icmp-port-unreachable", "icmp6-port-unreachable")
 
 
-def _from_another(case: Case, ruling: Verdict) -> str:
-    """What is to be said of a source that is the client's own, and not the one that the inventory has for it, as rules may have it."""
-    better = declared_beside(case, ruling.source) if ruling.packet == "syn" else None
-    own = case.client.interface_of(ruling.source)
-    if better is None or own is None:
-        return ""
-    kind = "a temporary address (IPv6 privacy extensions)" if "temporary" in own.flags else "an address"
-    return f"; it comes from {ruling.source}, {kind} of {case.client.name}, and not from {better}, which the inventory has"
-
-
 def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
     """The finding that the firewall's rules stop the packet at a place."""
-    host, how = place.host, with_what(ruling)
+    host, how = place.host, why_stopped.with_what(ruling)
     if ruling.rule is None:
         return Finding(
             "likely",
             host.name,
             place.segment,
-            f"the firewall of {host.name} {how} {place.packet}, by one of several rules{_named(ruling)}",
+            f"the firewall of {host.name} {how} {place.packet}, by one of several rules{why_stopped.named(ruling)}",
             (*case.passage(), case.saw(host, "firewall", f"evaluated: {place.packet} is stopped whatever is unknown")),
             leg=place.leg,
             detail=details(ruling, None),
@@ -83,15 +73,15 @@ def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
         host.name,
         place.segment,
         f"{ruling.rule.name} on {host.name} {how} {place.packet}"
-        + shadow(ruling)
-        + _missed(ruling)
-        + _ahead(taken)
+        + why_stopped.shadow(ruling)
+        + why_stopped.missed(ruling)
+        + why_stopped.ahead(taken)
         + in_sets.in_words(ruling)
         + unloaded.in_words(ruling)
-        + for_the_way_back(ruling)
-        + _marked(ruling)
-        + _unserved(ruling)
-        + _from_another(case, ruling),
+        + why_stopped.for_the_way_back(ruling)
+        + why_stopped.marked(ruling)
+        + why_stopped.unserved(ruling)
+        + why_stopped.from_another(case, ruling),
         (
             *weighed.evidence,
             *in_sets.shown(host, ruling),
@@ -128,56 +118,10 @@ def _goes(line: LogRecord, direction: Direction) -> bool:
     return {"in": line.out_interface is None, "out": line.interface is None, "forward": line.interface is not None}[direction]
 
 
-def _named(ruling: Verdict) -> str:
-    return f": {' or '.join(f'{rule.name}' for rule in ruling.one_of)}" if ruling.one_of else ""
-
-
-def _missed(ruling: Verdict) -> str:
-    """That a rule for this port would let the packet through, and by what it misses it: other sources, another interface ..."""
-    if not ruling.missed or ruling.way_back or ruling.marked_by or ruling.shadowed:
-        return ""
-    missed = ruling.missed[0]
-    return f"; {missed.rule.name} would let it through, and misses it by {by_what(missed)}"
-
-
 def _taken(case: Case, ruling: Verdict) -> TakenAhead | None:
     """A translation that the SYN does not get because of rules ahead of it, unless somebody takes it as it is."""
     served = case.server_owns(case.address) is True and case.listener() is not None
     return None if served else hidden.taken_ahead(ruling)
-
-
-def _ahead(taken: TakenAhead | None) -> str:
-    """That it is stopped where it is because rules ahead of a translation took it."""
-    return f"; {hidden.in_words(taken.hidden)}" if taken else ""
-
-
-def by_what(missed: MissedRule) -> str:
-    """``'-i eth1' (the SYN: interface eth0)``"""
-    return f"'{missed.condition.text}'" + (f" (the SYN: {missed.condition.seen})" if missed.condition.seen else "")
-
-
-def for_the_way_back(ruling: Verdict) -> str:
-    """That a rule stops the packet only because what goes back to its source would leave elsewhere."""
-    back = ruling.way_back
-    if back is None:
-        return ""
-    leaves = f"leaves by {back.leaves_by}" if back.leaves_by else "has no way"
-    return f": what goes back to {ruling.source} {leaves}, and it came in by {back.came_by}"
-
-
-def _marked(ruling: Verdict) -> str:
-    """That a rule stops the packet only for a mark, and which rule gave it the mark."""
-    if not ruling.marked_by:
-        return ""
-    marking, *led = ruling.marked_by
-    return f", for its mark, which {marking.name} sets" + (f", to which {led[0].name} leads" if led else "")
-
-
-def _unserved(ruling: Verdict) -> str:
-    """That TPROXY drops the packet because the proxy is not there, or because it is not led to it."""
-    if ruling.past_its_proxy:
-        return ": it hands packets to a socket of this host, and no policy rule leads them to a local route, so that they are not delivered"
-    return ": no transparent socket listens where it hands packets to" if ruling.rule and ruling.without_a_proxy else ""
 
 
 def _way_back(case: Case, place: Place, ruling: Verdict) -> tuple[Evidence, ...]:
@@ -218,21 +162,6 @@ def capped(case: Case, place: Place, weighed: Proof) -> Proof:
         return weighed
     blind = case.outcome.kind == "silent" or (place.direction == "forward" and case.outcome.host != place.host.name and place.leg != "syn")
     return replace(weighed, certainty="likely") if blind and weighed.certainty == "proven" else weighed
-
-
-def with_what(ruling: Verdict) -> str:
-    if ruling.verdict == "reject":
-        return f"rejects (with {ruling.reject_with})" if ruling.reject_with else "rejects"
-    return "drops"
-
-
-def shadow(ruling: Verdict) -> str:
-    """That a rule exists which would accept the packet, and comes too late."""
-    if not ruling.shadowed or ruling.rule is None:
-        return ""
-    late, stopper = ruling.shadowed[0], ruling.left_by or ruling.rule
-    elsewhere = f" of chain {late.chain}" if late.chain != stopper.chain else ""  # whose numbers say nothing of the order
-    return f"; an accept rule for this flow exists but comes too late: {late.tag}{elsewhere} after {stopper.tag}"
 
 
 def kept_by(host: Host, rule: Rule) -> tuple[Evidence, ...]:
@@ -291,7 +220,8 @@ def unproven(host: Host, rule: Rule, weighed: Proof) -> tuple[str, ...]:
 
 
 def objection(case: Case, places: list[Place]) -> tuple[tuple[Evidence, ...], tuple[str, ...]]:
-    """What the evaluated rules have against a firewall's being the cause at these places, and on what they hang where they do not decide.
+    """What the evaluated rules have against a firewall's being the cause at these places, and what the answer depends on where they do not
+    decide.
 
     Against it speaks only that all places let the packet through, decidedly.
     """

@@ -29,7 +29,7 @@ def _address_without_interface(case: Case) -> Finding | None:
         "proven",
         case.client.name,
         "client.socket",
-        f"{case.address} is link-local, and {case.client.name} was not told on which interface it is: connect() refuses it",
+        f"{case.address} is link-local, and {case.client.name} was given no interface for it: connect() refuses it",
         (errno_evidence(case), *nothing_sent(case)),
         leg="syn",
         detail={"interfaces": links[:8]},

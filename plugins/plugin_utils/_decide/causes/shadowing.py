@@ -35,7 +35,7 @@ def _shadowing_route(case: Case, server: Host, route: Route, entry: Address) -> 
         client.name,
         "client.route",
         f"{client.name} has {case.address} on its own link ({why}{by_policy(route)}), but {server.name} has it on {entry.interface} "
-        f"in another network, {entry.address}/{entry.prefix}: that route hides the way there",
+        f"in another network, {entry.address}/{entry.prefix}: that route hides the one that leads there",
         (
             *case.passage(),
             case.saw(client, "rtnetlink route get", f"{case.address}: on the link, {why}, source {route.source or 'unknown'}"),
@@ -54,7 +54,7 @@ def _shadowing_route(case: Case, server: Host, route: Route, entry: Address) -> 
 
 
 def _bits(case: Case) -> int:
-    """The length of a prefix that is one address, as virtual addresses have it: it tells no network."""
+    """The length of a prefix that is one address, as virtual addresses have it: it says nothing of a network."""
     return 32 if case.family == 4 else 128
 
 

@@ -36,7 +36,7 @@ def _unanswering(case: Case) -> Finding | None:
 
 @needs(SERVER)
 def _from_behind_the_server(case: Case, server: Host) -> Finding | None:
-    """What is behind the server, as a container, has the SYN, and cannot send its answer to the server."""
+    """A container of the server, or a host behind it, has the SYN, and cannot send its answer to the server."""
     within = inside(case)
     target = within.address if within else case.address
     if case.outcome.kind != "unanswered" or server.owns(target) is not False:

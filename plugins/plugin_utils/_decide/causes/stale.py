@@ -95,7 +95,7 @@ def _before(attempt: Attempt, row: Row) -> list[Row]:
 
 
 def _follows(attempt: Attempt, answer: Row) -> bool:
-    """Whether the answer was seen somewhere behind a SYN: a port that served before has packets of an older connection, too."""
+    """Whether the answer was seen somewhere after a SYN: a port that served before has packets of an older connection, too."""
     syns = {seen.host: seen.time for row in reversed(attempt.of("syn")) for seen in row.seen}
     return any(seen.host in syns and seen.time >= syns[seen.host] for seen in answer.seen)
 
@@ -116,7 +116,7 @@ def _held(case: Case, attempt: Attempt) -> Socket | None:
 
 
 def _what_then(case: Case, answered: list[tuple[Attempt, Row]]) -> str:
-    """How the client's RST ended, which tells the server that the connection is no more."""
+    """How the client's RST ended, which closes the server's old connection."""
     client, server, answering = case.client, case.server, [attempt for attempt, _answer in answered]
     if all(outcome.recovered for attempt, outcome in zip(case.attempts, case.outcomes, strict=True) if attempt in answering):
         return f"; {client.name}'s RST ended it, and a later SYN was accepted"

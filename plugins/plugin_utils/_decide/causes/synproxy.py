@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..._model.firewall_records import Rule, Verdict
+from ..._model.firewall_records import Verdict
 from ..._model.firewall_subjects import Setting
 from ..._model.host import Host
+from ..._model.rule_records import Rule
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..._model.firewall_records import HiddenTranslation, Rule, Verdict
+from ..._model.firewall_records import Verdict
 from ..._model.host import Host
+from ..._model.opening_records import HiddenTranslation
+from ..._model.rule_records import Rule
 from ..case import Case
 from ..finding import Evidence, Finding
 from .catalogue import Accounts, Cause

@@ -25,7 +25,7 @@ _RETRIES = "net.ipv4.tcp_synack_retries"
 
 
 def _syn_retries_too_low(case: Case) -> Finding | None:
-    """The first SYN-ACK that the server sent arrives, and too late; behind one that is lost, a later one that arrives proves nothing."""
+    """The first SYN-ACK that the server sent arrives, and too late; after a lost one, a later one that arrives proves nothing."""
     late, lost = [], 0
     for attempt in case.subject:
         probe, waited = attempt.probe, (attempt.probe.elapsed_ms or 0.0) / 1000

@@ -1,18 +1,22 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Whether a rule that translates addresses did so with the run's own connections."""
+"""Where a rule that translates addresses sends a SYN, and whether it did so with the run's own connections."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..._model.firewall_records import Rule, Verdict
+from ..._model.firewall_records import DESTINATION_NAT, Rewritten, Verdict
 from ..._model.host import Host
 from ..._model.recording import Observation
-from ..._values.words import plural
-from ..case import Case
+from ..._model.rule_records import Rule
+from ..._model.socket_records import Listener
+from ..._values.words import endpoint, plural
+from ..case import Case, is_any
 from ..finding import Evidence
+
+LOOPBACKS = ("127.0.0.1", "::1")
 
 
 def connections(
@@ -39,3 +43,36 @@ def came(case: Case, host: Host, ruling: Verdict) -> Sequence[Observation]:
     """The SYNs of the run for this end, as the host saw them come in."""
     arrivals = case.totals.arrivals.get(host.name)
     return arrivals.of(("syn", ruling.source, ruling.destination, "to", ruling.port or 0)) if arrivals else ()
+
+
+def target_of(ruling: Verdict | None, address: str, port: int) -> tuple[Rewritten | None, Rule | None]:
+    """Where a packet for that end is sent instead, and the rule that does it, where it is one rule."""
+    if ruling is None or ruling.rewritten is None or (ruling.rewritten.destination, ruling.rewritten.port) == (address, port):
+        return None, None
+    return ruling.rewritten, ruling.last_to(*DESTINATION_NAT, "tproxy")
+
+
+def written(target: Rewritten) -> str:
+    return endpoint(target.destination, target.port)
+
+
+def servers_own(case: Case) -> bool:
+    """Whether the SYN is for an address of the server's own. That of a service may well lead to another server of it, or to a balancer."""
+    return case.server_owns(case.address) is True
+
+
+def needless(case: Case) -> bool:
+    """Whether somebody is known to listen where the client dials: nobody has to translate for it."""
+    listeners = case.server.snapshot.listeners if case.server and case.server.snapshot else None
+    return servers_own(case) and any(_takes(listener, case) for listener in listeners or ())
+
+
+def _takes(listener: Listener, case: Case) -> bool:
+    family = listener.family == f"ipv{case.family}" or (case.family == 4 and not listener.v6only)
+    return listener.port == case.port and (listener.address == case.address or (is_any(listener.address) and family))
+
+
+def listens(host: Host, port: int | None) -> bool:
+    """Whether somebody listens where the SYN is sent, as far as listeners are known."""
+    listeners = host.snapshot.listeners if host.snapshot else None
+    return listeners is None or any(listener.port == port for listener in listeners)

@@ -5,29 +5,26 @@
 
 from __future__ import annotations
 
-from ..._model.firewall_records import DESTINATION_NAT, SOURCE_NAT, Rewritten, Rule, Verdict
-from ..._model.firewall_subjects import RulesInside, Translated, TranslatedInside
+from ..._model.firewall_records import SOURCE_NAT, Verdict
+from ..._model.firewall_subjects import Translated
 from ..._model.host import Host
 from ..._model.network_subjects import Source
 from ..._model.probe_records import Probe
-from ..._model.socket_records import Listener
-from ..._values.words import endpoint, plural
-from ..case import Case, is_any
+from ..._values.words import plural
+from ..case import Case
 from ..finding import Evidence, Finding
 from ..translation import led_away
 from .catalogue import Accounts, Cause
 from .draws import drawn
 from .hooks import droppers
-from .icmp import answer_of
-from .inside import Inside, inside
 from .needs import SERVER, needs
 from .rules import details, kept_by
+from .translated import LOOPBACKS, listens, needless, servers_own, target_of, written
 from .translated import connections as _connections
 from .translated import distinct as _distinct
+from .translated_at_server import translated_at_server
 from .traversals import Place, judged
 from .unroutable import translated_to_nowhere
-
-_ANYWHERE = ("127.0.0.1", "::1")
 
 
 def _redirected_to_proxy(case: Case) -> Finding | None:
@@ -37,14 +34,14 @@ def _redirected_to_proxy(case: Case) -> Finding | None:
         return None
     client, place = case.client, Place(case.client, "syn", "out", "client.firewall")
     ruling = judged(case, place)
-    target, rule = _translation(ruling, case.address, case.port)
+    target, rule = target_of(ruling, case.address, case.port)
     connections = _connections(client, rule, sum(probe.stage not in ("socket", "bind") for probe in _dialled(case, ruling)))
     unseen = case.server is not None and case.server.saw_everything and not case.arrived
     against: tuple[Evidence, ...] = ()
     if ruling and ruling.verdict == "accept" and target is None:
         against = (case.saw(client, "firewall", "evaluated: its rules send the SYN nowhere else"),)
     if rule and target:
-        summary = f"{rule.name} on {client.name} redirects the connection to {_socket(target)}; {case.target} never sees it"
+        summary = f"{rule.name} on {client.name} redirects the connection to {written(target)}; {case.target} never sees it"
     else:
         summary = f"{client.name} redirects the connection to a process of its own; {case.target} never sees it"
     return Finding(
@@ -74,17 +71,6 @@ def _dialled(case: Case, ruling: Verdict | None) -> list[Probe]:
     return [*case.fleet.dialled(case.client, ruling.destination, ruling.port or 0)]
 
 
-def _translation(ruling: Verdict | None, address: str, port: int) -> tuple[Rewritten | None, Rule | None]:
-    """Where a packet for that end is sent instead, and the rule that does it, where it is one rule."""
-    if ruling is None or ruling.rewritten is None or (ruling.rewritten.destination, ruling.rewritten.port) == (address, port):
-        return None, None
-    return ruling.rewritten, ruling.last_to(*DESTINATION_NAT, "tproxy")
-
-
-def _socket(target: Rewritten) -> str:
-    return endpoint(target.destination, target.port)
-
-
 def _nat_wrong_target(case: Case) -> Finding | None:
     """A managed host on the way sends the SYN on to another address than the server's, or to a port where it does not listen."""
     by_client = drawn(case) or _translated_by_client(case)
@@ -96,15 +82,15 @@ def _nat_wrong_target(case: Case) -> Finding | None:
             continue
         port = seen.packet.tcp.dport
         elsewhere = seen.packet.dst != case.address and case.server.owns(seen.packet.dst) is False and not case.arrived
-        dead = port != case.port and case.outcome.kind == "reset" and not _listens(case.server, port)
+        dead = port != case.port and case.outcome.kind == "reset" and not listens(case.server, port)
         if not elsewhere and not dead:
             continue
         ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
-        _target, rule = _translation(ruling, case.address, case.port)
+        _target, rule = target_of(ruling, case.address, case.port)
         name = case.server.name
         destination = f"{seen.packet.dst}, which is not {name}" if elsewhere else f"port {port} of {name}, where nothing listens"
         return Finding(
-            "proven" if dead or _servers_own(case) else "likely",
+            "proven" if dead or servers_own(case) else "likely",
             via.name,
             "path.forward",
             f"{f'{rule.name} on ' if rule else ''}{via.name} translates {case.target if dead else case.address} to {destination}",
@@ -115,78 +101,62 @@ def _nat_wrong_target(case: Case) -> Finding | None:
             ),
             leg="syn",
             detail={**(details(ruling, None, rule) if ruling else {}), "target": seen.packet.dst, "port": port},
-            subject=Translated(case.address, rule, unserved=dead, needless=_needless(case), passing=via.owns(case.address) is False),
+            subject=Translated(case.address, rule, unserved=dead, needless=needless(case), passing=via.owns(case.address) is False),
         )
     if by_rule := translated_to_nowhere(case) or _translated_by_rule(case):
         return by_rule
-    return _translated_at_server(case) if case.outcome.kind != "answered_elsewhere" else None
-
-
-def _servers_own(case: Case) -> bool:
-    """Whether the SYN is for an address of the server's own. That of a service may well lead to another server of it, or to a balancer."""
-    return case.server_owns(case.address) is True
-
-
-def _needless(case: Case) -> bool:
-    """Whether somebody is known to listen where the client dials: nobody has to translate for it."""
-    listeners = case.server.snapshot.listeners if case.server and case.server.snapshot else None
-    return _servers_own(case) and any(_takes(listener, case) for listener in listeners or ())
-
-
-def _takes(listener: Listener, case: Case) -> bool:
-    family = listener.family == f"ipv{case.family}" or (case.family == 4 and not listener.v6only)
-    return listener.port == case.port and (listener.address == case.address or (is_any(listener.address) and family))
+    return translated_at_server(case) if case.outcome.kind != "answered_elsewhere" else None
 
 
 def _translated_by_client(case: Case) -> Finding | None:
     """The client's own rules lead the SYN astray: to a port of the client's, to another host, or to a port where the server has nobody."""
     client = case.client
     ruling = judged(case, Place(client, "syn", "out", "client.firewall"))
-    target, rule = _translation(ruling, case.address, case.port)
+    target, rule = target_of(ruling, case.address, case.port)
     if ruling is None or target is None or rule is None or ruling.stops:
         return None
-    home = target.destination in _ANYWHERE or client.owns(target.destination) is True
+    home = target.destination in LOOPBACKS or client.owns(target.destination) is True
     end = client if home else case.server
-    owned = home or (case.server_owns(target.destination) is True and _servers_own(case))
-    dead = owned and end is not None and case.outcome.kind in ("reset", "refused_locally") and not _listens(end, target.port)
+    owned = home or (case.server_owns(target.destination) is True and servers_own(case))
+    dead = owned and end is not None and case.outcome.kind in ("reset", "refused_locally") and not listens(end, target.port)
     astray = home or (case.server_owns(target.destination) is False and not case.arrived)
     if not dead and not astray:
         return None
     connections = _connections(client, rule, sum(probe.stage not in ("socket", "bind") for probe in _dialled(case, ruling)))
     where = ", where nothing listens" if dead else "" if home or case.server is None else f", which is not {case.server.name}"
     return Finding(
-        "proven" if connections and connections[0] and (dead or (not home and _servers_own(case))) else "likely",
+        "proven" if connections and connections[0] and (dead or (not home and servers_own(case))) else "likely",
         client.name,
         "client.firewall",
-        f"{rule.name} on {client.name} translates the SYN for {case.target} to {_socket(target)}{where}",
+        f"{rule.name} on {client.name} translates the SYN for {case.target} to {written(target)}{where}",
         (
             *((connections[1],) if connections else ()),
-            *([case.saw(end, "inet_diag", f"nothing listens on {_socket(target)}")] if dead and end else []),
+            *([case.saw(end, "inet_diag", f"nothing listens on {written(target)}")] if dead and end else []),
             *([case.ended(client, "connect()", errno)] if (errno := case.errno()) else []),
             *kept_by(client, rule),
         ),
         leg="syn",
         detail={**details(ruling, None, rule), "target": target.destination, "port": target.port},
-        subject=Translated(case.target, rule, unserved=dead, needless=_needless(case)),
+        subject=Translated(case.target, rule, unserved=dead, needless=needless(case)),
     )
 
 
 @needs(SERVER)
 def _translated_by_rule(case: Case, server: Host) -> Finding | None:
-    """A managed host on the way, by its rules alone: behind them the SYN goes to a port at which no recorder looks."""
+    """A managed host on the way, by its rules alone: translated, the SYN goes to a port that no recorder selects."""
     if case.outcome.kind not in ("reset", "icmp", "lost_syn", "answered_elsewhere"):
         return None
     for via in case.vias:
         ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
-        target, rule = _translation(ruling, case.address, case.port)
+        target, rule = target_of(ruling, case.address, case.port)
         if ruling is None or target is None or rule is None or ruling.stops or not case.count("syn", via, "in"):
             continue
         connections = _connections(via, rule, _distinct(case, via, ruling))
         refused = case.outcome.kind == "reset" and server.owns(target.destination) is True
         counted = server.delta("Tcp", "OutRsts") or 0
-        by_server = refused and counted >= len(case.subject) and not _listens(server, target.port)
-        destination = f"{_socket(target)}, where nothing listens" if by_server else _socket(target)
-        astray = led_away(case) and not case.arrived and _servers_own(case)
+        by_server = refused and counted >= len(case.subject) and not listens(server, target.port)
+        destination = f"{written(target)}, where nothing listens" if by_server else written(target)
+        astray = led_away(case) and not case.arrived and servers_own(case)
         return Finding(
             "proven" if connections and connections[0] and (by_server or astray) else "likely",
             via.name,
@@ -200,110 +170,9 @@ def _translated_by_rule(case: Case, server: Host) -> Finding | None:
             ),
             leg="syn",
             detail={**details(ruling, None, rule), "target": target.destination, "port": target.port},
-            subject=Translated(case.target, rule, unserved=by_server, needless=_needless(case)),
+            subject=Translated(case.target, rule, unserved=by_server, needless=needless(case)),
         )
     return None
-
-
-@needs(SERVER)
-def _translated_at_server(case: Case, server: Host) -> Finding | None:
-    """The server itself answers with a refusal that only what it translates the SYN to can give."""
-    answer = answer_of(case)
-    if not server.translates("prerouting") or not case.arrived:
-        return None
-    ruling = judged(case, Place(server, "syn", "in", "server.firewall"))
-    target, rule = _translation(ruling, case.server_address, case.server_port)
-    if ruling is not None and (ruling.stops or (ruling.verdict == "accept" and target is None)):
-        return None  # its rules were evaluated, and send the SYN nowhere else, or stop it there
-    within = inside(case)
-    if within is not None:
-        return _translated_inside(case, server, within)
-    counted = server.delta("Tcp", "OutRsts") or 0
-    by_tcp = case.outcome.kind == "reset" and counted >= max(1, case.resets_by(server))
-    dead = (
-        target is not None
-        and (target.destination in _ANYWHERE or server.owns(target.destination) is True)
-        and not _listens(server, target.port)
-    )
-    refused = by_tcp and (dead if target else case.listener() is not None)
-    forwarded = answer is not None and answer.meaning in ("unreachable", "no_route") and server.owns(answer.offender)
-    gone = (
-        target is not None and server.owns(target.destination) is False and case.outcome.kind in ("unanswered", "icmp", "reset", "silent")
-    )
-    if not refused and not forwarded and not gone:
-        return None
-    connections = _connections(server, rule, _distinct(case, server, ruling)) if rule and ruling else None
-    where = "where nothing listens" if refused else "where nobody answers"
-    named = f"{rule.name} on {server.name}" if rule else server.name
-    return Finding(
-        "proven" if refused and connections and connections[0] else "likely",
-        server.name,
-        "server.firewall",
-        f"{named} translates the SYN for {case.target} to {_socket(target) if target else 'another address or port'}, {where}",
-        (
-            *((connections[1],) if connections else ()),
-            *case.passage(),
-            *([case.saw(server, "inet_diag", f"nothing listens on {_socket(target)}")] if refused and target else []),
-            *([] if rule else [case.saw(server, "nfnetlink base chains", "address translation is set up on prerouting")]),
-            *(kept_by(server, rule) if rule else ()),
-        ),
-        leg="syn",
-        detail=details(ruling, None, rule) if ruling else {},
-        undecided=() if rule else (f"the connection tracking entry of the SYN on {server.name} (conntrack -L) would name the target",),
-        subject=Translated(case.target, rule, unserved=True, needless=_needless(case)) if rule else None,
-    )
-
-
-def _translated_inside(case: Case, server: Host, within: Inside) -> Finding | None:
-    """The target is in another network namespace of the server, and nothing listens on the port there, or is let have the SYN."""
-    if case.outcome.kind == "reset" and within.state == "takes":
-        return _refused_inside(case, server, within)
-    if within.state != "none" or case.outcome.kind != "reset":
-        return None
-    rule = within.rule
-    connections = _connections(server, rule, _distinct(case, server, within.ruling))
-    beside = within.beside(server)
-    return Finding(
-        "proven" if connections and connections[0] else "likely",
-        server.name,
-        "server.firewall",
-        f"{f'{rule.name} on ' if rule else ''}{server.name} translates the SYN for {case.target} to {within.target} in {within.where}, "
-        "where nothing listens" + (f", but {' and '.join(beside)} there" if beside else ""),
-        (
-            *((connections[1],) if connections else ()),
-            *case.passage(),
-            case.saw(server, "inet_diag", f"nothing listens on port {within.port} in {within.where}"),
-            *(kept_by(server, rule) if rule else ()),
-        ),
-        leg="syn",
-        detail=details(within.ruling, None, rule),
-        subject=TranslatedInside(within.port, within.where, beside=bool(beside)),
-    )
-
-
-def _refused_inside(case: Case, server: Host, within: Inside) -> Finding | None:
-    """Somebody listens at the target, and the RSTs are not the host's own: rules in there stand between."""
-    counted, listener = server.delta("Tcp", "OutRsts"), within.taking[0]
-    if counted is None or counted >= case.resets_by(server) or not case.resets_by(server):
-        return None
-    return Finding(
-        "likely",
-        server.name,
-        "server.firewall",
-        f"what {server.name} translates the SYN for {case.target} to, {within.target} in {within.where}, refuses it, although "
-        f"{listener.name or 'a process'} listens there: rules in that namespace, such as those of a sidecar proxy, reject it, or lead it "
-        "to where nobody listens",
-        (
-            case.saw(server, "inet_diag", f"LISTEN {endpoint(listener.address or '?', listener.port)} in {within.where}"),
-            case.saw(server, "counter Tcp OutRsts", f"+{counted}: the RSTs are not of {server.name}'s own TCP"),
-            *case.passage(),
-            *(kept_by(server, within.rule) if within.rule else ()),
-        ),
-        leg="syn",
-        detail=details(within.ruling, None, within.rule),
-        undecided=(f"the rules in {within.where} would show it",),
-        subject=RulesInside(within.where, within.namespace.pid),
-    )
 
 
 @needs(SERVER)
@@ -337,12 +206,6 @@ def _nat_wrong_source(case: Case, server: Host) -> Finding | None:
             subject=Source(source),
         )
     return None
-
-
-def _listens(host: Host, port: int | None) -> bool:
-    """Whether somebody listens where the SYN is sent, as far as listeners are known."""
-    listeners = host.snapshot.listeners if host.snapshot else None
-    return listeners is None or any(listener.port == port for listener in listeners)
 
 
 CAUSES = (

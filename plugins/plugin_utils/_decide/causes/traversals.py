@@ -40,7 +40,7 @@ class Place:
 
     @property
     def key(self) -> tuple[str, Leg, Direction]:
-        """What tells it from the other places of a case."""
+        """What identifies it among the places of a case."""
         return self.host.name, self.leg, self.direction
 
 
@@ -87,7 +87,7 @@ def _may_have_ended(case: Case, place: Place) -> bool:
 
 
 def _took_in(case: Case, place: Place) -> bool:
-    """Whether the refused SYN came to the host at all, where its recording can tell."""
+    """Whether the refused SYN came to the host at all, where its recording can show it."""
     return not place.host.saw_everything or case.count("syn", place.host, "in") > 0
 
 
@@ -177,7 +177,7 @@ def _past_ip(case: Case, place: Place) -> bool:
 
 
 def judged(case: Case, place: Place) -> Verdict | None:
-    """The verdict behind the handshakes, or, where there is none, that before them."""
+    """The verdict after the handshakes, or, where there is none, that before them."""
     return verdict(case, place) or verdict(case, place, "before")
 
 

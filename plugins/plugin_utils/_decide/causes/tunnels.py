@@ -41,7 +41,7 @@ def _tunnel_drop(case: Case, entry: tuple[Host, Link], between: tuple[str, str])
         return None
     host, link = entry
     back = case.outcome.kind == "lost_syn_ack"
-    target = case.outcome.last_seen.packet.dst if case.outcome.last_seen else ""  # behind the host's translations
+    target = case.outcome.last_seen.packet.dst if case.outcome.last_seen else ""  # after the host's translations
     route = host.route(target, None if back else case.source or case.client_address)
     outer = f"the packets to UDP port {link.udp_port}" if link.udp_port else "the packets"
     there = between[1]

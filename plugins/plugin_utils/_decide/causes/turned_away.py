@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from ..._model.host import Host
-from ..._model.socket_records import Limit, Listener
+from ..._model.program_records import Limit
+from ..._model.socket_records import Listener
 from ..._model.socket_subjects import Refusal
 from ..._values.words import plural
 from ..case import Case
@@ -136,7 +137,7 @@ CAUSES = (
         ("reset", "reset_after", "icmp", "unanswered", "lost_syn", "lost_syn_ack", "ignored_ack", "silent"),
         "Not provable: the first attempts complete, and none of the later ones does. Likely where they are refused, and chance has it so "
         "one time in ten at most.",
-        "An attempt completes behind one that does not.",
+        "An attempt completes after one that does not.",
         rule=_turned_away,
         precedes=("application_closes",),
     ),

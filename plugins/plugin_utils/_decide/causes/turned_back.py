@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from ..._model.firewall_records import DESTINATION_NAT, Rule
+from ..._model.firewall_records import DESTINATION_NAT
 from ..._model.host import Host
+from ..._model.rule_records import Rule
 from ..case import Case
 from .traversals import Place, judged
 

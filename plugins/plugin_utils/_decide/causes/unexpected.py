@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from ..._model.firewall_records import Rule, Verdict
+from ..._model.firewall_records import Verdict
+from ..._model.rule_records import Rule
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
@@ -85,6 +86,6 @@ CAUSES = (
         "The flow has expect: blocked, and connect() succeeded.",
         "No attempt connected.",
         rule=_unexpectedly_open,
-        accounts_for=(Accounts("closed_unused", anywhere=True, any_leg=True),),  # by the application, behind the handshake
+        accounts_for=(Accounts("closed_unused", anywhere=True, any_leg=True),),  # by the application, after the handshake
     ),
 )

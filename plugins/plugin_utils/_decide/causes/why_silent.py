@@ -167,7 +167,7 @@ def _by_rule(asked: Asked) -> Iterator[Reason]:
         if route := not_delivered(asked.owner, asked.interface, asker, asked.address):
             yield Reason(
                 "policy_rule",
-                f"{ahead(route)} stands ahead of the one for the local table",
+                f"{ahead(route)} precedes the rule for the local table",
                 (
                     Evidence(
                         asked.owner.name,

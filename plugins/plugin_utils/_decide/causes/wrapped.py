@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from ..._model.host import Host
-from ..._model.socket_records import WrapperRule
+from ..._model.program_records import WrapperRule
 from ..case import Case
 from .xinetd import service_of
 

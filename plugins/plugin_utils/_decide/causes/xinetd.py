@@ -59,7 +59,7 @@ def _xinetd_refuses(case: Case, server: Host, service: XinetdService, client: st
 
 
 def _refused(service: XinetdService, client: str) -> tuple[bool, str]:
-    """Whether the client is surely refused, and by which attribute. Where both have it, the closer match decides: not told here."""
+    """Whether the client is surely refused, and by which attribute. Where both have it, the closer match decides: not determined here."""
     named, barred = _listed(service.only_from or (), client), _listed(service.no_access or (), client)
     if service.only_from is not None and named is False:
         return True, "only_from"

@@ -8,8 +8,9 @@ from __future__ import annotations
 from ..case import Case
 from ..finding import Finding
 from .counted import Proof, proof
-from .rules import capped, details, kept_by, unproven, with_what
+from .rules import capped, details, kept_by, unproven
 from .traversals import judged, suspects, way
+from .why_stopped import with_what
 
 
 def other_zone(case: Case) -> Finding | None:

@@ -4,7 +4,7 @@
 """Following a history: what changed in the runs that were recorded since one last looked, each change once, in the order of the runs.
 
 Runs need not be recorded in the order in which they finished: control hosts differ. So one keeps which runs of the last hour were seen,
-and of each flow the last verdict. A run whose record was replaced since (its digest tells) is looked at again.
+and of each flow the last verdict. A run whose record was replaced since, by its digest, is looked at again.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ class Position:
     flows: Mapping[str, Seen]
 
     def after(self, event: Event) -> Position:
-        """Where one is if this event was told, and those behind it were not yet."""
+        """The position once this event was emitted, and those after it were not yet."""
         return replace(self, flows={**self.flows, event.flow: event.seen})
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A change of a flow; ``document`` is what is told of it."""
+    """A change of a flow; ``document`` is what is sent of it."""
 
     flow: str
     seen: Seen
@@ -87,7 +87,7 @@ def start(session: Session, since: float) -> Position:
 
 
 def look(session: Session, position: Position, wanted: Wanted, causes: bool) -> tuple[list[Event], Position]:
-    """What has changed since, and where one is once all of that is told. With ``causes``, another decisive cause is a change, too."""
+    """What has changed since, and the position once all of that is emitted. With ``causes``, another decisive cause is a change, too."""
     newest = max((finished for finished, _digest in position.runs.values()), default=position.since)
     unseen = [row for row in _runs(session, newest - LATE) if position.runs.get(row[0]) != row[1:]][:AT_ONCE]
     if not unseen:
@@ -148,7 +148,7 @@ def _state(key: str, seen: Seen, before: Seen | None) -> news.FlowState:
 
 
 def _document(history: History, state: news.FlowState, seen: Seen) -> dict[str, Any]:
-    """What a webhook is told of a change, as it was when that run had found it, and what kind of change it is."""
+    """What a webhook is sent of a change, as it was when that run had found it, and what kind of change it is."""
     then = replace(history, spans=tuple(span for span in history.spans if span.begin <= seen.finished))
     outage = then.outages[-1] if then.outages else None
     if state.status == state.status_told:

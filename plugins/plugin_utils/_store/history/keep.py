@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""What a run does with its report once it is written: keep it in the history, and tell the webhook what has changed."""
+"""What a run does with its report once it is written: keep it in the history, and post to the webhook what has changed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DAY = 86400
 @dataclass(frozen=True, slots=True)
 class Keeping:
     """``history``: a path or a URL of a database. ``days``: how long to keep runs, 0 for ever. ``webhook``: its URL, empty for none.
-    ``timeout``: seconds for each try. ``causes``: whether a change of the decisive cause alone is to be told. ``posted`` makes what is
+    ``timeout``: seconds for each try. ``causes``: whether a change of the decisive cause alone is to be posted. ``posted`` makes what is
     posted of the document of changes; with ``standing`` that has in every run whatever is not ok.
     """
 
@@ -38,9 +38,9 @@ class Keeping:
 
 
 def keep(report: Mapping[str, object], wanted: Keeping) -> int:
-    """Keep the report, then tell the webhook; return how many changes it was told. HistoryError.
+    """Keep the report, then post its changes to the webhook; return how many. HistoryError.
 
-    The webhook is called between two transactions: nobody waits for it. What it was told is kept only then, so that it may hear the same
+    The webhook is called between two transactions: nobody waits for it. What was posted is kept only then, so that it may get the same
     twice if this process ends in between, but misses nothing.
     """
     if not wanted.history:

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""What a webhook has not been told yet: flows whose status is not the one that it was told last.
+"""What a webhook has not been sent yet: flows whose status is not the one that it was sent last.
 
-What was told is kept per webhook, so that news that could not be delivered are told after the next run, if they still are news.
+What was sent is kept per webhook, so that news that could not be delivered is sent after the next run, if it still is news.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ON CONFLICT (webhook, flow) DO UPDATE SET status = excluded.status, code = exclu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowState:
-    """How a flow is, and how the webhook was told that it was; it was told nothing where ``status_told`` is None."""
+    """The status of a flow, and the one that the webhook was sent last; it was sent none where ``status_told`` is None."""
 
     flow: str
     status: str
@@ -78,7 +78,7 @@ def document(session: Session, run: str, finished: str, controller: str, news: S
 
 
 def change(history: History, state: FlowState) -> dict[str, Any]:
-    """How a flow has changed from what was told to what is."""
+    """How a flow has changed from what was sent to what is."""
     outage = history.outages[-1] if history.outages else None
     before = {"code": state.code_told, "host": state.host_told} if state.code_told else None
     return {

@@ -12,7 +12,7 @@ Parameters = Mapping[str, Any]
 
 
 class Session(Protocol):
-    """One transaction. A parameter that is a list stands behind ``IN``."""
+    """One transaction. A parameter that is a list stands after ``IN``."""
 
     def rows(self, statement: str, parameters: Parameters | None = None) -> Sequence[Any]:
         """What a query finds: tuples whose columns have their names."""

@@ -106,7 +106,7 @@ class _Session:
 
 
 def _spread(statement: str, parameters: Parameters) -> tuple[str, dict[str, Any]]:
-    """A list behind ``IN`` with a parameter for each of its items, which SQLite does not do by itself."""
+    """A list after ``IN`` with a parameter for each of its items, which SQLite does not do by itself."""
     given = dict(parameters)
     for name, value in parameters.items():
         if isinstance(value, list):

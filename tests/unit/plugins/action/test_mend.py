@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What becomes of a host's changes when it answers late, otherwise, or not at all: hosts that follow a script."""
+"""What happens to a host's changes when it answers late, otherwise, or not at all: hosts that follow a script."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Compare(Expression):
             rule.made_sure(part, field, form)
 
     def _ends_interval(self, rule: Describer, at: int, field: Field, form: str) -> bool:
-        """Whether it tells the greatest value of a field of which the test in front of it told the least: 1-1023."""
+        """Whether it has the greatest value of a field of which the test in front of it has the least: 1-1023."""
         last = rule.parts[-1] if rule.parts else None
         if self.operation != NFT_CMP_LTE or last is None or last.into or at - 1 not in last.expressions:
             return False

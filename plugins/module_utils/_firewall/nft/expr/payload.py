@@ -72,7 +72,7 @@ class PayloadSet(Expression):
     def run(self, at: Context) -> Result:
         header = (at.packet.link, at.packet.network, at.packet.transport, None)[self.base]
         if header is None or self.offset + self.length > len(header.bytes):
-            raise UnsupportedError(f"a rule writes {self.length} bytes behind the packet's headers")
+            raise UnsupportedError(f"a rule writes {self.length} bytes after the packet's headers")
         fresh, kind = at.registers.get(self.source, self.length), self._kind(header, at.packet)
         if isinstance(fresh, bytes):
             header.put(self.offset, fresh)
@@ -137,10 +137,10 @@ def _across(at: Context, base: int, offset: int, length: int) -> Value | None:
 
 
 def _behind_header(at: Context, offset: int, length: int) -> Value | None:
-    """Behind the TCP header's fixed part: its options, then nothing."""
+    """After the TCP header's fixed part: its options, then nothing."""
     options = at.packet.options
     if options is None:
-        if offset + length > 40 or not at.choose("how long the TCP header is", ("behind the TCP header", offset + length)):
+        if offset + length > 40 or not at.choose("how long the TCP header is", ("after the TCP header", offset + length)):
             return None
         return unknown(length, "the question does not tell the TCP options")
     return options[offset : offset + length] if offset + length <= len(options) else None

@@ -30,7 +30,7 @@ class Xtables(Expression):
         self.tracks = self.name in (MATCHES if kind == "match" else TARGETS) and not (self.name == "CT" and _notrack(about))
 
     def run(self, at: Context) -> Result:
-        raise UnsupportedError(f"the xtables {self.kind} {self.name} is not told by iptables-nft-save")
+        raise UnsupportedError(f"the xtables {self.kind} {self.name} is not listed by iptables-nft-save")
 
     def text(self, rule: Describer) -> str:
         return f"xt {self.kind} {self.name}"

@@ -22,7 +22,7 @@ _CHANCE = 9  # so many letters are in no handshake's sequence numbers or options
 
 
 class _Bytes:
-    """A packet from its network header on: `(value, known)` of each byte, as far as it is told; `ends` False: TCP options may follow."""
+    """A packet from its network header on: `(value, known)` of each byte, as far as it is given; `ends` False: TCP options may follow."""
 
     def __init__(self, packet: Packet) -> None:
         network, transport = packet.network, packet.transport

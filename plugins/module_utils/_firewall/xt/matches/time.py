@@ -21,7 +21,7 @@ _DAY = 86400
 _WEEKDAYS = ("mo", "tu", "we", "th", "fr", "sa", "su")
 _DATE = re.compile(r"(\d{4})-(\d{1,2})(?:-(\d{1,2})(?:T(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?)?")
 _CLOCK = re.compile(r"(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?")
-_ZONES = range(-12 * 3600, 15 * 3600, 900)  # whatever zone the kernel may have been told
+_ZONES = range(-12 * 3600, 15 * 3600, 900)  # whatever zone the kernel may have been given
 
 
 class _Times(t.NamedTuple):

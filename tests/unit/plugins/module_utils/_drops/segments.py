@@ -39,7 +39,7 @@ def segment4(flags: int = 2, options: bytes = b"", ip_checksum: bool = True, tcp
 
 
 def segment6(flags: int = 2, extensions: t.Sequence[int] = (), tcp_checksum: bool = True) -> bytes:
-    """The same over IPv6, behind extension headers that ask for nothing."""
+    """The same over IPv6, after extension headers that ask for nothing."""
     source, destination = (ipaddress.ip_address(address).packed for address in (CLIENT6, SERVER6))
     body, following = _segment(CLIENT6, SERVER6, flags, tcp_checksum), _TCP
     for extension in reversed(extensions):

@@ -56,7 +56,7 @@ def test_the_verdict_is_the_kernels(ruleset: tuple[str, list[tuple[dict[str, Any
 
 def test_the_rule_is_the_kernels(ruleset: tuple[str, list[tuple[dict[str, Any], dict[str, Any]]]]) -> None:
     """Of NAT the kernel says that it accepts; what accepted before is not told then. Of packets that conntrack translates back the
-    question does not tell where they really go: only what becomes of them is compared."""
+    question does not tell where they really go: only what happens to them is compared."""
     differ = []
     for kernel, told in ruleset[1]:
         decided = kernel["rule"]

@@ -130,7 +130,7 @@ def dump(host: Scene) -> list[str]:
 
 
 def others_of(host: Scene) -> dict[str, Any]:
-    """What the journal says became of others' changes."""
+    """What the journal says happened to others' changes."""
     line = json.loads(host.sh(f"tail -n1 {BASE}/t1/journal"))
     assert line["step"] == "restored"
     others: dict[str, Any] = line["others"]

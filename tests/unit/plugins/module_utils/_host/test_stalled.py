@@ -54,7 +54,7 @@ def test_only_what_is_sent_again_and_again_is_said_to_hang(seen: dict[str, Any])
 
 
 def test_the_timer_says_when_it_was_sent_first(seen: dict[str, Any]) -> None:
-    """Half a second behind the handshake."""
+    """Half a second after the handshake."""
     [hangs] = [each for each in seen["after"] if "retransmits" in each]
     first = hangs["rto_ms"] / 2 ** hangs["retransmits"]
     idle = hangs["silent_ms"] - (2 * hangs["rto_ms"] - first - hangs["next_ms"])

@@ -49,7 +49,7 @@ def frame(data: bytes, ethertype: int, pkttype: int = 0) -> Frame:
         (ipv4(b"", 17), IPV4, "192.0.2.11 > 192.0.2.21 protocol 17"),
         (arp(1), ARP, "192.0.2.11 asks who has 192.0.2.21"),
         (arp(2), ARP, "192.0.2.11 is at 02:00:00:00:00:01"),
-        (ipv6(advertisement()[:24], 58), IPV6, "2001:db8::21 is at an address that is not told"),
+        (ipv6(advertisement()[:24], 58), IPV6, "2001:db8::21 is at an address that it does not contain"),
         (b"", IPV4, "cannot be decoded: an IPv4 header has at least 20 bytes, here are 0"),
     ],
 )

@@ -99,7 +99,7 @@ def test_a_fix_that_comes_too_late_or_opens_more_fails_and_the_next_is_rehearsed
     late, gone, wide, good, wider, then = told["rehearsed"]
     assert (late["result"], late["packets"][0]["after"]) == ("fails", "drop") and "would still be dropped" in late["why"]
     assert gone["result"] == "fails" and "diagnose again" in gone["why"]
-    assert wide["result"] == "fails" and "it would also change what becomes of a SYN" in wide["why"]
+    assert wide["result"] == "fails" and "it would also change what happens to a SYN" in wide["why"]
     assert (good["result"], good["why"]) == ("opens", "")
     assert wider["result"] == "fails" and then["packets"][0]["before"] == "accept", "what was kept before stays"
     first, second = told["answered"]

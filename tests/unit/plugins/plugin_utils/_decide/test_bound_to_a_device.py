@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.plugins.plugin_utils._decide.test_conditions import SERVER, snapshots
+from tests.unit.plugins.plugin_utils._decide.changes import SERVER, snapshots
 from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes
 from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
-from tests.unit.plugins.plugin_utils._decide.test_conditions import SERVER, answer, snapshots
+from tests.unit.plugins.plugin_utils._decide.changes import SERVER, answer, snapshots
 from tests.unit.plugins.plugin_utils.recordings import recorded
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._report.read import view
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show import flow_text, words
-from tests.unit.plugins.plugin_utils._decide.test_conditions import ROUTER, snapshots
+from tests.unit.plugins.plugin_utils._decide.changes import ROUTER, snapshots
 from tests.unit.plugins.plugin_utils.recordings import recorded
 
 

@@ -13,27 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.fronts import Why
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.front_reasons import Why
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.icmp import IcmpAnswer
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.finding import Evidence, Finding
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.conclude import Observed
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift.state import PacketChange
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import (
-    Condition,
-    Effect,
-    Rewritten,
-    Rule,
-    RuleChange,
-    RuleStep,
-    Undecided,
-    Verdict,
-)
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import Rewritten, Undecided, Verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_subjects import TranslatedInside
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.fixes import Fix
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Absence, Host
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.opening_records import RuleChange
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.probe_records import Resolution
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose, Wording
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.rule_records import Condition, Effect, Rule, RuleStep
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.socket_subjects import Accepting, Backend, StoppedUnit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.unit_records import Unit
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.gaps import Gap

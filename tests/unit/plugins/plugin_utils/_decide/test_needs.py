@@ -107,7 +107,7 @@ def test_what_could_not_be_seen_is_told_with_what_hangs_on_it() -> None:
 
 def test_causes_of_other_outcomes_do_not_hang_on_it() -> None:
     sentences = undecided("defer_accept", without("counters"))
-    assert sentences == ["could not see the counters of db1: without them, causes such as defer_accept cannot be told"]
+    assert sentences == ["could not see the counters of db1: without them, causes such as defer_accept cannot be determined"]
 
 
 def test_where_the_host_is_asked_for_anyhow_nothing_more_is_told() -> None:

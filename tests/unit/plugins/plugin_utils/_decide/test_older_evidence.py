@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Evidence as version 0.1.0 left it: what rules do, and on what verdicts hang, is told in words alone."""
+"""Evidence as version 0.1.0 left it: what rules do, and what verdicts depend on, is in words alone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_it_proves_nothing_new_and_says_what_is_missing(name: str) -> None:
     now, then = both(name)
     proven = [{cause["code"] for cause in flow["causes"] if cause["certainty"] == "proven"} for flow in (now, then)]
     assert proven[1] <= proven[0]
-    assert any("an older version of the collection told in words alone" in sentence for sentence in then["not_observed"])
+    assert any("an older version of the collection reported in words alone" in sentence for sentence in then["not_observed"])
     assert not any("in words alone" in sentence for sentence in now["not_observed"])
 
 

@@ -102,7 +102,7 @@ def test_the_interval_is_told_with_the_loss() -> None:
     assert (cause["detail"]["last_hop_ttl"], cause["detail"]["first_silent_ttl"]) == (1, 2)
     (told,) = [each["observation"] for each in cause["evidence"] if each["source"] == "SYNs with rising TTL"]
     assert told.startswith(
-        "the last hop that answers is 10.0.1.1 (hop 1), and from hop 2 on 3 packets stay unanswered: it is lost behind hop 1"
+        "the last hop that answers is 10.0.1.1 (hop 1), and from hop 2 on 3 packets stay unanswered: it is lost after hop 1"
     )
 
 

@@ -116,7 +116,7 @@ def test_what_opens_stays_a_fix_and_says_so(result: str) -> None:
 
 @pytest.mark.parametrize("result", ["fails", "unknown"])
 def test_what_fails_is_advice_at_most_and_says_why(result: str) -> None:
-    why = "it would also change what becomes of a SYN from 192.0.2.1 port any to 192.0.2.2 port 5433"
+    why = "it would also change what happens to a SYN from 192.0.2.1 port any to 192.0.2.2 port 5433"
     plan, evidence = rehearsed(result, why)
     report = report_of(plan, evidence)
     fix = report["flows"][0]["causes"][0]["fix"]

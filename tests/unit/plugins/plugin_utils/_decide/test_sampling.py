@@ -194,7 +194,7 @@ def test_the_hosts_file_is_named_where_the_address_stands_in_it(changed: dict[st
     plan, found = recorded("name_resolves_elsewhere.hosts")
     evidence(found, "web1", "try")["resolutions"][0].update(changed)
     (cause,) = (cause for cause in flow(plan, found)["causes"] if cause["code"] == "name_resolves_elsewhere")
-    assert ("/etc/hosts, which wins over DNS" in cause["summary"]) == told
+    assert ("/etc/hosts, which takes precedence over DNS" in cause["summary"]) == told
     assert ("correct the line" in cause["fix"]["summary"]) == told
 
 

@@ -145,10 +145,10 @@ UNIT = "postgresql@15-main.service"
         ("db1", "services", {UNIT: {"active": "active", "enabled": "masked", "ports": [5432]}}, "service", "will not start", 0),
         ("db1", "services", {**STATES["db1"]["services"], "ufw.service": {"active": "active", "enabled": "enabled"}}, "service", None, 0),
         ("web1", "names", {"db": ["10.0.0.1"]}, "name", None, 0),  # no flow dials it
-        ("db1", "reboot", [SYSCTL_BOOT], "reboot", "net.core.somaxconn behind a reboot is 16 instead of 4096", 1),
-        ("db1", "reboot", [{**RULES_BOOT, "answers": [ANSWER]}], "reboot", "behind a reboot its SYN meets another outcome: drop", 0),
+        ("db1", "reboot", [SYSCTL_BOOT], "reboot", "net.core.somaxconn after a reboot is 16 instead of 4096", 1),
+        ("db1", "reboot", [{**RULES_BOOT, "answers": [ANSWER]}], "reboot", "after a reboot its SYN meets another outcome: drop", 0),
         ("db1", "reboot", [{**RULES_BOOT, "answers": []}], "reboot", None, 0),
-        ("db1", "reboot", [RULES_BOOT], "reboot", "what nftables makes of it behind a reboot is not known", 0),
+        ("db1", "reboot", [RULES_BOOT], "reboot", "what nftables makes of it after a reboot is not known", 0),
         (
             "db1",
             "reboot",
@@ -183,7 +183,7 @@ def test_a_change_is_found_named_and_classified(host: str, part: str, told: Any,
         ({"net.ipv4.conf.eth0.rp_filter": "0"}, {"net.ipv4.conf.eth0.rp_filter": "2"}, "rp_filter is 2 instead of 0"),
         ({"net.ipv4.tcp_syncookies": "0"}, {"net.ipv4.tcp_syncookies": "1"}, None),
         ({"net.ipv4.conf.eth0.arp_ignore": "1"}, {"net.ipv4.conf.eth0.arp_ignore": "0"}, "arp_ignore is 0 instead of 1"),
-        ({"net.ipv4.tcp_mem": "88707 118278 177414"}, {"net.ipv4.tcp_mem": "88695 118262 177390"}, "nothing"),  # behind a reboot
+        ({"net.ipv4.tcp_mem": "88707 118278 177414"}, {"net.ipv4.tcp_mem": "88695 118262 177390"}, "nothing"),  # after a reboot
         ({"fs.file-max": "9223372036854775807"}, {"fs.file-max": "\u00b2"}, "fs.file-max is \u00b2"),  # a digit, but no number
     ],
 )
@@ -327,7 +327,7 @@ def test_what_must_be_closed_is_endangered_by_what_opens_it() -> None:
         "something listens on port 5432 now, and this handshake must not be possible"
     ]
     assert blocked("db1", reboot=[{**RULES_BOOT, "answers": [{**ANSWER, "now": "drop", "then": "accept"}]}]) == [
-        "behind a reboot it meets another outcome: accept (now drop)"
+        "after a reboot it meets another outcome: accept (now drop)"
     ]
 
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.hidden import taken_ahead
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.translation import let_through
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import HiddenTranslation, Rule, Verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import Verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.opening_records import HiddenTranslation
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.rule_records import Rule
 
 
 def test_the_port_is_the_one_with_which_the_syn_comes() -> None:

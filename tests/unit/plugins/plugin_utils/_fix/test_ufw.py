@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.ufw import with_ufw
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import Rewritten, Rule, Verdict
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.firewall_records import Rewritten, Verdict
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.prose import Prose
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.rule_records import Rule
 
 
 def test_ufw_routes_to_where_it_is_translated() -> None:

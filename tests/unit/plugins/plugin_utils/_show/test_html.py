@@ -20,8 +20,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._show.fix_words import REMEDIATE
 from ansible_collections.threeway.handshake.plugins.plugin_utils._show.page import render
-from ansible_collections.threeway.handshake.plugins.plugin_utils._show.words import REMEDIATE
 
 Report = dict[str, Any]
 VOID = {"meta", "input"}

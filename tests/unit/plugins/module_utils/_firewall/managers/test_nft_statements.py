@@ -8,8 +8,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._firewall.managers.nft_files import tokens
 from ansible_collections.threeway.handshake.plugins.module_utils._firewall.managers.nft_statements import Read, read
+from ansible_collections.threeway.handshake.plugins.module_utils._firewall.managers.nft_words import tokens
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
 SYN = {
@@ -67,7 +67,7 @@ RUN += "__import__('subprocess').run(command, input=data, capture_output=True, t
 
 @pytest.fixture(scope="module")
 def answers() -> t.Iterator[dict[str, dict[str, t.Any]]]:
-    """What becomes of the SYN where nft has loaded the rule, in front of a policy that drops."""
+    """What happens to the SYN where nft has loaded the rule, in front of a policy that drops."""
     with Rootless() as namespace:
         asked = f"[verdicts.observe([{SYN!r}], {RUN}, saved=text)['verdicts'][0] for text in {[TABLE.format(rule) for rule in KNOWN]!r}]"
         yield dict(zip(KNOWN, namespace.python("_firewall.verdicts", asked), strict=True))

@@ -123,7 +123,7 @@ def test_sets_that_are_not_there_or_cannot_be_read() -> None:
 def test_what_is_not_known_of_a_packet_is_not_known_of_a_set() -> None:
     sets = ipset.parse("create web hash:ip,port family inet\nadd web 192.0.2.9,tcp:40001\ncreate none hash:ip,port family inet\n")
     packet = Packet("syn", packed("192.0.2.9"), packed("192.0.2.1"))
-    assert sets["web"].contains(packet, ("src", "src"), False, Host()) is None
-    assert sets["none"].contains(packet, ("src", "src"), False, Host()) is False
+    assert sets["web"].search(packet, ("src", "src"), False, Host()).answer is None
+    assert sets["none"].search(packet, ("src", "src"), False, Host()).answer is False
     packet.rewrite(source_port=40001)
-    assert sets["web"].contains(packet, ("src", "src"), False, Host()) is True
+    assert sets["web"].search(packet, ("src", "src"), False, Host()).answer is True

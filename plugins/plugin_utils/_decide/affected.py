@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""The attempts of a case that its outcome befell, and their packets: nearly every rule asks for the same few."""
+"""The attempts of a case that ended with its outcome, and their packets: nearly every rule asks for the same few."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .rows import Row
 from .timeline import Attempt
 
 
-class Befallen:
+class Affected:
     """Some attempts, all packets of which are known."""
 
     def __init__(self, attempts: list[Attempt]) -> None:
