@@ -23,11 +23,12 @@ import signal
 import socket
 import struct
 import time
-from typing import Any, Iterable, Iterator, NoReturn
+from typing import Any, Iterable, Iterator, NoReturn, Sequence
 
 from .._typing import Protocol
 from .._wire.frames import MAX_BYTES, MAX_PACKETS
-from .recorder import Interest, RecorderError, Recording
+from .interest import Interest, RecorderError
+from .recorder import Recording
 
 _HANDLE = re.compile(r"[0-9a-f]{16}")
 _SOCKET = "control"
@@ -63,13 +64,18 @@ class _Terminated(Exception):
 
 
 def start_detached(
-    ports: Iterable[int], addresses: Iterable[str], seconds: float, max_packets: int = MAX_PACKETS, max_bytes: int = MAX_BYTES
+    ports: Iterable[int],
+    addresses: Iterable[str],
+    seconds: float,
+    max_packets: int = MAX_PACKETS,
+    max_bytes: int = MAX_BYTES,
+    peers: Sequence[str] = (),
 ) -> str:
     """Start a recorder for so many seconds and return its handle. When this returns, every packet is being recorded.
 
     Raises NotPermittedError, RecorderError or ObserveError when it cannot be started.
     """
-    return detach(Recording(ports, addresses, seconds, max_packets, max_bytes), seconds, max_bytes, "handshake-rec")
+    return detach(Recording(ports, addresses, seconds, max_packets, max_bytes, peers), seconds, max_bytes, "handshake-rec")
 
 
 def detach(worker: Worker, seconds: float, max_bytes: int, name: str) -> str:

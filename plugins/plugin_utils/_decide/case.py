@@ -324,7 +324,10 @@ class Case:
                 if host is not self.client and host is not self.server
                 else ("out" if (host is self.client) == (sender == "client") else "in",)
             )
-            parts += [f"{label} {'seen' if way == 'other' else way} {self.count(kind, host, way, sender)}x" for way in ways]
+            heard = kind != "ack" or all(attempt.hears(host.name, way) for attempt in self.subject for way in ways)
+            parts += [
+                f"{label} {'seen' if way == 'other' else way} {self.count(kind, host, way, sender)}x" for way in (ways if heard else ())
+            ]
         return ", ".join(parts)
 
     def saw(self, host: Host, source: str, observation: Wording) -> Evidence:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.probe import FURTHER
@@ -19,6 +19,7 @@ from .deadlines import Deadlines, deadlines
 from .fields import address
 from .flows import Flow, PlanError
 from .options import Options
+from .peers import peers
 from .plan import ON_THE_WAY, PHASES, Entry, Plan
 from .shares import Share, shares
 
@@ -70,19 +71,28 @@ def build(
     `options`: by host, or the same for all. `declared_of`: all addresses of hosts; without it, those of `address_of` that are no names.
     """
     same = options if isinstance(options, Options) else Options()
-    builder = _Builder(run, hosts, address_of, set(play_hosts), options if callable(options) else lambda _host: same, place_of)
-    plan = builder.build(flows)
-    return replace(plan, addresses=(declared_of or builder.literals_of)(sorted(builder.parts)))
+    builder = _Builder(run, hosts, address_of, set(play_hosts), options if callable(options) else lambda _host: same, place_of, declared_of)
+    return builder.build(flows)
 
 
 class _Builder:
-    def __init__(self, run: str, hosts: Hosts, address_of: AddressOf, play_hosts: set[str], options: OptionsOf, place_of: PlaceOf) -> None:
+    def __init__(
+        self,
+        run: str,
+        hosts: Hosts,
+        address_of: AddressOf,
+        play_hosts: set[str],
+        options: OptionsOf,
+        place_of: PlaceOf,
+        declared_of: DeclaredOf | None,
+    ) -> None:
         self.run = run
         self.hosts = hosts
         self.address_of = address_of
         self.play_hosts = play_hosts
         self.ask_options = options
         self.place_of = place_of
+        self.declared_of = declared_of or self.literals_of
         self.options: dict[str, Options] = {}
         self.parts: dict[str, _Part] = {}
         self.entries: dict[Entry, None] = {}
@@ -104,7 +114,9 @@ class _Builder:
             )
         times = self._deadlines(parts)
         self.shares, lowered = shares(self.entries, {host: self._options_of(host) for host in parts})
-        orders = {host: self._order(host, part, times.recorder_seconds) for host, part in parts.items()}
+        addresses = self.declared_of(sorted(self.parts))
+        others = peers(self.entries, addresses)
+        orders = {host: self._order(host, part, times.recorder_seconds, others.get(host, [])) for host, part in parts.items()}
         normal = tuple(self._options_of(next(iter(parts))).normal)  # they are one for the whole play
         absent = tuple(sorted(set(self.parts) - self.play_hosts))
         return Plan(
@@ -112,6 +124,7 @@ class _Builder:
             tuple(self.entries),
             orders,
             not_in_play=absent,
+            addresses=addresses,
             normal=normal,
             overlap=overlap,
             lowered=lowered,
@@ -252,7 +265,7 @@ class _Builder:
         recorders = sum(bool(part.roles & {"server", "via"}) for part in parts.values())
         return deadlines(len(clients), recorders, attempts, options.forks, options.host_timeout, options.within, options.overlap)
 
-    def _order(self, host: str, part: _Part, seconds: int) -> dict[str, Any]:
+    def _order(self, host: str, part: _Part, seconds: int, others: list[str]) -> dict[str, Any]:
         watches = bool(part.roles & {"server", "via"})
         takes_part = {"open": watches, "try": "client" in part.roles, "close": watches}
         options = self._options_of(host)
@@ -271,6 +284,7 @@ class _Builder:
             "hops_back": options.hops and "server" in part.roles and not part.through,
             "ports": sorted(part.ports),
             "addresses": [] if part.nameless else sorted(part.addresses),
+            "peers": others,
             "units": part.units,
             "pairs": [
                 {"local": local, "remote": remote, "mark": 0}
