@@ -54,6 +54,7 @@ class Interest(NamedTuple):
     def of_peer(self, data: bytes, where: Outline) -> bool:
         """Whether it opens or refuses a connection with one of the peers."""
         tcp = tcp_offset(data, where) if self.peers else None
-        if tcp is None or where.quote is not None:
+        if tcp is None:
             return False
-        return bool(data[tcp + 13] & (SYN | RST)) and not self.peers.isdisjoint(ip_addresses(data, where))
+        opens = where.quote is not None or bool(data[tcp + 13] & (SYN | RST))
+        return opens and not self.peers.isdisjoint(ip_addresses(data, where))

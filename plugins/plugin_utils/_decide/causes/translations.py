@@ -96,7 +96,8 @@ def _nat_wrong_target(case: Case) -> Finding | None:
             continue
         port = seen.packet.tcp.dport
         elsewhere = seen.packet.dst != case.address and case.server.owns(seen.packet.dst) is False and not case.arrived
-        dead = port != case.port and case.outcome.kind == "reset" and not _listens(case.server, port)
+        dead = port != case.port and case.outcome.kind == "reset" and _ends_at(case.server, seen.packet.dst, port) is not False
+        dead = dead and not _listens(case.server, port)
         if not elsewhere and not dead:
             continue
         ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
@@ -104,7 +105,7 @@ def _nat_wrong_target(case: Case) -> Finding | None:
         name = case.server.name
         destination = f"{seen.packet.dst}, which is not {name}" if elsewhere else f"port {port} of {name}, where nothing listens"
         return Finding(
-            "proven" if dead or _servers_own(case) else "likely",
+            "proven" if (dead and _ends_at(case.server, seen.packet.dst, port)) or (elsewhere and _servers_own(case)) else "likely",
             via.name,
             "path.forward",
             f"{f'{rule.name} on ' if rule else ''}{via.name} translates {case.target if dead else case.address} to {destination}",
@@ -174,7 +175,7 @@ def _translated_by_client(case: Case) -> Finding | None:
 @needs(SERVER)
 def _translated_by_rule(case: Case, server: Host) -> Finding | None:
     """A managed host on the way, by its rules alone: behind them the SYN goes to a port at which no recorder looks."""
-    if case.outcome.kind not in ("reset", "icmp", "lost_syn", "answered_elsewhere"):
+    if case.arrived or case.outcome.kind not in ("reset", "icmp", "lost_syn", "answered_elsewhere"):
         return None
     for via in case.vias:
         ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
@@ -184,11 +185,12 @@ def _translated_by_rule(case: Case, server: Host) -> Finding | None:
         connections = _connections(via, rule, _distinct(case, via, ruling))
         refused = case.outcome.kind == "reset" and server.owns(target.destination) is True
         counted = server.delta("Tcp", "OutRsts") or 0
-        by_server = refused and counted >= len(case.subject) and not _listens(server, target.port)
+        ends_there = _ends_at(server, target.destination, target.port)
+        by_server = refused and counted >= len(case.subject) and ends_there is not False and not _listens(server, target.port)
         destination = f"{_socket(target)}, where nothing listens" if by_server else _socket(target)
         astray = led_away(case) and not case.arrived and _servers_own(case)
         return Finding(
-            "proven" if connections and connections[0] and (by_server or astray) else "likely",
+            "proven" if connections and connections[0] and ((by_server and ends_there) or astray) else "likely",
             via.name,
             "path.forward",
             f"{rule.name} on {via.name} translates the SYN for {case.target} to {destination}",
@@ -234,12 +236,12 @@ def _translated_at_server(case: Case, server: Host) -> Finding | None:
         return None
     connections = _connections(server, rule, _distinct(case, server, ruling)) if rule and ruling else None
     where = "where nothing listens" if refused else "where nobody answers"
-    named = f"{rule.name} on {server.name}" if rule else server.name
+    named, came = f"{rule.name} on {server.name}" if rule else server.name, endpoint(case.server_address, case.server_port)
     return Finding(
         "proven" if refused and connections and connections[0] else "likely",
         server.name,
         "server.firewall",
-        f"{named} translates the SYN for {case.target} to {_socket(target) if target else 'another address or port'}, {where}",
+        f"{named} translates the SYN for {came} to {_socket(target) if target else 'another address or port'}, {where}",
         (
             *((connections[1],) if connections else ()),
             *case.passage(),
@@ -250,7 +252,7 @@ def _translated_at_server(case: Case, server: Host) -> Finding | None:
         leg="syn",
         detail=details(ruling, None, rule) if ruling else {},
         undecided=() if rule else (f"the connection tracking entry of the SYN on {server.name} (conntrack -L) would name the target",),
-        subject=Translated(case.target, rule, unserved=True, needless=_needless(case)) if rule else None,
+        subject=Translated(came, rule, unserved=True, needless=_needless(case)) if rule else None,
     )
 
 
@@ -337,6 +339,16 @@ def _nat_wrong_source(case: Case, server: Host) -> Finding | None:
             subject=Source(source),
         )
     return None
+
+
+def _ends_at(server: Host, address: str, port: int | None) -> bool | None:
+    """Whether the server's own rules leave a SYN for that end as it is; None: they may translate, and were not asked about it."""
+    if server.translates("prerouting") is False:
+        return True
+    asked = server.rulings.of_syns_to(address, port) if port else ()
+    if not asked or any(verdict.verdict != "accept" for verdict in asked):
+        return None
+    return port is not None and server.rulings.elsewhere(address, port) is None
 
 
 def _listens(host: Host, port: int | None) -> bool:
