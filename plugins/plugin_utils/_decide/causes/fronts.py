@@ -19,10 +19,11 @@ from ..case import Case
 from ..finding import Certainty, Finding
 from . import bypassed, called
 from .application import waiting_more
-from .backends import Tried, balanced, connects, counted, in_its_words, named, said_of, took_elsewhere, tried_with
+from .backends import Tried, balanced, connects, counted, in_its_words, named, said_of, to_serve, took_elsewhere, tried_with
 from .catalogue import Accounts, Cause
 from .needs import BEHIND, LISTENER, SERVER, needs
 from .units import not_running, stopped_for
+from .unserved import refused, unanswered
 
 _REFUSED = {"haproxy": "L4CON", "nginx": str(errno.ECONNREFUSED)}  # HAProxy's check_status: connect() failed
 _OWN = {str(errno.EADDRNOTAVAIL): "no_ports", str(errno.EACCES): "forbidden", str(errno.EPERM): "forbidden"}
@@ -39,6 +40,8 @@ class Why:
     reason: Wording
     subject: Process | Backend
     host: str
+    explained: bool = False
+    """Whether the reason says what the balancer itself cannot know: what the server does with its packets."""
 
     def __post_init__(self) -> None:
         worded(self, "reason")
@@ -47,7 +50,8 @@ class Why:
 @needs(SERVER, BEHIND, LISTENER)  # one in front that has no listener does not take connections at this port: it translates
 def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Finding | None:
     """The handshake ends in front of the server, and the server takes no connection."""
-    tried, closed = tried_with(case, front, behind), _closed(case)
+    seen, closed = tried_with(case, front, behind), _closed(case)
+    tried = to_serve(case, front, behind, seen)
     known = behind.snapshot.listeners if behind.snapshot else None
     listening = None if known is None else [listener for listener in known if listener.port == case.port]
     unit = stopped_for(behind, case.port) if listening == [] else None
@@ -57,8 +61,10 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
         or (_unserved(case, front, behind, tried, closed, listening) if tried else _untried(case, front, behind, closed, listening, unit))
     )
     said = _for_client(said_of(case, front, behind), case.client_address) or _without_address(case, front)
-    if why is None or why.certainty != "proven":
-        why = _down(case, front, behind, said, tried, closed) or _nobody_where_said(said, tried, behind, listening) or why
+    if why is None or why.certainty != "proven" or not why.explained:
+        told = _down(case, front, behind, said, tried, closed) or _nobody_where_said(said, tried, behind, listening)
+        if told and (why is None or told.certainty == "proven" or (why.certainty != "proven" and not why.explained)):
+            why = told
     if why is None:
         return None
     if why.certainty != "proven" and bypassed.refused(case):
@@ -82,7 +88,7 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
             *([case.saw(case.client, "probe", "connected, and closed by the other side at once")] if closed else []),
             *called.evidence(case, front, behind),
             *bypassed.evidence(case),
-            case.saw(behind, "capture", counted(front, tried)),
+            case.saw(behind, "capture", counted(front, seen)),
             *([case.saw(behind, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}")] if unit else []),
             *(case.saw(behind, "journal", line) for line in (unit.log[-3:] if unit else ())),
             *case.passage(),
@@ -198,17 +204,20 @@ def _unserved(
         return None
     # Another port than the flow's may be what the host in front serves from, or something else that it wants there.
     port = case.port if case.port in tried else next(iter(tried))
-    sure: Certainty = "proven" if not taken and (port == case.port or closed) else "likely"
+    by_its_word = any(each.port == port for each in said_of(case, front, behind))
+    sure: Certainty = "proven" if not taken and (port == case.port or (closed and by_its_word)) else "likely"
     answer = tried[port]
     unserved = Backend("unserved", port)
     if answer.refused and listening == [] and port == case.port:
-        return Why(sure, f"nothing listens on port {port} of {behind.name}", Backend("closed", port), behind.name)
+        return Why(sure, f"nothing listens on port {port} of {behind.name}", Backend("closed", port), behind.name, explained=True)
     if answer.refused:
-        return Why(sure, f"{behind.name} refuses its connections to port {port}", unserved, behind.name)
+        because, backend = refused(case, front, behind, port)
+        return Why(sure, f"{behind.name} refuses its connections to port {port}{because}", backend or unserved, behind.name, bool(because))
     if answer.astray:
         return None  # it does answer, if not to the host in front
     if answer.arrived and behind.saw_everything:
-        return Why(sure, f"{behind.name} does not answer its SYNs to port {port}", unserved, behind.name)
+        because, backend = unanswered(case, front, behind, port)
+        return Why(sure, f"{behind.name} does not answer its SYNs to port {port}{because}", backend or unserved, behind.name, bool(because))
     if behind.saw_everything and answer.syns > answer.masked:
         return Why(sure, f"{front.name}'s SYNs to port {port} do not come to {behind.name}", unserved, "path")
     return None
