@@ -22,7 +22,7 @@ SAYS = {"haproxy": "HAProxy, show stat", "nginx": "nginx, error log"}
 _Ends = tuple[str, int, str, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tried:
     """The handshakes of the host in front with a port of the server, of both recordings, and how the server answered."""
 

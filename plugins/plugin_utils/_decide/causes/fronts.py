@@ -62,9 +62,9 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
     )
     said = _for_client(said_of(case, front, behind), case.client_address) or _without_address(case, front)
     if why is None or why.certainty != "proven" or not why.explained:
-        told = _down(case, front, behind, said, tried, closed) or _nobody_where_said(said, tried, behind, listening)
-        if told and (why is None or told.certainty == "proven" or (why.certainty != "proven" and not why.explained)):
-            why = told
+        balancers = _down(case, front, behind, said, tried, closed) or _nobody_where_said(said, tried, behind, listening)
+        if balancers and (why is None or balancers.certainty == "proven" or (why.certainty != "proven" and not why.explained)):
+            why = balancers
     if why is None:
         return None
     if why.certainty != "proven" and bypassed.refused(case):

@@ -51,9 +51,9 @@ class _Place:
 
 
 @needs(SERVER, LISTENER)
-def _passed_on(case: Case, server: Host, listener: Listener) -> Finding | None:
+def _passed_on(case: Case, server: Host, _listener: object) -> Finding | None:
     """By its command line the program passes connections on to an address of this host, where nobody listens, or to another that fails."""
-    relay = _relay(case, server, listener)
+    relay = relay_of(case, server)
     if relay is None or called.got_data(case):
         return None
     closed, place = closed_at_once(case), _place(server, relay.address, relay.to)
@@ -238,8 +238,10 @@ def closed_at_once(case: Case) -> int:
     return len(made) if made and all(probe.peer in ("closed", "reset") for probe in made) else 0
 
 
-def _relay(case: Case, server: Host, listener: Listener) -> Relay | None:
-    pids = {process.pid for process in listener.processes or ()}
+def relay_of(case: Case, server: Host) -> Relay | None:
+    """The program that takes the flow's connections, if it passes them on by its command line."""
+    listener = case.listener()
+    pids = {process.pid for process in (listener.processes if listener else None) or ()}
     known = (server.snapshot.relays if server.snapshot else None) or ()
     return next((each for each in known if each.port == case.server_port and each.pid in pids), None)
 
