@@ -300,7 +300,8 @@ CAUSES = (
         ("server.application",),
         ("completed", "reset_after", "late"),
         "A host on the way that has the address dialled, and listens there, takes the handshake; the server refuses or does not answer the "
-        "connections that this host makes to the flow's port, or whoever listens there is stopped, or no connection is seen, nothing "
+        "connections that this host makes to the flow's port (or to one to which the balancer says that it connects, if it closes at "
+        "once), or whoever listens there is stopped, or no connection is seen, nothing "
         "listens on the flow's port, the unit that should is stopped, and the host in front closes at once. Or HAProxy there says on its "
         "own socket that the server is up under no name, or set aside (MAINT, DRAIN), or that names of servers do not resolve, or nginx "
         "logs that it could not connect to it, or the host in front, dialling the server itself where HAProxy connects, is refused, "
