@@ -155,3 +155,37 @@ def the_server_translates_again_to_somebody(fleet: Machines) -> None:
     fleet.nft("r1", ROUTER)
     fleet.nft("db1", REDIRECT)
     fleet.listen("db1", DB1, 9090)
+
+
+# -- a balancer that is the flow's server, and what is behind it has no part in the flow
+
+ITSELF = Flow("10.0.2.22", server="db2", timeout=1.0)
+
+
+@fault(
+    "proxy_no_backend/refused-on",
+    "connected",
+    code="proxy_no_backend",
+    status="degraded",
+    host="db2",
+    segment="server.application",
+    certainties=("likely",),
+    says=(
+        "none of those that it begins for them is taken: orders/db1 (10.0.2.21:8080)",
+        "3 connections begun for clients, 3 of which failed",
+    ),
+    flow=ITSELF,
+    slow=True,
+)
+def haproxy_holds_whom_nobody_serves(fleet: Machines) -> None:
+    """It tries again for a while, and the clients' handshakes look served meanwhile."""
+    haproxy(fleet, backend=8080)
+
+
+@twin("proxy_no_backend/refused-on", flow=ITSELF, slow=True)
+def haproxy_has_somebody_to_serve(fleet: Machines) -> None:
+    """What failed before does not count."""
+    haproxy(fleet, backend=8080)
+    fleet.connect("web1", "10.0.2.22", 5432)
+    fleet.listen("db1", DB1, 8080)
+    fleet.run("db2", ["sleep", "2"])
