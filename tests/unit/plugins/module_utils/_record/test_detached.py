@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._record.recorder import Interest, RecorderError
+from ansible_collections.threeway.handshake.plugins.module_utils._record.interest import Interest, RecorderError
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.describe import describe
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
