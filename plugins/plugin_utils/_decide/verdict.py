@@ -57,6 +57,8 @@ def decide_views(
 def conclude(plan: Plan, found: Decided, started: str, finished: str, probed: Conclusion | None = None) -> Conclusion:
     """The report of what is decided; ``probed`` as above."""
     more: Sequence[dict[str, Any]] = probed.report["flows"] if probed else []
+    # What failures have in common: without one, no entry that is plainly well need be made; else each is looked at many times.
+    compared = [*found.flows] if more or found.flows.counts["ok"] < len(found.flows) else []
     report = {
         "schema": SCHEMA,
         "run": plan.run,
@@ -65,8 +67,8 @@ def conclude(plan: Plan, found: Decided, started: str, finished: str, probed: Co
         "summary": {"flows": len(found.flows), **{status: found.flows.counts[status] for status in STATUSES}},
         "unobserved": found.unobserved,
         "flows": found.flows,
-        "groups": groups(found.flows, found.common),
-        "isolated": isolated(found.flows, found.common, more),
+        "groups": groups(compared, found.common),
+        "isolated": isolated(compared, found.common, more),
         "probed": told_of_probes(more),
         "changes": [],
     }
