@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import time
 from collections import deque
 from typing import Any, Iterable, Iterator, Sequence
 
-from .._errors import DecodeError
+from .._errors import DecodeError, ObserveError
 from .._wire.frames import MAX_BYTES, MAX_PACKETS, Frame, pack
 from .._wire.headers import Outline, outline
 from .beside import Beside
@@ -43,12 +44,16 @@ class Recording:
         """
         try:
             self._selection = Selection.of(ports, addresses)
-            self._beside = Beside(self._selection.ports, peers) if peers else None
         except ValueError as error:
             raise RecorderError(f"cannot record these flows: {error}") from error
         self._max_packets, self._max_bytes = max_packets, max_bytes
         self._names = dict(socket.if_nameindex())
         self._ring = Ring(kernel_filter(self._selection))
+        self._wanted_beside = bool(peers)
+        self._beside: Beside | None = None
+        if peers:
+            with contextlib.suppress(ObserveError, ValueError):  # that is no reason to record nothing
+                self._beside = Beside(self._selection.ports, peers)
         self._both = select.epoll()
         for descriptor in self._rings():
             self._both.register(descriptor, select.EPOLLIN)
@@ -127,10 +132,15 @@ class Recording:
             "count": len(frames),
             "dropped": self._ring.statistics()[1],
             "truncated": self._truncated,
-            "beside": None if self._beside is None else "lost" if self._beside.lost else "recorded",
+            "beside": self._state_beside(),
             "from": self._from,
             "to": time.time(),
         }
+
+    def _state_beside(self) -> str | None:
+        if not self._wanted_beside:
+            return None
+        return "lost" if self._beside is None or self._beside.lost else "recorded"
 
     def _chosen_beside(self, wanted: Interest | None, room: int) -> list[Frame]:
         """Those on other ports: of the handshakes that were tried, and the first ones of peers."""
