@@ -38,7 +38,9 @@ def connected(case: Case, attempt: Attempt) -> Outcome:
     if server.saw_everything and recognisable and not came_to(server, attempt):
         renamed = any(host.translates("postrouting") is not False for host in (client, *case.vias))
         escaped = may_be_translated(case) or (attempt.isn is None and renamed)
-        if escaped and not led_away(case):
+        # A server that has the address as well may have taken it where nobody recorded.
+        unwatched = any(partner.owns(case.address) is not False and not partner.saw_everything for partner in case.partners)
+        if (escaped or unwatched) and not led_away(case):
             return Outcome("completed")
         return Outcome("answered_elsewhere", "syn", "path.forward", "path", row=first(attempt.of("syn_ack")))
     acknowledgements = [row for kind in ("ack", "fin", "data") for row in attempt.of(kind, "client")]

@@ -91,6 +91,13 @@ def test_what_came_to_the_third_of_three_servers_is_not_the_seconds() -> None:
     assert [(flow["server"], flow["status"]) for flow in flows] == [("db3", "ok"), ("db1", "ok"), ("db2", "ok")]
 
 
+def test_what_nobody_saw_may_have_come_to_a_server_that_has_the_address_as_well() -> None:
+    plan, found = recorded("no_listener.anycast.twin")
+    found["db1"]["close"] |= {"failure": {"kind": "unreachable", "message": "cut off"}, "evidence": None}
+    flows = decide(plan, found, "2026-11-28T04:00:00Z", "2026-11-28T04:00:09Z").report["flows"]
+    assert [(flow["server"], flow["status"]) for flow in flows if flow["server"] == "db2"] == [("db2", "ok")]
+
+
 def test_answers_for_an_address_say_nothing_of_the_one_that_it_was_translated_to() -> None:
     """A host that sends the SYN on to nobody answers ARP for its own address, and a router cannot reach the other one."""
 
