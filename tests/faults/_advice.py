@@ -47,6 +47,7 @@ TYPED = {
     "syn_retries_too_low",
     "synack_retries_too_low",
     "synproxy_loose",
+    "taken_for_own",
     "ttl_too_low",
 }
 """Causes whose commands mend."""
@@ -133,7 +134,6 @@ NOT_TYPED = {
     "source_address_unavailable": _CHOICE,
     "stale_nat_idle": _CONNECTS,
     "synproxy_unserved": _LOOK,
-    "taken_for_own": _CHOICE,
     "tcp_ao_mismatch": _LAB,
     "tcp_md5_mismatch": _APPLICATION,
     "tunnel_drop": _LOOK,
@@ -154,6 +154,7 @@ OTHERWISE = {
     "not_answered_for/guest": ("EHOSTUNREACH", "nobody has the address behind the host either"),
     "router_not_forwarding/translated": ("timeout", "the answer does not come back by the host that translates: a fault after this one"),
     "rp_filter_drop/server": ("timeout", "the way back leads nowhere: a fault after this one"),
+    "ttl_too_low/hides-a-loop": ("EHOSTUNREACH", "the routers send it round: a fault after this one"),
     "temporary_listener/dropped": ("ECONNREFUSED", "nothing listens behind the rule: a fault after this one"),
 }
 """Faults for which connect() says something else afterwards, and why that is right."""

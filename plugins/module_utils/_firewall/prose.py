@@ -17,7 +17,7 @@ _WITH_TARGET = {
     "reject": "reject with {1}",
     "no_transparent_socket": "find no transparent socket on {1}",
     "unread_queue": "pass {1}, which nobody reads",
-    "write": "{1}",
+    **dict.fromkeys(("ttl", "write"), "{1}"),
     "zone": "set ct zone {1}",
 }
 _WITHOUT = {

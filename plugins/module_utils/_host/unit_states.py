@@ -18,13 +18,14 @@ MOST_RELATIVES = 8
 _SHOWN = (
     "Id,Names,LoadState,ActiveState,SubState,Result,ReloadResult,Type,RemainAfterExit,NRestarts,NeedDaemonReload,ExecMainCode,ExecMainStatus,"
     "ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic,ExecStartPre,ConditionResult,ConditionTimestampMonotonic,Accept,Listen,"
-    "TriggeredBy,Triggers,Requires,BindsTo,Requisite,User,AmbientCapabilities,RestrictAddressFamilies"
+    "TriggeredBy,Triggers,Requires,BindsTo,Requisite,User,AmbientCapabilities,RestrictAddressFamilies,Job,After"
 )
 _CODES = {"1": "exited", "2": "killed", "3": "dumped"}  # CLD_* of waitid(2)
 _STREAM = re.compile(r"(?:(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\]):)?(\d+) \(Stream\)$")
 _COMMAND = re.compile(r"path=(\S+) ;.* status=(\d+)(?:/\S+)? \}$")
 _TIES = {"TriggeredBy": "triggered_by", "Triggers": "triggers", "Requires": "requires", "BindsTo": "requires", "Requisite": "requires"}
 _TIED = (".service", ".socket", ".timer", ".path", ".mount", ".device")
+_WAITED_FOR = (*_TIED, ".target")
 
 
 def show(wanted: t.Iterable[str], run: Run, properties: str = _SHOWN) -> list[Properties]:
@@ -67,6 +68,7 @@ def described(shown: Properties) -> dict[str, t.Any]:
         "restarts": count(shown, "NRestarts") if "NRestarts" in shown else None,
         "once": one(shown, "Type") == "oneshot" and one(shown, "RemainAfterExit") == "no",
         "unmet": one(shown, "ConditionResult") == "no" and count(shown, "ConditionTimestampMonotonic") > 0,
+        "queued": _queued(shown),
         "reload": one(shown, "ReloadResult") or None,
         "outdated": one(shown, "NeedDaemonReload") == "yes",
         "prepared": _prepared(shown.get("ExecStartPre", ())),
@@ -79,6 +81,11 @@ def not_listened_s(unit: str, run: Run) -> float | None:
     """When a socket unit failed to listen, in seconds of the host's uptime. Raises ObserveError."""
     shown = show([unit], run, "StateChangeTimestampMonotonic")
     return count(shown[0], "StateChangeTimestampMonotonic") / 1e6 or None
+
+
+def _queued(shown: Properties) -> bool:
+    """Whether systemd has a job for a unit that does not run: it is to start, once other jobs are done."""
+    return one(shown, "ActiveState") in ("inactive", "failed") and count(shown, "Job") > 0
 
 
 def _confined(shown: Properties) -> dict[str, t.Any]:
@@ -143,13 +150,18 @@ def _ties(name: str, shown: Properties) -> dict[str, str]:
     """The names, or patterns, of those with which a unit is tied, and how."""
     if one(shown, "Accept") == "yes":  # an instance for each connection
         return {f"{name.rpartition('.')[0]}@*.service": "triggers"}
-    return {relative: tie for setting, tie in _TIES.items() for relative in one(shown, setting).split() if relative.endswith(_TIED)}
+    ahead = one(shown, "After").split() if _queued(shown) else []
+    waits = {each: "waits_for" for each in ahead if each.endswith(_WAITED_FOR)}
+    tied = {relative: tie for setting, tie in _TIES.items() for relative in one(shown, setting).split() if relative.endswith(_TIED)}
+    return {**waits, **tied}
 
 
 def _related(relative: str, tie: str, shown: t.Iterable[Properties]) -> t.Iterator[dict[str, t.Any]]:
-    """The unit that is meant, or the one that ended last of a pattern's. A start fails for a required one that cannot even be loaded."""
+    """The unit that is meant, or the one that ended last of a pattern's. A start fails for a required one that cannot even be loaded, and
+    waits for one that comes ahead of it until that one's own job is done."""
     there = [each for each in shown if fnmatch.filter(names(each), relative)]
     meant = [each for each in there if tie == "requires" or one(each, "LoadState") == "loaded"]
+    meant = [each for each in meant if tie != "waits_for" or count(each, "Job") > 0]
     for each in sorted(meant, key=lambda each: count(each, "ExecMainExitTimestampMonotonic"))[-1:]:
         if tie != "requires" or one(each, "ActiveState") not in ("active", "activating", "reloading"):
             yield {**_state(each), "tie": tie}

@@ -58,6 +58,16 @@ def rule_of(host: Host, route: Route) -> str:
     return f"; rule {route.rule}: {found[0].text}" if len(found) == 1 and by_policy(route) else ""
 
 
+def refusing_rule(host: Host, route: Route) -> str:
+    """``policy rule 76 ('from all unreachable')`` that refuses by itself; empty where a route does, or there is none."""
+    if not route.refused_by_rule:
+        return ""
+    family = "ipv6" if ":" in route.remote else "ipv4"
+    rules = (host.snapshot.rules if host.snapshot else None) or ()
+    found = [rule for rule in rules if (rule.family, rule.priority) == (family, route.rule)]
+    return f"policy rule {route.rule} ('{found[0].text}')" if len(found) == 1 else f"policy rule {route.rule} of type {route.type}"
+
+
 def added_rules(host: Host, family: int) -> list[PolicyRule] | None:
     """The policy rules of a host beside those that every host has; None: they are not known."""
     rules = host.snapshot.rules if host.snapshot else None

@@ -14,6 +14,7 @@ from .._values.words import plural
 
 _OF_THE_END = {"rst": "an RST", "syn_ack": "a SYN-ACK"}
 _FINAL = ("unreachable", *_OF_THE_END)  # answers that are no router's "the TTL was used up"
+_AGAIN = 3  # TTLs at which one router answers, where ways of two lengths explain two
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,9 @@ class Reach:
     repeated: tuple[str, ...] = ()
     loop: bool = False
     """Whether one of these answers more often than ways of two lengths explain."""
+    reset_ahead_of: str | None = None
+    """Who answers for several TTLs in a row, and nobody behind it: packets come to it with the same TTL, whatever they were sent with. In a
+    loop, the next TTL is used up elsewhere."""
 
     @property
     def passed(self) -> bool:
@@ -62,6 +66,8 @@ class Reach:
             text += (
                 f"; hop {_list(self.limited)} answered for other ends at the time, so that a limit of ICMP errors may be why it is silent"
             )
+        if self.reset_ahead_of:
+            text += f"; {self.reset_ahead_of} answers for every TTL: something ahead of it sets the TTL"
         return text + (f"; {' and '.join(self.repeated)} answer again and again: it goes round in a loop" if self.loop else "")
 
     @property
@@ -84,7 +90,9 @@ def reach(hops: Sequence[Hop], beside: Sequence[Hop] = ()) -> Reach | None:
     answered, reached = {hop.ttl for hop in known}, last.ttl if last else 0
     behind = [] if end else [hop.ttl for hop in hops if hop.ttl > reached]
     mute = {hop.ttl for hop in hops if hop.ttl < reached} - answered
-    times = Counter(offender for offender, _ttl in {(hop.offender, hop.ttl) for hop in known if hop.answer == "time_exceeded"} if offender)
+    exceeded = [hop for hop in known if hop.answer == "time_exceeded" and hop.offender]
+    times = Counter(offender for offender, _ttl in {(hop.offender or "", hop.ttl) for hop in exceeded})
+    reset = _reset_ahead_of(exceeded)
     return Reach(
         last=last if last is None or last.offender else replace(last, offender=last.address),
         silent=min(behind, default=0),
@@ -92,8 +100,22 @@ def reach(hops: Sequence[Hop], beside: Sequence[Hop] = ()) -> Reach | None:
         mute=tuple(sorted(mute)),
         limited=tuple(sorted(_answered(beside, last) & (mute | set(behind)))),
         repeated=tuple(sorted(offender for offender, count in times.items() if count > 1)),
-        loop=max(times.values(), default=0) > 2,
+        loop=reset is None and max(times.values(), default=0) >= _AGAIN,
+        reset_ahead_of=reset,
     )
+
+
+def _reset_ahead_of(exceeded: Sequence[Hop]) -> str | None:
+    """Who answers for several TTLs in a row, where nobody else answers for these or higher ones; routers limit how many errors they send.
+
+    Behind a translation of the destination, all who answer do so in the name of the address that was dialled.
+    """
+    used_up = {(hop.offender or "", hop.ttl) for hop in exceeded if hop.offender != hop.address}
+    for offender, first in used_up:
+        row = all((offender, ttl) in used_up for ttl in range(first, first + _AGAIN))
+        if row and all(hop.offender == offender for hop in exceeded if hop.ttl >= first):
+            return offender
+    return None
 
 
 def _answered(hops: Sequence[Hop], last: Hop | None) -> set[int]:

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from .._decide.case import Case
 from .._decide.finding import Finding
-from .._model.address_subjects import ClaimedAddress, MissingAddress, SharedAddress, TakenForOwn, TurnedBack, TwinAddress, Unscoped
+from .._model.address_subjects import (
+    ClaimedAddress,
+    HeldTwice,
+    MissingAddress,
+    SharedAddress,
+    TakenForOwn,
+    TurnedBack,
+    TwinAddress,
+    Unscoped,
+)
 from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.network_records import Address
@@ -172,6 +181,8 @@ def taken_for_own(case: Case, finding: Finding) -> Fix | None:
     found, theirs = finding.about(TakenForOwn), finding.about(Address)
     if theirs:
         return advice("address", case.server.name if case.server else finding.host, _not_the_first(case, theirs))
+    if twice := finding.about(HeldTwice):
+        return _once(finding.host, twice.own)
     if found is None:
         return None
     if found.own is None:
@@ -182,6 +193,17 @@ def taken_for_own(case: Case, finding: Finding) -> Fix | None:
         "address",
         finding.host,
         f"{_not_the_first(case, found.own)}; or, where {finding.host} need not forward on {found.own.interface}, set {setting}=0 there",
+    )
+
+
+def _once(host: str, own: Address) -> Fix:
+    return advice(
+        "address",
+        host,
+        f"take {own.address} off {own.interface} of {host}, now and where it is given to it (kube-proxy in mode ipvs puts the addresses "
+        f"of services on kube-ipvs0 of each node, keepalived those of its instances on the master), or have {host} dial another address "
+        "of the server",
+        [shell("ip", "address", "delete", f"{own.address}/{own.prefix}", "dev", own.interface)],
     )
 
 

@@ -18,6 +18,7 @@ from .._model.network_subjects import (
 )
 from .._values.nat64 import translated_from
 from .make import advice
+from .policy_rules import ahead_of
 
 
 def router_route(_case: Case, finding: Finding) -> Fix | None:
@@ -28,6 +29,8 @@ def router_route(_case: Case, finding: Finding) -> Fix | None:
     if found is None:
         return None
     route, target = found.route, found.target
+    if route.refused_by_rule:
+        return ahead_of(host, route)
     if route.type in REFUSING:
         return advice(
             "route",

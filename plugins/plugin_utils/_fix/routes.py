@@ -24,6 +24,7 @@ from .._values.nat64 import translated_from
 from . import fit
 from .make import advice, ip, mending, shell
 from .network import or_restarted, with_ipv6
+from .policy_rules import ahead_of
 from .routers import by_nat64, for_more_sources
 from .sysctl import of_interface
 from .trusted import for_client
@@ -36,6 +37,8 @@ _TABLES = 1 << 32
 def no_route(case: Case, finding: Finding) -> Fix:
     """Where router advertisements are ignored: two is to accept them all the same; whether a router advertises the way is not known."""
     client = case.client
+    if refused := finding.about(Route):
+        return ahead_of(client.name, refused)
     if lacking := finding.about(WithoutIpv6):
         return with_ipv6(client.name, lacking)
     if meant := translated_from(case.address):
@@ -73,6 +76,8 @@ def refusing(case: Case, finding: Finding) -> Fix | None:
     found = finding.about(RefusingRoute)
     if found is None:
         return None
+    if found.route.refused_by_rule:
+        return ahead_of(case.client.name, found.route)
     summary = f"remove the {found.kind} route that covers {case.address} (ip route show table all type {found.kind})"
     return _without(case.client, found.route, summary)
 
@@ -81,6 +86,8 @@ def no_return_route(case: Case, finding: Finding) -> Fix | None:
     route, server, client = finding.about(Route), case.server, case.client_address
     if route is None or server is None or client is None:
         return None
+    if route.refused_by_rule:
+        return ahead_of(server.name, route)
     if route.type in REFUSING:
         fix = _without(server, route, f"remove the {route.type} route that covers {client} on {server.name}")
     else:

@@ -11,8 +11,10 @@ from .._model.firewall_subjects import Setting, Translated
 from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.network_subjects import ReversePath
+from .._model.rule_records import Rule
 from .make import advice, shell
 from .sysctl import not_settable, of_interface, sysctls
+from .translation import removal
 from .trusted import for_client
 
 _TTL, _QUEUE, _MOST_QUEUE = 64, 1000, 1 << 18
@@ -77,6 +79,10 @@ def ttl_too_low(case: Case, finding: Finding) -> Fix | None:
     """What systems start with. IPv6 has it by interface, and routers may announce it."""
     host = case.named(finding.host)
     sent = case.observation("syn_ack" if finding.leg == "syn_ack" else "syn", host, "out")
+    if rule := finding.about(Rule):
+        return _without_its_ttl(finding.host, rule)
+    if finding.segment == "path.forward":
+        return advice("advice", finding.host, f"look for what sets the TTL of packets ahead of {finding.detail['offender']}")
     if sent is None or host is None:
         return None
     name = "net.ipv4.ip_default_ttl" if case.family == 4 else of_interface(6, sent.interface, "hop_limit")
@@ -89,6 +95,18 @@ def ttl_too_low(case: Case, finding: Finding) -> Fix | None:
         {name: _TTL},
         f"set {name}={_TTL} on {host.name}, or let the application set a higher TTL",
         why="its TTL is used up on the way",
+    )
+
+
+def _without_its_ttl(host: str, rule: Rule) -> Fix:
+    """Such rules are to make packets look alike, for a provider that tells by the TTL who shares a connection."""
+    command = removal(rule)
+    return advice(
+        "firewall",
+        host,
+        f"have {rule.tag} of chain {rule.chain} on {host} set a TTL that suffices for the way ({_TTL}), or take it away, if nobody means "
+        "it",
+        [command] if command else [],
     )
 
 

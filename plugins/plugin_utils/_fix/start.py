@@ -133,6 +133,9 @@ def _cannot_start(unit: Unit) -> str:
         return _NOT_RUN[unit.status].format(unit.unit)
     if unit.result == "oom-kill":
         return f"find out what took the memory in which {unit.unit} ran, or give it more"
+    if unit.queued:
+        ahead = " and ".join(each.unit for each in unit.relatives if each.tie == "waits_for") or "other jobs (systemctl list-jobs)"
+        return f"see why {ahead} is not done, for which the start of {unit.unit} waits: it is queued already, and another one waits as well"
     if unit.unmet:
         return f"see which condition of {unit.unit} is not met, and bring it about if it should run here"
     if missing:

@@ -74,7 +74,7 @@ def _corrected(host: str, translated: Translated) -> Fix:
     start = ", or start what it leads to" if translated.unserved else ""
     if translated.passing:
         start += f"; if it is for what comes to {host} itself, such as a container's published port, have it ask for an address of {host}"
-    command = _removal(rule) if rule else ""
+    command = removal(rule) if rule else ""
     if rule is None or not command:
         return advice("firewall", host, summary + start)
     file, line = kept(rule)
@@ -85,7 +85,7 @@ def _corrected(host: str, translated: Translated) -> Fix:
     return advice("firewall", host, f"{corrected}; or take it away, if nobody means it", [command])
 
 
-def _removal(rule: Rule) -> str:
+def removal(rule: Rule) -> str:
     """The command that takes a rule away; empty for those that other programs make again."""
     known = rule.manager in ("nftables", "iptables") and fit.name(rule.table) and fit.name(rule.chain)
     if not known or rule.family not in ("ip", "ip6", "inet"):
@@ -111,7 +111,7 @@ def redirected_to_proxy(case: Case, finding: Finding) -> Fix:
 
 
 def _exemption(rule: Rule, address: str, port: int) -> str:
-    if not _removal(rule):
+    if not removal(rule):
         return ""
     network = "ip6" if ":" in address else "ip"
     if rule.manager == "nftables":
@@ -198,7 +198,7 @@ def let_through(host: str, taken: TakenAhead) -> Fix:
         f"{ahead.chain}, or correct that rule, or put {hidden.translating.tag} of chain {hidden.translating.chain} in front of it"
     )
     same = (ahead.family, ahead.table) == (hidden.translating.family, hidden.translating.table)
-    command = _ahead(ahead, taken, end) if same and _removal(ahead) and not hidden.by[1:] else ""
+    command = _ahead(ahead, taken, end) if same and removal(ahead) and not hidden.by[1:] else ""
     return advice("firewall", host, summary, [command] if command else [])
 
 

@@ -144,6 +144,13 @@ class TakenForOwn:
     own: Address | None
 
 
+@dataclass(frozen=True)
+class HeldTwice:
+    """The client's own address that is the server's, too."""
+
+    own: Address
+
+
 @dataclass(frozen=True, kw_only=True)
 class Unanswering:
     """A host that answers no request for its address; ``kind``: of what keeps it from that, None where it is not known.

@@ -96,6 +96,11 @@ class Route:
     uid: Count | None = None  # of the user that the question is about; None: the one as whom Ansible runs there
 
     @property
+    def refused_by_rule(self) -> bool:
+        """Whether a policy rule itself refuses (unreachable, blackhole or prohibit of ip-rule(8)), and not a route of a table."""
+        return self.error is not None and self.type is not None and self.rule is not None and self.table is None
+
+    @property
     def for_others(self) -> str:
         """`: its way there is for sources of 2001:db8::/56 only`; empty where it is for everybody, or there is none at all."""
         return f": its way there is for sources of {' and '.join(self.only_from)} only" if self.only_from else ""

@@ -31,7 +31,7 @@ class Preparation:
 
 @dataclass(frozen=True, kw_only=True)
 class Relative:
-    """A unit with which another one is tied; ``tie``: triggered_by, triggers, requires."""
+    """A unit with which another one is tied; ``tie``: triggered_by, triggers, requires, waits_for."""
 
     unit: str
     tie: str
@@ -60,9 +60,10 @@ class Confined:
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """A unit that belongs to a port. ``prepared``: what failed ahead of its main process; ``unmet``: a condition of it; ``once``: it is to
-    end; ``ended_s``: when its main process did, or a socket unit failed to listen, in seconds of the host's uptime; ``outdated``: its files
-    have changed since systemd read them; ``reload``: the result of its last reload."""
+    """A unit that belongs to a port. ``prepared``: what failed ahead of its main process; ``unmet``: a condition of it; ``queued``: its
+    start waits for other jobs; ``once``: it is to end; ``ended_s``: when its main process did, or a socket unit failed to listen, in
+    seconds of the host's uptime; ``outdated``: its files have changed since systemd read them; ``reload``: the result of its last
+    reload."""
 
     port: Port
     unit: str
@@ -79,6 +80,7 @@ class Unit:
     restarts: Count | None = None
     once: bool = False
     unmet: bool = False
+    queued: bool = False
     outdated: bool = False
     reload: str | None = None
     prepared: Preparation | None = None

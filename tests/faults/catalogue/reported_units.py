@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.faults import _fault
 from tests.faults._fault import Flow
-from tests.faults.catalogue.systemd_units import unit
+from tests.faults.catalogue.systemd_units import SERVE, unit
 from tests.lab._machines import Machines
 
 fault = partial(_fault.fault, systemd=True, slow=True)
@@ -63,6 +63,26 @@ def what_the_init_script_started_has_ended(fleet: Machines) -> None:
     script = "/bin/sh -c 'sleep 0.3 </dev/null >/dev/null 2>&1 &'"
     unit(fleet, ("orders.service", f"[Service]\nType=forking\nRemainAfterExit=yes\nGuessMainPID=no\nExecStart={script}\n"))
     fleet.run("db1", ["sh", "-c", "until systemctl show --property=SubState orders | grep -q exited; do sleep 0.1; done"])
+
+
+WAITS = "[Service]\nType=oneshot\nTimeoutStartSec=infinity\nExecStart=/bin/sleep infinity\n"
+
+
+@fault(
+    "systemd/service_stopped/queued",
+    "ECONNREFUSED",
+    code="service_stopped",
+    host="db1",
+    leg="syn",
+    segment="server.socket",
+    says=("its start is queued already, and waits for wait-online.service (activating)", "see why wait-online.service is not done"),
+    **NAMED,
+)
+def its_start_waits_for_another_one(fleet: Machines) -> None:
+    """https://github.com/mensfeld/code-on-incus/issues/548: to start it by hand would wait as well."""
+    after = f"[Unit]\nWants=wait-online.service\nAfter=wait-online.service\n[Service]\nExecStart={SERVE} :: 5432\n"
+    unit(fleet, ("wait-online.service", WAITS), ("orders.service", after), start="basic.target")
+    fleet.run("db1", ["sh", "-ec", "systemctl start --no-block orders; until systemctl list-jobs | grep -q running; do sleep 0.1; done"])
 
 
 SFTP = "[Service]\nExecStart=-/usr/sbin/sshd -i -f /etc/ssh/sftp_config\nStandardInput=socket\nStandardError=journal\n"

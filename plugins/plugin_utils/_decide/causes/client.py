@@ -16,6 +16,7 @@ from ..._model.socket_subjects import PortRange
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
+from ..last_hop import refusing_rule
 from .advertised import deaf_interface, deaf_to_routers
 from .catalogue import Accounts, Cause
 from .needs import ROUTE, needs
@@ -151,11 +152,13 @@ def _no_route(case: Case) -> Finding | None:
         return None
     counter = case.client.delta("Ip" if case.family == 4 else "Ip6", "OutNoRoutes")
     lacking = without_ipv6(case.client) if case.family == 6 else None
+    rule = refusing_rule(case.client, route) if route else ""
     return Finding(
         "proven" if route else "likely",
         case.client.name,
         "client.route",
         f"{case.client.name} has no route to {case.address}{route.for_others if route else ''}{why_without(lacking)}"
+        + (f": {rule} refuses it" if rule else "")
         + untranslated(case.address),
         (
             errno_evidence(case),
@@ -166,7 +169,7 @@ def _no_route(case: Case) -> Finding | None:
             *_without_network(case),
             *nothing_sent(case),
         ),
-        subject=lacking or deaf_interface(case) or lone_address(case),
+        subject=route if rule else lacking or deaf_interface(case) or lone_address(case),
     )
 
 
@@ -181,7 +184,7 @@ def _route_type(kind: str, errno: str) -> Callable[[Case], Finding | None]:
             "proven" if route.type == kind else "likely",
             case.client.name,
             "client.route",
-            f"a route of type {kind} on {case.client.name} refuses {case.address}",
+            f"{refusing_rule(case.client, route) or f'a route of type {kind}'} on {case.client.name} refuses {case.address}",
             (
                 errno_evidence(case),
                 case.saw(case.client, "rtnetlink route get", f"{case.address}: {kind} ({errno})"),

@@ -68,7 +68,7 @@ def _neighbour_unresolved(case: Case) -> Finding | None:
         return None
     if failed and not asked and case.client.answers_for(gateway):
         return None  # the answer came, and the client did not take it
-    what = "ARP requests" if case.family == 4 else "neighbour solicitations"
+    what = "neighbour solicitations" if ":" in gateway else "ARP requests"  # a way of IPv4 may have a next hop of IPv6 (RFC 8950)
     guest = next(
         (each for each in (case.client.snapshot.namespaces if case.client.snapshot else None) or () if gateway in each.addresses), None
     )

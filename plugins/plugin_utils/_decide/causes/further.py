@@ -12,7 +12,7 @@ from ..._model.firewall_subjects import Stop
 from ..case import Case
 from ..finding import Finding
 from .backlog import would_wait
-from .icmp_errors import may_not_suffice
+from .lifetimes import may_not_suffice
 from .rules import details, kept_by
 from .sockets import would_refuse
 from .traversals import Place, judged, passed, suspects, way

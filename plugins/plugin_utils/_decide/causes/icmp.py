@@ -11,9 +11,13 @@ from ..._model.prose import Prose
 from ..._model.recording import Observation
 from ..case import Case
 from ..rows import Row
+from .catalogue import Accounts
 
 ERRORS_HELD_BACK = ("Icmp.OutRateLimitHost", "Icmp.OutRateLimitGlobal", "Icmp6.OutRateLimitHost")
 """What counts the errors that a host did not send because it had sent so many."""
+
+ABORTED = Accounts("counter", ("TcpExt.ListenDrops",), anywhere=True, any_leg=True)
+"""An error that quotes a SYN-ACK ends the half-open connection, which counts as a drop (tcp_req_err() of net/ipv4/tcp_ipv4.c)."""
 
 # (type, code): (meaning, words)
 _V4 = {

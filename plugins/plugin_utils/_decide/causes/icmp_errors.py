@@ -7,21 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..._model.host import Host
 from ..._model.network_subjects import RouterError
-from ..._model.prose import Prose
-from ..._model.recording import Observation
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
 from ..reach import reach
 from .asymmetric import passed_by
 from .catalogue import Accounts, Cause
-from .icmp import IcmpAnswer, answer_of, meaning_of, quoting
-from .needs import SERVER, SYN_ACK_OUT, SYN_OUT, FirstOf, needs
+from .icmp import ABORTED, answer_of, meaning_of, quoting
+from .lifetimes import used_up
 from .no_ipv6 import untranslated
-
-LOW_TTL = 32  # systems start at 64, 128 or 255
 
 
 def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
@@ -93,7 +88,7 @@ def _speaks_for_all(case: Case, offender: str) -> bool:
 def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:
     """The SYN-ACK is lost because a router cannot, or will not, forward it, and sends the server an error."""
     server, source = case.server, case.client_address
-    if server is None or source is None or (wanted == "loop" and _used_up(case) is not None):
+    if server is None or source is None or (wanted == "loop" and used_up(case) is not None):
         return None
     about = [row for row, _seen in quoting(case) if row.at(server.name, "in")]
     errors = [row for row in about if meaning_of(case, row)[0] == wanted and not case.is_end(row.packet.src)]
@@ -126,81 +121,6 @@ def _refused_back(case: Case, wanted: str, noun: str) -> Finding | None:
     )
 
 
-def _hops_repeat(case: Case) -> bool:
-    """Whether the same router answered at several TTLs, as it may in a loop."""
-    found = reach(case.asked_hops())
-    return found is not None and bool(found.repeated)
-
-
-@needs(answer_of, SYN_OUT)
-def _ttl_too_low(case: Case, answer: IcmpAnswer, sent: Observation) -> Finding | None:
-    if answer.meaning != "loop" or sent.packet.ttl >= LOW_TTL or _hops_repeat(case):
-        return None  # in a loop no TTL is high enough
-    return Finding(
-        "proven",
-        case.client.name,
-        "client.egress",
-        f"the SYN leaves {case.client.name} with a TTL of {sent.packet.ttl}, which is used up at {answer.offender}",
-        (
-            case.saw(case.client, "capture", f"SYN out with TTL {sent.packet.ttl}"),
-            case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}"),
-        ),
-        leg="syn",
-        detail={"ttl": sent.packet.ttl, "offender": answer.offender},
-    )
-
-
-@needs(SERVER, SYN_ACK_OUT)
-def _used_up(case: Case, server: Host, sent: Observation) -> tuple[Observation, str, Prose] | None:
-    """The SYN-ACK as it left the server with a low TTL, the router that says that it was used up, and its error in words; not in a loop."""
-    if sent.packet.ttl >= LOW_TTL or case.outcome.kind != "lost_syn_ack":
-        return None
-    if (back := reach(case.hops_back())) and back.repeated:
-        return None
-    errors = [row for row, _seen in quoting(case) if row.at(server.name, "in") and meaning_of(case, row)[0] == "loop"]
-    return (sent, errors[0].packet.src, meaning_of(case, errors[0])[1]) if errors else None
-
-
-@needs(SERVER, _used_up)
-def _ttl_too_low_back(case: Case, server: Host, used_up: tuple[Observation, str, Prose]) -> Finding:
-    """The listening socket's own TTL (IP_TTL) is that of its SYN-ACKs, as of BGP between neighbours that are meant to be next door."""
-    sent, offender, said = used_up
-    gone, came = case.observation("syn", case.client, "out"), case.observation("syn", server, "in")
-    hops = gone.packet.ttl - came.packet.ttl if gone and came else 0
-    return Finding(
-        "proven" if sent.packet.ttl <= hops else "likely",  # with more than the SYN needed, it may go round in a loop
-        server.name,
-        "server.egress",
-        f"the SYN-ACK leaves {server.name} with a TTL of {sent.packet.ttl}, which is used up at {offender}",
-        (
-            case.saw(server, "capture", f"SYN-ACK out with TTL {sent.packet.ttl}"),
-            case.saw(server, "capture", f"{said} from {offender} quotes it"),
-            *case.passage(),
-        ),
-        leg="syn_ack",
-        detail={"ttl": sent.packet.ttl, "offender": offender},
-    )
-
-
-def may_not_suffice(case: Case) -> tuple[str, Finding] | None:
-    """(code, finding): that SYNs, which something else stops, leave with a TTL that may be used up farther on."""
-    sent = case.observation("syn", case.client, "out")
-    if sent is None or sent.packet.ttl >= LOW_TTL or case.arrived or _hops_repeat(case):
-        return None  # as above
-    return "ttl_too_low", Finding(
-        "possible",
-        case.client.name,
-        "client.egress",
-        f"the SYN leaves {case.client.name} with a TTL of {sent.packet.ttl} only, which may be used up before it is at the server",
-        (case.saw(case.client, "capture", f"SYN out with TTL {sent.packet.ttl}"),),
-        leg="syn",
-        detail={"ttl": sent.packet.ttl},
-    )
-
-
-_ABORTED = Accounts("counter", ("TcpExt.ListenDrops",), anywhere=True, any_leg=True)
-"""An error that quotes a SYN-ACK ends the half-open connection, which counts as a drop (tcp_req_err() of net/ipv4/tcp_ipv4.c)."""
-
 _ICMP_CAUSES = (
     (
         "path_icmp_rejected",
@@ -228,22 +148,6 @@ _ICMP_CAUSES = (
 
 
 CAUSES = (
-    Cause(
-        "ttl_too_low",
-        "The TTL is too low for the way",
-        ("client.egress", "server.egress"),
-        ("icmp", "lost_syn_ack"),
-        "A time-exceeded error answers a SYN that left the client, or a SYN-ACK that left the server, with a TTL below 32. Of a "
-        "SYN-ACK with more than the SYN needed on its way: likely.",
-        "The packet left with a normal TTL, or the same router answers at several distances: a loop.",
-        rule=FirstOf((_ttl_too_low, _ttl_too_low_back)),
-        precedes=("routing_loop", "path_drop"),
-        accounts_for=(
-            _ABORTED,
-            Accounts("icmp_error", ("11/0", "3/0"), anywhere=True, any_leg=True),
-            Accounts("other_outcome", ("lost_syn",), anywhere=True),
-        ),
-    ),
     *(
         Cause(
             code,
@@ -256,7 +160,7 @@ CAUSES = (
             "The error comes from the server's or the client's own address.",
             rule=_icmp(meaning, noun),
             accounts_for=(
-                _ABORTED,
+                ABORTED,
                 Accounts("icmp_error"),
                 *([Accounts("request_unanswered")] if meaning == "unreachable" else []),  # of the router, before it gave up
                 *([Accounts("counter", ("IpExt.InNoRoutes", "Ip6.InNoRoutes"), any_leg=True)] if meaning == "no_route" else []),

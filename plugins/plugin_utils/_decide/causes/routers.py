@@ -10,7 +10,7 @@ from ..._model.network_subjects import REFUSING, RouterRoute
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
-from ..last_hop import added_rules, believed, by_policy
+from ..last_hop import added_rules, believed, by_policy, refusing_rule
 from .catalogue import Accounts, Cause
 from .icmp import ERRORS_HELD_BACK, answer_of, meaning_of, quoting
 from .needs import FirstOf, needs
@@ -42,14 +42,18 @@ def _router_refuses(case: Case, via: Host) -> Finding | None:
     route = via.route(target) if target else None
     if way.passed or target is None or route is None or route.type not in REFUSING:
         return None
-    prefix = route.prefix or "default"
+    prefix, rule = route.prefix or "default", refusing_rule(via, route)
+    what = (
+        f"{rule} on {via.name} refuses {target}"
+        if rule
+        else f"{via.name} has a route of type {route.type}, {prefix}{by_policy(route)}, for {target}"
+    )
     return Finding(
         "proven" if way.sure and _only_usual_rules(case, via) else "likely",  # it was asked as for a packet of its own
         via.name,
         case.outcome.segment or "path.forward",
-        f"{via.name} has a route of type {route.type}, {prefix}{by_policy(route)}, for {target}: the {packet_of(case)} goes in and does "
-        "not come out",
-        (*case.passage(), case.saw(via, "rtnetlink route get", f"{target}: {route.type} {prefix}")),
+        f"{what}: the {packet_of(case)} goes in and does not come out",
+        (*case.passage(), case.saw(via, "rtnetlink route get", f"{target}: {route.type} {'' if rule else prefix}".strip())),
         detail={"type": route.type, "prefix": route.prefix, "table": route.table},
         subject=RouterRoute(route, target),
     )

@@ -12,7 +12,7 @@ from ..._model.network_subjects import REFUSING
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Finding
-from ..last_hop import believed, by_policy, came_by, hop_of, routed
+from ..last_hop import believed, by_policy, came_by, hop_of, refusing_rule, routed
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
 from .link_states import concerned, is_down, state
@@ -28,12 +28,13 @@ def _no_return_route(case: Case, server: Host, client: str) -> Finding | None:
     dropped, overflows = server.delta("TcpExt", "ListenDrops"), server.delta("TcpExt", "ListenOverflows")
     unroutable = server.delta("Ip" if case.family == 4 else "Ip6", "OutNoRoutes")
     counted = max(0 if overflows else dropped or 0, unroutable or 0) >= case.swallowed_at(server)
-    said = route.error or route.type
+    said, rule = route.error or route.type, refusing_rule(server, route)
     return Finding(
         "proven" if counted and case.arrived else "likely",
         server.name,
         "server.route",
-        f"{server.name} has no route back to {client}: the SYN arrives, the SYN-ACK cannot leave{route.for_others}",
+        f"{server.name} has no route back to {client}: the SYN arrives, the SYN-ACK cannot leave{route.for_others}"
+        + (f": {rule} refuses it" if rule else ""),
         (
             *case.passage(),
             case.saw(server, "rtnetlink route get", f"{client} from {case.server_address}: {said}"),

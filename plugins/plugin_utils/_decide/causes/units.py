@@ -105,6 +105,8 @@ def ended(unit: Unit) -> str:
         return f"{unit.prepared.command}, which runs ahead of it, exits with status {unit.prepared.status}"
     if unit.unmet:
         return "a condition in its section [Unit] is not met"
+    if unit.queued:
+        return f"its start is queued already, and waits for {waited_for(unit)}"
     missing = next((each for each in unit.relatives if each.tie == "requires"), None)
     if missing and unit.active != "active":
         return f"{missing.unit}, which it requires, is {missing.active}{_status(missing)}"
@@ -121,6 +123,12 @@ def ended(unit: Unit) -> str:
         return f"{instance.unit}, which it starts, is failed{_status(instance)}"
     trigger = trigger_of(unit)
     return f"{trigger.unit} starts it, and is {trigger.active}" if trigger else ""
+
+
+def waited_for(unit: Unit) -> str:
+    """What comes ahead of a unit whose start is queued, and is not done."""
+    ahead = [f"{each.unit} ({each.active})" for each in unit.relatives if each.tie == "waits_for"]
+    return " and ".join(ahead) or "other jobs of systemd"
 
 
 def _status(unit: Relative) -> str:

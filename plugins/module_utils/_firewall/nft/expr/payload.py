@@ -34,6 +34,7 @@ _KIND = {
     (NFT_PAYLOAD_TRANSPORT_HEADER, 4): {12: 0xF0},
     (NFT_PAYLOAD_TRANSPORT_HEADER, 6): {12: 0xF0},
 }
+_TTL = {4: 8, 6: 7}  # where the network header has it
 
 
 class Payload(Load):
@@ -74,6 +75,7 @@ class PayloadSet(Expression):
         if header is None or self.offset + self.length > len(header.bytes):
             raise UnsupportedError(f"a rule writes {self.length} bytes after the packet's headers")
         fresh, kind = at.registers.get(self.source, self.length), self._kind(header, at.packet)
+        lives = self._lives(at.packet)
         if isinstance(fresh, bytes):
             header.put(self.offset, fresh)
         else:
@@ -81,8 +83,15 @@ class PayloadSet(Expression):
             header.put(self.offset, fresh.value, fresh.known)
         if self._kind(header, at.packet) != kind:
             raise UnsupportedError("a rule rewrites the packet's headers so that it is of another kind, or none that anybody takes")
-        at.changed(Action("write", at.rule.part_at(at.position) if at.rule else "payload set"))
+        at.changed(
+            Action("ttl" if self._lives(at.packet) != lives else "write", at.rule.part_at(at.position) if at.rule else "payload set")
+        )
         return None
+
+    @staticmethod
+    def _lives(packet: Packet) -> Value | None:
+        """The octet of the TTL or hop limit."""
+        return packet.network.get(_TTL[packet.family], 1)
 
     def _kind(self, header: Header, packet: Packet) -> list[tuple[int, int]]:
         bits = _KIND[self.base, packet.family].items()

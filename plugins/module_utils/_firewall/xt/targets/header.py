@@ -28,10 +28,10 @@ def _ttl(clause: Clause, place: Place) -> Target:
     def apply(packet: Packet, evaluation: Evaluation, hook: str | None) -> Done:
         at, before = (8 if packet.family == 4 else 7), time_to_live(packet)
         if how != "set" and before is None:
-            return _changed(packet, "ttl", f"{how} {value}")
+            return _changed(packet, "ttl", f"ttl {how} {value}")
         new = value if how == "set" else min((before or 0) + value, 255) if how == "inc" else max((before or 0) - value, 0)
         packet.network.put(at, bytes([new]))
-        return _changed(packet, "set", f"ttl {new}")
+        return _changed(packet, "ttl", f"ttl set {new}")
 
     return apply
 

@@ -1,7 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Units of a port, from unit files made here and from what systemd 252 answered for the same files (fixtures/systemd252.json)."""
+"""Units of a port, from unit files made here and from what systemd 252 answered for the same files (fixtures/systemd252.json).
+
+Of Job and After, which are asked for since, the fixture has nothing: none of the units had a job.
+"""
 
 from __future__ import annotations
 
@@ -80,6 +83,7 @@ def test_a_failed_unit_is_told_with_its_result_and_last_words(ask: t.Callable[..
             "restarts": 0,
             "once": False,
             "unmet": False,
+            "queued": False,
             "reload": "success",
             "outdated": False,
             "prepared": None,

@@ -124,7 +124,28 @@ def test_an_address_that_a_host_has_is_its_own(address: str | None) -> None:
         else:
             for route in snapshot["routes"]:
                 route["type"] = "unicast"
+    told = [each["detail"].keys() for each in causes(plan, found) if each["code"] == "taken_for_own"]
+    assert told == ([{"interface"}] if address else [])  # server and client have it both then, which is another thing
+
+
+def test_an_address_of_client_and_server() -> None:
+    """Only a SYN that was seen to stay within the client proves that it is the client that answers."""
+    plan, found = recorded("taken_for_own.on-both")
+    assert first(causes(plan, found)) == ("taken_for_own", "web1", "proven")
+    found["web1"]["try"]["evidence"]["recording"] = None
+    assert certainty(plan, found, "taken_for_own") == "likely"
+    for snapshot in snapshots(found, "web1"):
+        for route in snapshot["routes"]:
+            route["type"] = "unicast"
     assert certainty(plan, found, "taken_for_own") is None
+
+
+def test_an_address_of_client_and_server_that_leaves_all_the_same() -> None:
+    """As by a policy rule ahead of that for the local table, or by a balancer in the kernel."""
+    plan, found = recorded("taken_for_own.on-both")
+    wire = next(link["index"] for link in next(iter(snapshots(found, "web1")))["links"] if link["name"] == "eth0")
+    frames(found["web1"]["try"]["evidence"]["recording"], lambda all_: [frame._replace(ifindex=wire) for frame in all_])
+    assert certainty(plan, found, "taken_for_own") != "proven"
 
 
 @pytest.mark.parametrize("name", ["nat_wrong_target.container", "listener_other_address.container"])

@@ -129,3 +129,29 @@ def test_the_gateway_is_suspected_only_where_it_answers_nobody() -> None:
     suspected = "answers no SYN with a TTL of 1"
     assert suspected in path_drop(*silent)["fix"]["summary"]
     assert suspected not in path_drop(*silent, besides=True)["fix"]["summary"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "by"),
+    [
+        pytest.param(hops((1, "R1"), (2, "R2"), (3, "R2"), (4, "R2"), (5, None)), "10.0.0.2", id="what R1 sends on has one TTL"),
+        pytest.param(hops((1, "R1"), (2, "R1"), (3, "R1"), (4, None), (9, "R1")), "10.0.0.1", id="what leaves has one TTL"),
+        pytest.param(hops((1, "R1"), (2, "R2"), (3, "R1"), (4, "R2"), (5, "R1")), None, id="a loop of two"),
+        pytest.param(hops((1, "R1"), (2, None), (3, "R1"), (4, None), (5, "R1")), None, id="a loop of two, one of which is silent"),
+        pytest.param(hops((2, "R1"), (3, "R1"), (4, "R1"), (4, "R2"), (5, "R2")), None, id="ways of several lengths"),
+        pytest.param(hops((1, "R1"), (2, "R2"), (3, "R2"), (4, None)), None, id="twice is a way that is longer for some"),
+    ],
+)
+def test_a_ttl_that_is_set_on_the_way_is_no_loop(asked: list[Hop], by: str | None) -> None:
+    found = reach(asked)
+    assert found is not None
+    assert found.reset_ahead_of == by
+    assert not (found.loop and by)
+    assert ("goes round in a loop" in found.text) == found.loop
+
+
+def test_who_answers_in_the_name_of_the_address_behind_a_translation_sets_no_ttl() -> None:
+    asked = [replace(hop, offender=hop.address) for hop in hops((2, "R1"), (3, "R2"), (4, "R3"), (5, None))]
+    found = reach(asked)
+    assert found is not None
+    assert found.reset_ahead_of is None

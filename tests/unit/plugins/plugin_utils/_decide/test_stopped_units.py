@@ -44,6 +44,7 @@ def test_one_that_was_killed_for_want_of_memory_is_not_just_started() -> None:
 
 
 REQUIRED = {"unit": "srv.mount", "tie": "requires", "active": "failed", "sub": "failed", "result": "exit-code", "status": 32, "log": ["no"]}
+AHEAD = {"unit": "wait-online.service", "tie": "waits_for", "active": "activating", "sub": "start"}
 TIMER = {"unit": "orders.timer", "tie": "triggered_by", "active": "active", "sub": "waiting"}
 INSTANCE = {"unit": "orders@1.service", "tie": "triggers", "active": "failed", "sub": "failed", "result": "exit-code", "status": 1}
 
@@ -56,6 +57,12 @@ INSTANCE = {"unit": "orders@1.service", "tie": "triggers", "active": "failed", "
         ({**UNIT, "result": "signal", "code": "dumped", "status": 11, "ran_s": 0.1}, "ended by signal 11", "fails to start"),
         ({**UNIT, "result": "exit-code", "prepared": {"command": "/usr/sbin/nginx", "status": 1}}, "/usr/sbin/nginx, which", "mend what"),
         ({**UNIT, "active": "inactive", "unmet": True}, "a condition in its section [Unit] is not met", "see which condition"),
+        ({**UNIT, "active": "inactive", "queued": True}, "its start is queued already, and waits for other jobs", "list-jobs"),
+        (
+            {**UNIT, "active": "inactive", "queued": True, "relatives": [AHEAD]},
+            "its start is queued already, and waits for wait-online.service (activating)",
+            "see why wait-online.service is not done",
+        ),
         (
             {**UNIT, "active": "inactive", "relatives": [REQUIRED]},
             "srv.mount, which it requires, is failed (exit status 32)",

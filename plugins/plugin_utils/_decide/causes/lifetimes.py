@@ -1,0 +1,162 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module is private to threeway.handshake: its names may change without notice.
+"""Packets whose TTL is used up on the way: they leave with a low one, or something on the way gives it to them."""
+
+from __future__ import annotations
+
+from ..._model.host import Host
+from ..._model.prose import Prose
+from ..._model.recording import Observation
+from ..._model.rule_records import Rule
+from ..case import Case
+from ..finding import Finding
+from ..reach import reach
+from .catalogue import Accounts, Cause
+from .icmp import ABORTED, IcmpAnswer, answer_of, meaning_of, quoting
+from .needs import SERVER, SYN_ACK_OUT, SYN_OUT, FirstOf, needs
+from .rules import kept_by
+from .traversals import Place, judged
+
+LOW_TTL = 32  # systems start at 64, 128 or 255
+
+
+def _hops_repeat(case: Case) -> bool:
+    """Whether the same router answered at several TTLs, as it may in a loop."""
+    found = reach(case.asked_hops())
+    return found is not None and bool(found.repeated) and not found.reset_ahead_of
+
+
+def _set_by(case: Case, place: Place) -> Rule | None:
+    """The last rule of a host that sets the TTL of the packet."""
+    ruling = judged(case, place)
+    return ruling.last_to("ttl") if ruling else None
+
+
+@needs(answer_of, SYN_OUT)
+def _ttl_too_low(case: Case, answer: IcmpAnswer, sent: Observation) -> Finding | None:
+    if answer.meaning != "loop" or sent.packet.ttl >= LOW_TTL or _hops_repeat(case):
+        return None  # in a loop no TTL is high enough
+    hops = reach(case.asked_hops())
+    hidden = sent.packet.ttl > 1 and hops is not None and hops.reset_ahead_of is not None  # what a loop would show
+    rule = _set_by(case, Place(case.client, "syn", "out", "client.firewall"))
+    return Finding(
+        "likely" if hidden else "proven",
+        case.client.name,
+        "client.egress",
+        f"the SYN leaves {case.client.name} with a TTL of {sent.packet.ttl}{_as_set(rule)}, which is used up at {answer.offender}",
+        (
+            case.saw(case.client, "capture", f"SYN out with TTL {sent.packet.ttl}"),
+            case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}"),
+            *(kept_by(case.client, rule) if rule else ()),
+        ),
+        leg="syn",
+        detail={"ttl": sent.packet.ttl, "offender": answer.offender},
+        subject=rule,
+    )
+
+
+def _as_set(rule: Rule | None) -> str:
+    return f", as {rule.name} has it" if rule else ""
+
+
+@needs(answer_of, SYN_OUT)
+def _ttl_set_on_the_way(case: Case, answer: IcmpAnswer, sent: Observation) -> Finding | None:
+    """It comes to a router with the same low TTL, whatever it was sent with: something ahead of that one sets it."""
+    hops = reach(case.asked_hops())
+    if answer.meaning != "loop" or sent.packet.ttl < LOW_TTL or hops is None or hops.reset_ahead_of != answer.offender:
+        return None
+    via, rule = next(
+        ((via, rule) for via in case.vias if (rule := _set_by(case, Place(via, "syn", "forward", "path.forward")))), (None, None)
+    )
+    where = via.name if via else f"something between {case.client.name} and it"
+    return Finding(
+        "likely",
+        via.name if via else "path",
+        "path.forward",
+        f"the SYN comes to {answer.offender} with a TTL that is used up there, whatever it was sent with: {where} sets it{_as_set(rule)}",
+        (
+            case.saw(case.client, "capture", f"SYN out with TTL {sent.packet.ttl}"),
+            case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}"),
+            case.saw(case.client, "SYNs with rising TTL", hops.text),
+            *(kept_by(via, rule) if via and rule else ()),
+        ),
+        leg="syn",
+        detail={"ttl": sent.packet.ttl, "offender": answer.offender},
+        undecided=(
+            f"the TTL of the SYN where it comes to {answer.offender} would show it: routers that share an address answer so in a loop",
+        ),
+        subject=rule,
+    )
+
+
+@needs(SERVER, SYN_ACK_OUT)
+def used_up(case: Case, server: Host, sent: Observation) -> tuple[Observation, str, Prose] | None:
+    """The SYN-ACK as it left the server with a low TTL, the router that says that it was used up, and its error in words; not in a loop."""
+    if sent.packet.ttl >= LOW_TTL or case.outcome.kind != "lost_syn_ack":
+        return None
+    if (back := reach(case.hops_back())) and back.repeated and not back.reset_ahead_of:
+        return None
+    errors = [row for row, _seen in quoting(case) if row.at(server.name, "in") and meaning_of(case, row)[0] == "loop"]
+    return (sent, errors[0].packet.src, meaning_of(case, errors[0])[1]) if errors else None
+
+
+@needs(SERVER, used_up)
+def _ttl_too_low_back(case: Case, server: Host, used_up: tuple[Observation, str, Prose]) -> Finding:
+    """The listening socket's own TTL (IP_TTL) is that of its SYN-ACKs, as of BGP between neighbours that are meant to be next door."""
+    sent, offender, said = used_up
+    gone, came = case.observation("syn", case.client, "out"), case.observation("syn", server, "in")
+    hops = gone.packet.ttl - came.packet.ttl if gone and came else 0
+    rule = _set_by(case, Place(server, "syn_ack", "out", "server.firewall"))
+    return Finding(
+        "proven" if sent.packet.ttl <= hops else "likely",  # with more than the SYN needed, it may go round in a loop
+        server.name,
+        "server.egress",
+        f"the SYN-ACK leaves {server.name} with a TTL of {sent.packet.ttl}{_as_set(rule)}, which is used up at {offender}",
+        (
+            case.saw(server, "capture", f"SYN-ACK out with TTL {sent.packet.ttl}"),
+            case.saw(server, "capture", f"{said} from {offender} quotes it"),
+            *(kept_by(server, rule) if rule else ()),
+            *case.passage(),
+        ),
+        leg="syn_ack",
+        detail={"ttl": sent.packet.ttl, "offender": offender},
+        subject=rule,
+    )
+
+
+def may_not_suffice(case: Case) -> tuple[str, Finding] | None:
+    """(code, finding): that SYNs, which something else stops, leave with a TTL that may be used up farther on."""
+    sent = case.observation("syn", case.client, "out")
+    if sent is None or sent.packet.ttl >= LOW_TTL or case.arrived or _hops_repeat(case):
+        return None  # as above
+    return "ttl_too_low", Finding(
+        "possible",
+        case.client.name,
+        "client.egress",
+        f"the SYN leaves {case.client.name} with a TTL of {sent.packet.ttl} only, which may be used up before it is at the server",
+        (case.saw(case.client, "capture", f"SYN out with TTL {sent.packet.ttl}"),),
+        leg="syn",
+        detail={"ttl": sent.packet.ttl},
+    )
+
+
+CAUSES = (
+    Cause(
+        "ttl_too_low",
+        "The TTL is too low for the way",
+        ("client.egress", "path.forward", "server.egress"),
+        ("icmp", "lost_syn_ack"),
+        "A time-exceeded error answers a SYN that left the client, or a SYN-ACK that left the server, with a TTL below 32. Of a "
+        "SYN-ACK with more than the SYN needed on its way, or where one router answers SYNs of several TTLs in a row, and nobody behind "
+        "it, so that a loop would not show: likely.",
+        "The packet left with a normal TTL, or the same router answers at several distances: a loop.",
+        rule=FirstOf((_ttl_too_low, _ttl_too_low_back, _ttl_set_on_the_way)),
+        precedes=("routing_loop", "path_drop"),
+        accounts_for=(
+            ABORTED,
+            Accounts("icmp_error", ("11/0", "3/0"), anywhere=True, any_leg=True),
+            Accounts("other_outcome", ("lost_syn",), anywhere=True),
+        ),
+    ),
+)
