@@ -127,7 +127,7 @@ class Ring:
         return self._packets, self._drops
 
     def latest(self, taken: Callable[[], int], collect: Callable[[], object]) -> None:
-        """Collect until all is taken that passed the filter: the kernel hands over the block that it is still filling within its timeout."""
+        """Collect until all is taken that passed the filter: the kernel hands over the block that it is filling within its timeout."""
         packets, drops = self.statistics()
         patience = time.monotonic() + 5 * BLOCK_TIMEOUT_MS / 1000
         poll = select.poll()
