@@ -19,7 +19,7 @@ from .._wire.headers import Outline, outline
 from . import program
 from .filter import ip_addresses, tcp_offset, tcp_ports
 from .program import RST, SYN
-from .ring import Ring, frames_in
+from .ring import Ring, frames_in, packets_in
 
 MOST_PEERS = 500
 MAX_BYTES = 8 << 20  # about 60,000 packets
@@ -37,7 +37,8 @@ class Beside:
         fits = len(assembled) <= bpf.MAX_INSTRUCTIONS
         self._ring = Ring(assembled if fits else [(bpf.RET, 0, 0, 0)], _BLOCKS)
         self._blocks: list[bytes] = []
-        self._bytes, self._max_bytes = 0, max_bytes
+        self._bytes = self._taken = 0
+        self._max_bytes = max_bytes
         self.lost = not fits
         """Whether packets were left out, and with them all others."""
 
@@ -48,6 +49,11 @@ class Beside:
         """Take what is waiting; does not wait."""
         self._take(self._ring.blocks())
 
+    def take_latest(self) -> None:
+        """Take also what lies in the block that the kernel is still filling."""
+        if not self.lost:
+            self._ring.latest(lambda: self._taken, self.collect)
+
     def finish(self) -> None:
         """Take what is waiting, and nothing any more."""
         self._take(self._ring.last_blocks())
@@ -56,6 +62,7 @@ class Beside:
         for block in blocks:
             self._blocks.append(block)
             self._bytes += len(block)
+            self._taken += packets_in(block)
         if not self.lost and (self._bytes > self._max_bytes or self._ring.statistics()[1]):
             self.lost = True
             self._ring.silence()

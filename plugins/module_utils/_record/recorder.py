@@ -19,7 +19,7 @@ from .beside import Beside
 from .filter import Selection, ip_addresses, kernel_filter, tcp_offset, tcp_ports
 from .interest import Interest, RecorderError
 from .program import RST, SYN
-from .ring import BLOCK_TIMEOUT_MS, Ring, frames_in, packets_in
+from .ring import Ring, frames_in, packets_in
 
 MOST_OF_PEERS = 200  # packets of a peer's own handshakes that are reported
 _PACKETS_AFTER_SYN = 16  # of one connection, once room is short
@@ -163,15 +163,11 @@ class Recording:
                 self._read_block()
 
     def _take_latest(self) -> None:
-        """Take also what lies in the block that the kernel is still filling; it hands that over within its timeout."""
+        """Take also what lies in the blocks that the kernel is still filling."""
         self.collect()
-        packets, drops = self._ring.statistics()
-        patience = time.monotonic() + 5 * BLOCK_TIMEOUT_MS / 1000
-        poll = select.poll()
-        poll.register(self._ring.fileno(), select.POLLIN)
-        while self._taken < packets - drops and time.monotonic() < patience:
-            poll.poll(BLOCK_TIMEOUT_MS)
-            self.collect()
+        self._ring.latest(lambda: self._taken, self.collect)
+        if self._beside:
+            self._beside.take_latest()
 
     def _read_block(self) -> None:
         block = self._unread.popleft()

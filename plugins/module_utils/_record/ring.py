@@ -12,10 +12,11 @@ import array
 import errno
 import mmap
 import os
+import select
 import socket
 import struct
 import time
-from typing import Iterator
+from typing import Callable, Iterator
 
 from .._errors import NotPermittedError, ObserveError
 from .._wire.bpf import RET, machine_code
@@ -124,6 +125,16 @@ class Ring:
         self._packets += packets  # the kernel counts from zero after each reading
         self._drops += drops
         return self._packets, self._drops
+
+    def latest(self, taken: Callable[[], int], collect: Callable[[], object]) -> None:
+        """Collect until all is taken that passed the filter: the kernel hands over the block that it is filling within its timeout."""
+        packets, drops = self.statistics()
+        patience = time.monotonic() + 5 * BLOCK_TIMEOUT_MS / 1000
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLIN)
+        while taken() < packets - drops and time.monotonic() < patience:
+            poll.poll(BLOCK_TIMEOUT_MS)
+            collect()
 
     def close(self) -> None:
         """Give socket and memory back."""

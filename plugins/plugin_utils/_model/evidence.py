@@ -156,8 +156,7 @@ def _read_recording(host: Host, data: object) -> None:
     host.recorded_until = max(host.recorded_until or 0.0, recording.to)
     host.incomplete = host.incomplete or _missing(recording, undecodable)
     if recording.beside == "lost":
-        why = "the recorder had no room for all of those with the other hosts of its flows, and left them out"
-        host.lacks("connections on other ports", why)
+        host.lacks("connections on other ports", "the recorder had no room for all with the other hosts of its flows, and left them out")
 
 
 def _missing(recording: _Recording, undecodable: int) -> Prose | None:
