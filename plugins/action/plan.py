@@ -131,6 +131,7 @@ class ActionModule(HandshakeAction):
             address_of=addresses.of,
             declared_of=addresses.declared,
             place_of=addresses.place,
+            assumes=addresses.assumed,
             play_hosts=[str(host) for host in task_vars["ansible_play_hosts_all"]],
             options=asked.options,
         )
@@ -292,7 +293,9 @@ class _Inventory:
 
     def patterns(self, hosts: list[str]) -> list[str]:
         """What C(hosts) of a play must say to reach these hosts: their names, or all if a name means something else there."""
-        literal = all([found.name for found in self.manager.get_hosts(host)] == [host] for host in hosts)
+        literal = all(
+            split_host_pattern(host) == [host] and [found.name for found in self.manager.get_hosts(host)] == [host] for host in hosts
+        )
         return hosts if literal else ["all"]
 
 

@@ -28,10 +28,14 @@ class Addresses:
         """VariableError."""
         return next((value for _variable, value in self._spelled(host)), host)
 
+    def assumed(self, host: str) -> bool:
+        """Whether that is where Ansible reaches it, because nothing says where clients do. VariableError."""
+        return next((variable for variable, _value in self._spelled(host)), None) != self.spelled_in[0]
+
     def place(self, host: str) -> str:
         """Where that stands, for a sentence."""
         variable = next((variable for variable, _value in self._spelled(host)), None)
-        if variable == self.spelled_in[0]:
+        if not self.assumed(host):
             return f"{variable} of host {host}"
         return f"{variable or 'name'} of host {host}, which has no {self.spelled_in[0]}"
 

@@ -61,6 +61,7 @@ class Case:
     fleet: Fleet = field(default_factory=Fleet)  # all hosts of the run
     normal: frozenset[str] = frozenset()  # what may be altered on the way without being wrong (ALTERATIONS in _plan/options.py)
     declared: Declared = field(default_factory=Declared)  # the addresses that the inventory has for the hosts
+    assumed: bool = False  # nobody says that clients use what is dialled: Ansible reaches the server by it
     expect: str = "open"  # what the flow demands, one of flows.EXPECTATIONS
     _known: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
     _known_of: tuple[str, int] | None = field(default=None, repr=False, compare=False)  # the outcome that `_known` is about

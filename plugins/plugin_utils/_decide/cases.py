@@ -57,6 +57,7 @@ def cases_of(entry: Entry, hosts: Mapping[str, Host], packets: Packets, fleet: F
                 source=entry.source,
                 attempts=attempts,
                 expect=entry.expect,
+                assumed=entry.assumed,
                 fleet=fleet,
             )
         )

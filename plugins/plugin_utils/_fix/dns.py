@@ -155,10 +155,13 @@ def dead_address_family(case: Case, _finding: Finding) -> Fix:
 
 
 def _resolvable(case: Case, summary: str, so: str = "; or") -> Fix:
-    """The server's address on the data network, where it is managed."""
+    """The server's address on the data network, where it is managed. An alias that only ssh knows need not be resolvable at all."""
     addresses = _data_addresses(case, case.server) if case.server else []
     lines = "; ".join(f"{address} {case.dialled}" for address in addresses)
     instruction = f"{so} put into /etc/hosts: {lines}" if lines else ""
+    if case.assumed and (server := case.behind or case.server):
+        instruction += f"; {case.dialled} is how Ansible reaches {server.name}: if clients use another name or address, make it the "
+        instruction += f"handshake_address of {server.name}"
     check = f"{shell('getent', 'ahosts', case.dialled)} names an address of {case.server.name}" if case.server else ""
     return advice("dns", case.client.name, summary + instruction, check=check)
 

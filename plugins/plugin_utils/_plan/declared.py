@@ -54,7 +54,10 @@ def declared(spelled: Mapping[str, Sequence[object]], further: Mapping[str, obje
     wanted = sorted({name for several in names.values() for name in several})
     resolved = lookup(wanted) if wanted else {}
     by_name = {host: [address for name in names[host] for address in resolved.get(name, ()) if _is_ones_own(address)] for host in spelled}
-    return {host: tuple(dict.fromkeys([*literals[host], *by_name[host], *_networks(host, further.get(host))])) for host in spelled}
+    return {
+        host: tuple(dict.fromkeys([*filter(_is_ones_own, literals[host]), *by_name[host], *_networks(host, further.get(host))]))
+        for host in spelled
+    }
 
 
 def _networks(host: str, value: object) -> list[str]:
@@ -78,5 +81,5 @@ def _network(host: str, value: object) -> str:
 
 
 def _is_ones_own(address: str) -> bool:
-    """Not a name's loopback address on the controller, which says nothing of the host's address on the network."""
+    """Not loopback: a name's on the controller, or that of a port forwarded to the host, says nothing of its address on the network."""
     return canonical_or_none(address) is not None and not ipaddress.ip_address(address).is_loopback

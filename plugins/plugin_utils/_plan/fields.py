@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical_or_none
+
 from .._values.words import quoted
 
 MAX_TIMEOUT = 300.0  # seconds
@@ -52,6 +54,13 @@ def address(text: object, complain: Complain) -> str:
     if found.is_unspecified or found.is_multicast or found == ipaddress.ip_address("255.255.255.255"):
         complain(f"{found} is no address of one host: give a unicast address.")
     return str(found)
+
+
+def is_the_dialler(dialled: str) -> bool:
+    """Whether whoever dials it reaches itself: loopback, and the name that stands for it (RFC 6761)."""
+    name = dialled.lower().rstrip(".")
+    literal = canonical_or_none(dialled)
+    return ipaddress.ip_address(literal).is_loopback if literal else name == "localhost" or name.endswith(".localhost")
 
 
 def text_of(value: object, field: str, wrong: Wrong) -> str:

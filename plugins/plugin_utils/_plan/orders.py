@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.probe import FURTHER
@@ -14,7 +15,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses
 
 from .._values.words import quoted
 from .deadlines import Deadlines, deadlines
-from .fields import address
+from .fields import address, is_the_dialler
 from .flows import Flow, PlanError
 from .options import Options
 from .peers import peers
@@ -32,6 +33,7 @@ Hosts = Callable[[str], list[str]]  # inventory pattern -> hosts; LookupError wi
 OptionsOf = Callable[[str], Options]  # host of the play -> its options
 AddressOf = Callable[[str], object]  # host -> its handshake_address, unchecked
 PlaceOf = Callable[[str], str]  # host -> where the inventory has that, for a sentence
+Assumes = Callable[[str], bool]  # host -> whether it has no handshake_address, so that the one by which Ansible reaches it is taken
 DeclaredOf = Callable[[list[str]], dict[str, tuple[str, ...]]]  # hosts -> the addresses and networks that the inventory has for each
 
 
@@ -45,39 +47,41 @@ def build(
     options: Options | OptionsOf | None = None,
     declared_of: DeclaredOf | None = None,
     place_of: PlaceOf = "handshake_address of host {}".format,
+    assumes: Assumes = lambda _host: False,
 ) -> Plan:
     """Work out who does what in the flows that `flows.read` gave. PlanError when the inventory does not have what they name.
 
     `options`: by host, or the same for all. `declared_of`: all addresses of hosts; without it, those of `address_of` that are no names.
     """
     same = options if isinstance(options, Options) else Options()
-    builder = _Builder(run, hosts, address_of, set(play_hosts), options if callable(options) else lambda _host: same, place_of, declared_of)
+    builder = _Builder(
+        run=run,
+        hosts=hosts,
+        address_of=address_of,
+        play_hosts=frozenset(play_hosts),
+        ask_options=options if callable(options) else lambda _host: same,
+        declared_of=declared_of,
+        place_of=place_of,
+        assumes=assumes,
+    )
     return builder.build(flows)
 
 
+@dataclass(kw_only=True)
 class _Builder:
-    def __init__(
-        self,
-        run: str,
-        hosts: Hosts,
-        address_of: AddressOf,
-        play_hosts: set[str],
-        options: OptionsOf,
-        place_of: PlaceOf,
-        declared_of: DeclaredOf | None,
-    ) -> None:
-        self.run = run
-        self.hosts = hosts
-        self.address_of = address_of
-        self.play_hosts = play_hosts
-        self.ask_options = options
-        self.place_of = place_of
-        self.declared_of = declared_of or self.literals_of
-        self.options: dict[str, Options] = {}
-        self.parts: dict[str, HostPart] = {}
-        self.entries: dict[Entry, None] = {}
-        self.addresses: dict[str, str] = {}
-        self.literals: dict[str, str | None] = {}
+    run: str
+    hosts: Hosts
+    address_of: AddressOf
+    play_hosts: frozenset[str]
+    ask_options: OptionsOf
+    declared_of: DeclaredOf | None
+    place_of: PlaceOf
+    assumes: Assumes
+    options: dict[str, Options] = field(default_factory=dict)
+    parts: dict[str, HostPart] = field(default_factory=dict)
+    entries: dict[Entry, None] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)
+    literals: dict[str, str | None] = field(default_factory=dict)
 
     def build(self, flows: list[Flow]) -> Plan:
         for flow in flows:
@@ -93,7 +97,7 @@ class _Builder:
             )
         times = self._deadlines(parts)
         share_of, lowered = shares(self.entries, {host: self._options_of(host) for host in parts})
-        addresses = self.declared_of(sorted(self.parts))
+        addresses = (self.declared_of or self.literals_of)(sorted(self.parts))
         others = peers(self.entries, addresses)
         orders = {
             host: order(self.run, host, part, self._options_of(host), times.recorder_seconds, share_of, others.get(host, []))
@@ -126,7 +130,7 @@ class _Builder:
                 f"{MAX_ENTRIES} handshakes to try: narrow 'clients' or 'servers', or split the flows over several runs."
             )
         for client, server in pairs:
-            dialled = flow.address or self._address(flow, str(server))
+            dialled = flow.address or self._address(flow, client, str(server))
             for port in flow.ports:
                 name = flow.name or f"{flow.clients}-{flow.servers or flow.address}-{port.text}"
                 self._entry(flow, name, client, server, dialled, port.number, tuple(host for host in via if host not in (client, server)))
@@ -151,11 +155,12 @@ class _Builder:
                 source=flow.source,
                 expect=flow.expect,
                 user=flow.user,
+                assumed=flow.address is None and server is not None and self.assumes(server),
             )
         ] = None
 
-        near = flow.source or self._literal(client)
-        own = self._literal(server) if server else None
+        near = flow.source or self._literal(client, client == server)
+        own = self._literal(server, client == server) if server else None
         far = canonical_or_none(dialled)
         if far:
             self._part(client, "client").pairs.add((flow.source, far))
@@ -209,15 +214,22 @@ class _Builder:
                 flow.wrong("via", f"{quoted(host)} is not one host: name the hosts themselves, in the order in which the SYN passes them.")
         return flow.via
 
-    def _address(self, flow: Flow, server: str) -> str:
-        """What a client dials to reach a server."""
+    def _address(self, flow: Flow, client: str, server: str) -> str:
+        """What a client dials to reach a server, where the flow does not say it."""
+
+        def complain(sentence: str) -> NoReturn:
+            flow.wrong("servers", f"the {self.place_of(server)}: {sentence}")
+
         if server not in self.addresses:
-
-            def complain(sentence: str) -> NoReturn:
-                flow.wrong("servers", f"the {self.place_of(server)}: {sentence}")
-
             self.addresses[server] = address(self.address_of(server), complain)
-        return self.addresses[server]
+        dialled = self.addresses[server]
+        if client != server:
+            instead = f"give {server} the handshake_address at which clients reach it, or the flow an 'address'"
+            if is_the_dialler(dialled):
+                complain(f"by {dialled}, {client} would reach itself: {instead}.")
+            if "%" in dialled and self.assumes(server):
+                complain(f"{dialled} has an interface of the controller, and no client has that one: {instead}.")
+        return dialled
 
     def _options_of(self, host: str) -> Options:
         """Those of a host that the play does not reach decide nothing, and are not asked for."""
@@ -225,11 +237,13 @@ class _Builder:
             self.options[host] = self.ask_options(host) if host in self.play_hosts else Options()
         return self.options[host]
 
-    def _literal(self, host: str) -> str | None:
+    def _literal(self, host: str, itself: bool = False) -> str | None:
+        """Its address, unless that is one at which only `itself` reaches it, such as that of a port forwarded to it."""
         if host not in self.literals:
             value = self.address_of(host)
             self.literals[host] = canonical_or_none(value) if isinstance(value, str) else None
-        return self.literals[host]
+        known = self.literals[host]
+        return None if known and not itself and is_the_dialler(known) else known
 
     def literals_of(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:
         return {host: (found,) if (found := self._literal(host)) else () for host in hosts}

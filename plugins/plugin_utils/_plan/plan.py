@@ -43,6 +43,8 @@ class Entry:
     """What the flow demands of the handshake, see `flows.EXPECTATIONS`."""
     user: str | None = None
     """The client's user as whom it is tried; None: the one as whom Ansible runs there."""
+    assumed: bool = False
+    """Nobody says that clients use this address: it is the one by which Ansible reaches the server."""
 
     @property
     def key(self) -> Key:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import SLOW_MS
 
+from ..._model.host import Host
 from ..._model.network_subjects import Resolved, SlowNames, Unresolved
 from ..._model.probe_records import Resolution
 from ..case import Case
@@ -110,9 +111,13 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
     server = case.server
     if server is None and case.dialled != case.address:
         return _hosts_file_decides(case)
-    if server is None or case.dialled == case.address or case.server_owns(case.address) is not False:
+    if server is None or case.server_owns(case.address) is not False:
         return None
     loopback = case.client.owns(case.address) and case.client is not server
+    if case.assumed and case.outcome.kind == "completed" and not loopback:
+        return _another_took_them(case, server)
+    if case.dialled.partition("%")[0] == case.address:
+        return None
     if case.outcome.kind in ("completed", "diverted") and not loopback:
         return None  # whoever stands in front of the server may well own the address
     if case.arrived or any(via.owns(case.address) is not False for via in case.vias):
@@ -138,6 +143,21 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
         leg="syn",
         detail={"name": case.dialled, "resolved": case.address},
         subject=Resolved(by_hosts_file=written, domain=searched[len(case.dialled) + 1 :] if searched else None),
+    )
+
+
+def _another_took_them(case: Case, server: Host) -> Finding | None:
+    """Ansible may reach a host by a port that a gateway forwards to it, and whose other ports lead elsewhere, or by a proxy."""
+    if case.arrived or not server.saw_everything or case.vias:
+        return None
+    return Finding(
+        "likely",
+        server.name,
+        "client.resolve",
+        f"{case.address} is no address of {server.name}, and none of the handshakes came to it: whoever has the address took them. By "
+        f"{case.dialled} Ansible reaches {server.name}: if clients use another address, make it the handshake_address of {server.name}",
+        (Evidence(server.name, "capture", "no SYN of this flow arrived"),),
+        remark=True,
     )
 
 

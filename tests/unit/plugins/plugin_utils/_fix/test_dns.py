@@ -43,6 +43,14 @@ def test_only_private_addresses_are_kept_back(address: str, kept_back: bool) -> 
     assert ("rebind" in summary) is kept_back
 
 
+@pytest.mark.parametrize("assumed", [True, False])
+def test_a_name_that_ansible_uses_need_not_be_one_of_clients(assumed: bool) -> None:
+    """Such as an alias in the controller's ~/.ssh/config, or a name that only a jump host can resolve."""
+    plan, found = recorded("name_resolution_failed")
+    summary = advised(found, replace(plan, entries=tuple(replace(entry, assumed=assumed) for entry in plan.entries)))
+    assert ("is how Ansible reaches db1" in summary and "make it the handshake_address of db1" in summary) is assumed
+
+
 @pytest.mark.parametrize("stopped", [True, False])
 def test_who_asks_others_may_be_silent_because_they_are(stopped: bool) -> None:
     plan, found = recorded("name_resolution_failed")

@@ -26,6 +26,8 @@ def read(spelled: Any, further: Any = None, **names: list[str]) -> tuple[str, ..
         (["web1", "10.0.1.11"], None, ("10.0.1.11",)),  # the name is Ansible's for it, and is not looked up
         (["unknown", None], "10.0.1.0/24", ("10.0.1.0/24",)),
         (["here", None], None, ()),  # a line of the controller's own /etc/hosts
+        (["127.0.0.1", "127.0.0.1"], None, ()),  # a port of the controller is forwarded to it
+        (["10.0.1.11", "::1"], None, ("10.0.1.11",)),
         ([5, None], None, ()),
     ],
 )

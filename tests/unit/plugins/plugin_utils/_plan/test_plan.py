@@ -64,6 +64,40 @@ def flow(**fields: Any) -> dict[str, Any]:
     return {key: value for key, value in {"clients": "web1", "servers": "db1", "port": 5432, **fields}.items() if value != "-"}
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.1.1", "::1", "localhost", "Localhost.", "db.localhost"])
+def test_no_client_stands_for_a_server_by_dialling_itself(address):
+    """As with the inventories of Vagrant, where Ansible reaches hosts by ports of the controller that are forwarded to them."""
+    reached = {**INVENTORY, "db1": address}.__getitem__
+    with pytest.raises(_flows.PlanError, match=f"by {address.rstrip('.')}.?, web1 would reach itself: give db1 the handshake_address"):
+        plan(flow(), address_of=reached)
+    assert plan(flow(clients="db1"), address_of=reached).entries[0].address == address
+    assert plan(flow(address="127.0.0.1"), address_of=reached).entries[0].address == "127.0.0.1"  # a proxy on the client
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_forwarded_port_is_not_where_a_client_sends_from(address):
+    made = plan(flow(), address_of={**INVENTORY, "web1": address}.__getitem__)
+    assert address not in str(made.orders["db1"])
+    itself = plan(flow(clients="web1", servers="web1"), address_of={**INVENTORY, "web1": address}.__getitem__)
+    assert {"local": address, "remote": address, "mark": 0} in itself.orders["web1"]["pairs"]
+
+
+def test_an_interface_of_the_controller_is_none_of_a_client():
+    def made(assumed: bool) -> Plan:
+        return orders.build(
+            read([flow()]),
+            run="20261121T040000-3f2a91",
+            hosts=hosts,
+            address_of={**INVENTORY, "db1": "fe80::1%eth0"}.__getitem__,
+            play_hosts=INVENTORY,
+            assumes=lambda host: assumed,
+        )
+
+    with pytest.raises(_flows.PlanError, match="fe80::1%eth0 has an interface of the controller, and no client has that one: give db1"):
+        made(assumed=True)
+    assert [(entry.address, entry.assumed) for entry in made(assumed=False).entries] == [("fe80::1%eth0", False)]
+
+
 def test_an_end_is_not_on_the_way():
     """Patterns such as `all` take in the router that others' handshakes pass; its own pass no other host."""
     made = plan(flow(clients="web:r1", servers="db1", via=["r1"]), flow(clients="web1", servers="db1:r1", port=22, via=["r1"]))
