@@ -75,3 +75,16 @@ def test_an_address_on_an_interface_that_is_not_there_wants_no_record() -> None:
     resolution(found).update(name="fe80::1%eth9", error="EAI_NONAME")
     plan = replace(plan, entries=tuple(replace(entry, address="fe80::1%eth9") for entry in plan.entries))
     assert advised(found, plan) == "dial fe80::1 on an interface that web1 has, or another address of the server: fe80::1%eth0"
+
+
+@pytest.mark.parametrize("scoped", [True, False])
+def test_an_address_with_an_interface_is_no_name(scoped: bool) -> None:
+    """Nobody can put it into /etc/hosts, or correct what it resolves to."""
+    plan, found = recorded("name_resolves_elsewhere")
+    tried = found["web1"]["try"]["evidence"]
+    dialled = f"{tried['probes'][0]['address']}%eth0" if scoped else plan.entries[0].address
+    for each in tried["resolutions"]:
+        each["name"] = dialled
+    plan = replace(plan, entries=tuple(replace(entry, address=dialled) for entry in plan.entries))
+    flow, *_others = decide(plan, found, "2026-11-28T04:00:00Z", "2026-11-28T04:00:09Z").report["flows"]
+    assert ("name_resolves_elsewhere" in [cause["code"] for cause in flow["causes"]]) is not scoped
