@@ -23,6 +23,7 @@ _ANCHORS = {
 _KEPT = {4: [*map(ipaddress.ip_network, _KEPT_V4)], 6: [*map(ipaddress.ip_network, _KEPT_V6)]}
 _MAPPED, _SOLICITED = ipaddress.ip_network("::ffff:0:0/96"), ipaddress.ip_network("ff02::1:ff00:0/104")
 _OF_ROUTERS = (bytes.fromhex("00005e0001"), bytes.fromhex("00005e0002"))  # of virtual ones, without their numbers (RFC 9568, 7.3)
+_INTERFACE_ID = (1 << 64) - 1
 _OF_CONTAINERS = bytes.fromhex("0242")  # Docker's
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -108,6 +109,8 @@ class Pseudonyms:
                 return ipaddress.IPv6Address(0xFFFF << 32 | int(self._address(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))))
             if address in _SOLICITED:
                 return ipaddress.IPv6Address(int(address) ^ int.from_bytes(self._digest(b"solicited")[:3], "big"))
+            if not int(address) & _INTERFACE_ID:  # stays that of all routers there (RFC 4291, 2.6.1)
+                return ipaddress.IPv6Address(self._flipped(int(address), 6, 128) & ~_INTERFACE_ID)
         if any(address in network for network in _KEPT[address.version]):
             return address
         return type(address)(self._flipped(int(address), address.version, address.max_prefixlen))

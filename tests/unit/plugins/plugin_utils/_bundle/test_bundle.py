@@ -33,6 +33,7 @@ FEW = {
     "neighbour_unresolved.macvlan",
     "temporary_listener.open-way",
     "undetermined.no-such-user",
+    "taken_for_own",
 }
 TIMES = ("2026-11-29T10:00:00Z", "2026-11-29T11:00:00Z")
 ADDRESS = re.compile(r"\b(?:10|192\.168|172\.17)\.[0-9]+\.[0-9]+(?:\.[0-9]+)?\b|\b2001:db8:[0-9a-f:]+")
