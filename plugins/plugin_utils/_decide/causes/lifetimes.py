@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..._model.host import Host
+from ..._model.probe_records import Hop
 from ..._model.prose import Prose
 from ..._model.recording import Observation
 from ..._model.rule_records import Rule
@@ -23,9 +24,9 @@ from .traversals import Place, judged
 LOW_TTL = 32  # systems start at 64, 128 or 255
 
 
-def _hops_repeat(case: Case) -> bool:
+def _repeat(hops: Sequence[Hop]) -> bool:
     """Whether the same router answered at several TTLs, as it may in a loop."""
-    found = reach(case.asked_hops())
+    found = reach(hops)
     return found is not None and bool(found.repeated) and not found.reset_ahead_of
 
 
@@ -43,7 +44,7 @@ def _set_by(case: Case, place: Place) -> Rule | None:
 
 @needs(answer_of, SYN_OUT)
 def _ttl_too_low(case: Case, answer: IcmpAnswer, sent: Observation) -> Finding | None:
-    if answer.meaning != "loop" or sent.packet.ttl >= LOW_TTL or _hops_repeat(case):
+    if answer.meaning != "loop" or sent.packet.ttl >= LOW_TTL or _repeat(case.asked_hops()):
         return None  # in a loop no TTL is high enough
     rule = _set_by(case, Place(case.client, "syn", "out", "client.firewall"))
     return Finding(
@@ -105,9 +106,7 @@ def _ttl_set_on_the_way(case: Case, answer: IcmpAnswer, sent: Observation) -> Fi
 @needs(SERVER, SYN_ACK_OUT)
 def used_up(case: Case, server: Host, sent: Observation) -> tuple[Observation, str, Prose] | None:
     """The SYN-ACK as it left the server with a low TTL, the router that says that it was used up, and its error in words; not in a loop."""
-    if sent.packet.ttl >= LOW_TTL or case.outcome.kind != "lost_syn_ack":
-        return None
-    if (back := reach(case.hops_back())) and back.repeated and not back.reset_ahead_of:
+    if sent.packet.ttl >= LOW_TTL or case.outcome.kind != "lost_syn_ack" or _repeat(case.hops_back()):
         return None
     errors = [row for row, _seen in quoting(case) if row.at(server.name, "in") and meaning_of(case, row)[0] == "loop"]
     return (sent, errors[0].packet.src, meaning_of(case, errors[0])[1]) if errors else None
@@ -140,7 +139,7 @@ def _ttl_too_low_back(case: Case, server: Host, used_up: tuple[Observation, str,
 def may_not_suffice(case: Case) -> tuple[str, Finding] | None:
     """(code, finding): that SYNs, which something else stops, leave with a TTL that may be used up farther on."""
     sent = case.observation("syn", case.client, "out")
-    if sent is None or sent.packet.ttl >= LOW_TTL or case.arrived or _hops_repeat(case):
+    if sent is None or sent.packet.ttl >= LOW_TTL or case.arrived or _repeat(case.asked_hops()):
         return None  # as above
     return "ttl_too_low", Finding(
         "possible",
