@@ -190,8 +190,11 @@ def _by_ip6_firewall(asked: Asked) -> Iterator[Reason]:
     reached = owner.delta("Icmp6", "InNeighborSolicits")
     if reached is None:
         return
+    able = [chain for chain in able_chains(owner) if chain.family in ("ip6", "inet")]
     stopped = reached < len(asked.requests)
-    chains = [chain for chain in able_chains(owner) if chain.family in ("ip6", "inet") and chain.hook in (_TAKES_IN if stopped else _SENDS)]
+    if reached and not any(chain.hook in _TAKES_IN for chain in able):  # the counter was read before the last request came
+        stopped = False
+    chains = [chain for chain in able if chain.hook in (_TAKES_IN if stopped else _SENDS)]
     if not chains and not owner.legacy_ip6_rules:
         return
     by = " and ".join(map(chain_named, chains[:3])) or "ip6tables"
