@@ -30,10 +30,11 @@ QUICK = (
 MENDABLE = ("firewall_drop", "firewall_reject", "rp_filter_drop", "router_not_forwarding", "syn_backlog_reserved", "ttl_too_low")
 MENDABLE += ("route_blackhole", "route_prohibit", "route_unreachable", "ecn_blackhole", "stale_translation", "synack_retries_too_low")
 MENDABLE += ("neighbour_wrong", "syn_queue_full", "ephemeral_ports_exhausted", "stale_connection")
+LEARNED_AGAIN = ("neighbour_wrong/proxy",)  # what the fix takes away comes back
 
 
 def names() -> list[Any]:
-    rest = [name for name, fault in FAULTS.items() if fault.code in MENDABLE and name not in QUICK]
+    rest = [name for name, fault in FAULTS.items() if fault.code in MENDABLE and name not in (*QUICK, *LEARNED_AGAIN)]
     return [
         *(pytest.param(name, marks=clocks(FAULTS[name])) for name in QUICK),
         *(pytest.param(name, marks=[pytest.mark.slow, *clocks(FAULTS[name])]) for name in rest),

@@ -58,7 +58,17 @@ def another_machine_refuses(fleet: Machines) -> None:
     twice(fleet)
 
 
-@fault("ip_conflict/both-answer", "", leg="syn", flow=ON_LAN, says=("(db1)",), slow=True, **CONFLICT, **BRIEF)
+@fault(
+    "ip_conflict/both-answer",
+    "",
+    leg="syn",
+    flow=ON_LAN,
+    certainties=("proven", "likely"),  # proven where db1 was answered when it asked who has its address
+    says=("(db1)",),
+    slow=True,
+    **CONFLICT,
+    **BRIEF,
+)
 def both_answer_for_the_address(fleet: Machines) -> None:
     """The kernel is not asked: it would know the link address then, and the diagnosis would see no ARP."""
     twice(fleet)

@@ -215,6 +215,25 @@ def a_neighbour_answers_for_everybody(fleet: Machines) -> None:
     shell(fleet, "web1", "ip neighbour flush dev eth0")
 
 
+@fault(
+    "ip_conflict/proxy",
+    "",
+    code="ip_conflict",
+    host="path",
+    leg="syn",
+    segment="path.forward",
+    certainties=("likely",),
+    says=("two machines claim", "(db1)"),
+    flow=Flow("10.0.1.12", timeout=1.0),
+    topology=lan,
+    slow=True,
+    **BRIEF,
+)
+def two_answers_are_heard(fleet: Machines) -> None:
+    """The kernel is not asked: it would know the link address then, and the diagnosis would see no ARP."""
+    a_neighbour_answers_for_everybody(fleet)
+
+
 # -- firewalls that leave IPv6 alone
 
 

@@ -151,9 +151,12 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
     """A link address that is not the owner's claims the address, and packets went to it or came from it."""
     own = link_addresses(owner)
     claims = sender.claims(address)
-    spoke = {
-        mac for seen in sender.observations or () if seen.direction == "in" and seen.packet.src == address and (mac := sender_mac(seen))
-    }
+    heard = [
+        (mac, seen.packet.neighbour)
+        for seen in sender.observations or ()
+        if seen.direction == "in" and seen.packet.src == address and (mac := sender_mac(seen))
+    ]
+    spoke = {mac for mac, _message in heard}
     entry = sender.neighbour(address, None)
     used = entry.mac.lower() if entry and entry.mac else None
     # Packets alone may come by a router, by another way than they are sent.
@@ -162,21 +165,25 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
         return None
     foreign = met[0]
     both = foreign in claims and bool(set(claims) & own)
+    # One that answers for others (proxy ARP) says nothing else in their name.
+    has_it = any(mac == foreign and (message is None or message.operation == "request") for mac, message in heard)
+    unknown: tuple[str, ...] = () if both else (f"asking for {address} ({asking(address)}) would show whether two machines answer",)
+    unknown += () if has_it else (f"whether {foreign} answers for other addresses as well (proxy ARP) would show if it has {address}",)
     return Finding(
-        "proven" if both else "likely",
+        "proven" if both and has_it else "likely",
         "path",
         "path.return" if case.outcome.leg == "syn_ack" else "path.forward",
-        f"two machines have the address {address}: {owner.name}, and one with the link address {foreign}"
+        f"two machines {'have' if has_it else 'claim'} the address {address}: {owner.name}, and one with the link address {foreign}"
         + (f", to which {sender.name} sends" if foreign == used else ""),
         (
             *_claims(case, sender, address, owner, own),
-            *([case.saw(sender, "capture", f"packets from {address} come from {foreign}")] if foreign in spoke else []),
+            *([case.saw(sender, "capture", f"packets from {address} come from {foreign}")] if has_it else []),
             *([case.saw(sender, "rtnetlink neighbour", f"{address} is at {used} ({entry.state})")] if entry else []),
             case.saw(owner, "rtnetlink link", f"{owner.name} has {address}, and no interface with {foreign}"),
             *case.passage(),
         ),
         detail={"address": address, "mac": foreign, "real_macs": sorted(own)},
-        undecided=() if both else (f"asking for {address} ({asking(address)}) would show whether two machines answer",),
+        undecided=unknown,
         subject=ClaimedAddress(address, foreign),
     )
 
@@ -246,11 +253,12 @@ CAUSES = (
         ("client.neighbour", "path.forward", "path.return"),
         ("refused_locally", "unsent", "lost_syn", "lost_syn_ack", "lost_ack", "reset", "icmp", "answered_elsewhere", "silent"),
         "In the recording of the host that sends to an address, both the link address of the managed host that has it and a foreign one "
-        "claim it (ARP, neighbour discovery), and the foreign one was used; or the client's next hop has the client's address as well, and "
-        "leaves its ARP requests unanswered. Or the server and another managed host both have the address, on interfaces to others, and "
-        "the other one's recording shows that it got the SYN or answered it. Or no SYN comes to the server, and a foreign link address "
-        "that is no router's claims its address to it, as in answer to an ARP probe or a solicitation, or its kernel found the address "
-        "taken (dadfailed). Where the real one is not seen to claim it, or the other one did not record the flow: likely.",
+        "claim it (ARP, neighbour discovery), and the foreign one was used, and sent more than such claims in its name; or the client's "
+        "next hop has the client's address as well, and leaves its ARP requests unanswered. Or the server and another managed host both "
+        "have the address, on interfaces to others, and the other one's recording shows that it got the SYN or answered it. Or no SYN comes "
+        "to the server, and a foreign link address that is no router's claims its address to it, as in answer to an ARP probe or a "
+        "solicitation, or its kernel found the address taken (dadfailed). Where the real one is not seen to claim it, the foreign one does "
+        "nothing but claim it, or the other one did not record the flow: likely.",
         "All claims come from the managed host.",
         rule=_ip_conflict,
         precedes=(
