@@ -114,14 +114,16 @@ class _Builder:
 
     def _add(self, flow: Flow) -> None:
         clients = self._match(flow, "clients", flow.clients)
-        servers: list[str | None] = list(self._match(flow, "servers", flow.servers)) if flow.servers is not None else [None]
+        servers = self._match(flow, "servers", flow.servers) if flow.servers is not None else []
         via = self._via(flow)
-        pairs = [(client, server) for client in clients for server in servers if client != server]
-        if not pairs:
+        pairs: list[tuple[str, str | None]] = [(client, server) for client in clients for server in servers if client != server]
+        if flow.servers is None:
+            pairs = [(client, client if self._is_own(client, flow.address) else None) for client in clients]
+        elif not pairs:
             pairs = [(client, client) for client in clients]  # the flow means a host that dials itself
         if len(self.entries) + len(pairs) * len(flow.ports) > MAX_ENTRIES:
             raise PlanError(
-                f"{flow.label}: with {len(clients)} clients, {len(servers)} servers and {len(flow.ports)} ports there are more than "
+                f"{flow.label}: with {len(clients)} clients, {len(servers) or 1} servers and {len(flow.ports)} ports there are more than "
                 f"{MAX_ENTRIES} handshakes to try: narrow 'clients' or 'servers', or split the flows over several runs."
             )
         for client, server in pairs:
@@ -225,6 +227,11 @@ class _Builder:
             if "%" in dialled and self.assumes(server):
                 complain(f"{dialled} has an interface of the controller, and no client has that one: {instead}.")
         return dialled
+
+    def _is_own(self, client: str, dialled: str | None) -> bool:
+        """Whether a client reaches itself by an address for which the flow names no servers."""
+        literal = canonical_or_none(dialled)
+        return dialled is not None and (is_the_dialler(dialled) or (literal is not None and literal == self._literal(client)))
 
     def _options_of(self, host: str) -> Options:
         """Those of a host that the play does not reach decide nothing, and are not asked for."""
