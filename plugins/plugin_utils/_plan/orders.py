@@ -54,8 +54,9 @@ def build(
     """
     same = options if isinstance(options, Options) else Options()
     builder = _Builder(run, hosts, address_of, set(play_hosts), options if callable(options) else lambda _host: same, place_of, assumes)
+    builder.declared_of = declared_of or builder.declared_of
     plan = builder.build(flows)
-    return replace(plan, addresses=(declared_of or builder.literals_of)(sorted(builder.parts)))
+    return replace(plan, addresses=builder.declared_of(sorted(builder.parts)))
 
 
 class _Builder:
@@ -81,6 +82,7 @@ class _Builder:
         self.entries: dict[Entry, None] = {}
         self.addresses: dict[str, str] = {}
         self.literals: dict[str, str | None] = {}
+        self.declared_of: DeclaredOf = self._literals_of
 
     def build(self, flows: list[Flow]) -> Plan:
         for flow in flows:
@@ -118,7 +120,8 @@ class _Builder:
         via = self._via(flow)
         pairs: list[tuple[str, str | None]] = [(client, server) for client in clients for server in servers if client != server]
         if flow.servers is None:
-            pairs = [(client, client if self._is_own(client, flow.address) else None) for client in clients]
+            own = self.declared_of(clients)
+            pairs = [(client, client if _reaches_itself(flow.address, own[client]) else None) for client in clients]
         elif not pairs:
             pairs = [(client, client) for client in clients]  # the flow means a host that dials itself
         if len(self.entries) + len(pairs) * len(flow.ports) > MAX_ENTRIES:
@@ -228,11 +231,6 @@ class _Builder:
                 complain(f"{dialled} has an interface of the controller, and no client has that one: {instead}.")
         return dialled
 
-    def _is_own(self, client: str, dialled: str | None) -> bool:
-        """Whether a client reaches itself by an address for which the flow names no servers."""
-        literal = canonical_or_none(dialled)
-        return dialled is not None and (is_the_dialler(dialled) or (literal is not None and literal == self._literal(client)))
-
     def _options_of(self, host: str) -> Options:
         """Those of a host that the play does not reach decide nothing, and are not asked for."""
         if host not in self.options:
@@ -247,7 +245,7 @@ class _Builder:
         known = self.literals[host]
         return None if known and not itself and is_the_dialler(known) else known
 
-    def literals_of(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:
+    def _literals_of(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:
         return {host: (found,) if (found := self._literal(host)) else () for host in hosts}
 
     def _deadlines(self, parts: Mapping[str, HostPart]) -> Deadlines:
@@ -262,6 +260,11 @@ class _Builder:
         attempts = resolving + trying + HOPS
         recorders = sum(bool(part.roles & {"server", "via"}) for part in parts.values())
         return deadlines(len(clients), recorders, attempts, options.forks, options.host_timeout, options.within, options.overlap)
+
+
+def _reaches_itself(dialled: str | None, own: tuple[str, ...]) -> bool:
+    """Whether a client with these addresses has the one that it dials."""
+    return dialled is not None and (is_the_dialler(dialled) or canonical_or_none(dialled) in own)
 
 
 def _source_towards(destination: str, near: str | None) -> str:

@@ -87,6 +87,19 @@ def test_a_client_that_is_asked_for_its_own_address_is_the_server(address):
     assert other.server is None
 
 
+def test_any_address_that_the_inventory_has_for_a_client_is_its_own():
+    """Also where handshake_address is the one to dial, of all hosts, as with -e."""
+    made = orders.build(
+        read([flow(clients="web", servers="-", address="10.0.9.11")]),
+        run="20261121T040000-3f2a91",
+        hosts=hosts,
+        address_of=INVENTORY.__getitem__,
+        play_hosts=INVENTORY,
+        declared_of=lambda hosts: {host: ("10.0.9.11",) if host == "web1" else () for host in hosts},
+    )
+    assert {entry.client: entry.server for entry in made.entries} == {"web1": "web1", "web2": None}
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_a_forwarded_port_is_not_where_a_client_sends_from(address):
     made = plan(flow(), address_of={**INVENTORY, "web1": address}.__getitem__)
