@@ -56,7 +56,7 @@ def build(
     builder = _Builder(run, hosts, address_of, set(play_hosts), options if callable(options) else lambda _host: same, place_of, assumes)
     builder.declared_of = declared_of or builder.declared_of
     plan = builder.build(flows)
-    return replace(plan, addresses=builder.declared_of(sorted(builder.parts)))
+    return replace(plan, addresses=builder.declared(sorted(builder.parts)))
 
 
 class _Builder:
@@ -83,8 +83,11 @@ class _Builder:
         self.addresses: dict[str, str] = {}
         self.literals: dict[str, str | None] = {}
         self.declared_of: DeclaredOf = self._literals_of
+        self.known: dict[str, tuple[str, ...]] = {}
 
     def build(self, flows: list[Flow]) -> Plan:
+        to_addresses = [flow for flow in flows if flow.servers is None]
+        self.declared(sorted({client for flow in to_addresses for client in self._match(flow, "clients", flow.clients)}))
         for flow in flows:
             self._add(flow)
         clients = {entry.client for entry in self.entries}
@@ -120,7 +123,7 @@ class _Builder:
         via = self._via(flow)
         pairs: list[tuple[str, str | None]] = [(client, server) for client in clients for server in servers if client != server]
         if flow.servers is None:
-            own = self.declared_of(clients)
+            own = self.declared(clients)
             pairs = [(client, client if _reaches_itself(flow.address, own[client]) else None) for client in clients]
         elif not pairs:
             pairs = [(client, client) for client in clients]  # the flow means a host that dials itself
@@ -244,6 +247,12 @@ class _Builder:
             self.literals[host] = canonical_or_none(value) if isinstance(value, str) else None
         known = self.literals[host]
         return None if known and not itself and is_the_dialler(known) else known
+
+    def declared(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:
+        """The addresses that the inventory has for hosts, each asked for once: names among them are looked up, which may take its time."""
+        if unknown := [host for host in hosts if host not in self.known]:
+            self.known.update(self.declared_of(unknown))
+        return {host: self.known[host] for host in hosts}
 
     def _literals_of(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:
         return {host: (found,) if (found := self._literal(host)) else () for host in hosts}

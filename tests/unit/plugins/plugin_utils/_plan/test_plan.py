@@ -88,16 +88,23 @@ def test_a_client_that_is_asked_for_its_own_address_is_the_server(address):
 
 
 def test_any_address_that_the_inventory_has_for_a_client_is_its_own():
-    """Also where handshake_address is the one to dial, of all hosts, as with -e."""
+    """Also where handshake_address is the one to dial, of all hosts, as with -e. No host's are asked for twice: names are looked up."""
+    asked = []
+
+    def declared_of(hosts):
+        asked.extend(hosts)
+        return {host: ("10.0.9.11",) if host == "web1" else () for host in hosts}
+
     made = orders.build(
-        read([flow(clients="web", servers="-", address="10.0.9.11")]),
+        read([flow(clients="web", servers="-", address="10.0.9.11"), flow(clients="web2", servers="-", address="10.0.9.12"), flow()]),
         run="20261121T040000-3f2a91",
         hosts=hosts,
         address_of=INVENTORY.__getitem__,
         play_hosts=INVENTORY,
-        declared_of=lambda hosts: {host: ("10.0.9.11",) if host == "web1" else () for host in hosts},
+        declared_of=declared_of,
     )
-    assert {entry.client: entry.server for entry in made.entries} == {"web1": "web1", "web2": None}
+    assert [(entry.client, entry.server) for entry in made.entries] == [("web1", "web1"), ("web2", None), ("web2", None), ("web1", "db1")]
+    assert asked == ["web1", "web2", "db1"]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
