@@ -39,6 +39,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs imp
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.text import clean
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times import iso
+from ansible_collections.threeway.handshake.plugins.plugin_utils._values.words import plural
 
 # A handshake that nobody could judge is not known to work.
 FAILING = {"never": (), "untried": (), "broken": ("broken", "undetermined"), "degraded": ("broken", "undetermined", "degraded")}
@@ -193,7 +194,7 @@ def _unobserved(report: dict[str, Any]) -> str:
     clients = [each for each in report["unobserved"] if "client" in each["roles"]]
     if not clients:
         return ""
-    more = f", and {len(clients) - 1} more clients returned nothing" if len(clients) > 1 else ""
+    more = f"; {plural(len(clients) - 1, 'more client')} likewise" if len(clients) > 1 else ""
     return f"{clients[0]['host']}: {clients[0]['kind'].replace('_', ' ')}: {clients[0]['why'].rstrip('.')}{more}. "
 
 

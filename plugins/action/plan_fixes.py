@@ -164,8 +164,7 @@ class ActionModule(HandshakeAction):
         rehearsed = {key: result for preview in previews for key, result in preview.get("rehearsed", {}).items()}
         return rehearsed, {key: found for preview in previews for key, found in preview.get("wide", {}).items()}
 
-    @staticmethod
-    def _show(files: RemediationFiles, remediation: Remediation, report: Json) -> Json:
+    def _show(self, files: RemediationFiles, remediation: Remediation, report: Json) -> Json:
         allowed, left = remediation.wanted(report)
         previews = {host: files.of_host(host, "preview", 0) for host in by_host(allowed)}
         steps = {host: preview["steps"] for host, preview in previews.items() if preview}
@@ -179,6 +178,7 @@ class ActionModule(HandshakeAction):
             stopped=remediation.stopped,
             left_open=left_open,
             rehearsed=remediation.rehearsed,
+            check_mode=self._task.check_mode,
         )
         shown: Json = {}
         present(display, shown, lambda width, style: fixes.render(plan, report, width=width, style=style), attention=bool(allowed or left))

@@ -85,6 +85,7 @@ class CallbackModule(Default):
         self._waits: dict[str, dict[str, float]] = {}
         self._unheaded = False  # whether the heading of this play is still to be shown, if it has a task that is shown
         self._said = self._showed_others = False
+        self._failures: set[tuple[str, str]] = set()  # by task; a strategy such as free runs once for each host what is to run once
         self._page = ""
 
     def set_options(self, task_keys: Any = None, var_options: Any = None, direct: Any = None) -> None:
@@ -242,6 +243,9 @@ class CallbackModule(Default):
         task = result._task
         host = "" if task.run_once else result._host.get_name()
         said = sentence(what, host, str(task.name or task.action), result._result, columns())
+        if (task._uuid, said) in self._failures:
+            return
+        self._failures.add((task._uuid, said))
         known: Any = constants
         color = known.COLOR_UNREACHABLE if what == "unreachable" else known.COLOR_ERROR
         self._display.display(said, color=color, stderr=self.get_option("display_failed_stderr"))

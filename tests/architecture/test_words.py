@@ -89,6 +89,15 @@ def test_nothing_is_told() -> None:
     assert found == MAY_SAY_TOLD
 
 
+def test_what_runs_on_hosts_tells_nothing() -> None:
+    """There, too, something is returned, shown, reported, or distinguished from something else."""
+    found = []
+    for path in (ROOT / "plugins/module_utils").rglob("*.py"):
+        lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        found += [f"{path.name}:{number}" for number, line in lines if re.search(r"(?<!\.)\b(tells?|telling)\b", line, re.IGNORECASE)]
+    assert found == []
+
+
 def test_an_option_is_called_by_its_newer_name() -> None:
     for option, files in OLDER_OPTIONS.items():
         named = re.compile(rf"(?<!_){option}\b")

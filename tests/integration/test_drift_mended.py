@@ -76,7 +76,7 @@ def test_back_to_the_baseline(fleet: Fleet) -> None:
     report, said = drift(fleet, "--check", remediate_apply=True)
     wanted = [change for change in outcomes(report) if change[2] == "planned"]
     assert wanted == [("db1", cookies, "planned"), ("web1", pinned, "planned")], report["changes"]
-    assert "nothing is changed without remediate_apply=true" in said and "changed=1" not in said and "2 fixes on 2 hosts" in said
+    assert "nothing is changed in check mode" in said and "changed=1" not in said and "2 fixes on 2 hosts" in said
     assert states(fleet) == drifted
 
     report, said = drift(fleet, remediate_apply=True)

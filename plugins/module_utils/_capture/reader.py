@@ -286,7 +286,7 @@ class Reader:
 
 
 def _options(body: bytes, at: int, order: str) -> Iterator[tuple[int, bytes]]:
-    """The options behind a block's fields, as far as they are whole."""
+    """The options after a block's fields, as far as they are whole."""
     while len(body) >= at + 4:
         code, length = struct.unpack_from(order + "HH", body, at)
         if code == 0:

@@ -68,7 +68,7 @@ def block_scan(order: str, simple: Simple) -> Scan:
 
 
 def _scan(order: str, before: str, header: int, simple: Simple, time: str, captured: str) -> Scan:
-    """Behind the file's header, the fields are kind, version, protocol, both ports as one number, flags."""
+    """After the file's header, the fields are kind, version, protocol, both ports as one number, flags."""
     form = {0: "0s", 2: "H", 4: "I"}[len(simple.kind)]
     (kind,) = struct.unpack(order + form, simple.kind)
     between = simple.start - simple.at - len(simple.kind)

@@ -23,7 +23,7 @@ from .tcp_info import SYN_SENT, icmp_error, tcp_state
 
 MAX_SOCKETS = 16384  # open at a time, if the descriptor limit allows
 SPARE_DESCRIPTORS = 32  # left to the rest of the process
-FURTHER = 8  # attempts more for a destination whose attempts differ, or lose packets: what tells a pattern from chance
+FURTHER = 8  # attempts more for a destination whose attempts differ, or lose packets: what distinguishes a pattern from chance
 BESIDE_ONE = 2  # where a single attempt was to be made, as by schedules, and failed
 PORTS_FOR_ONE = 16  # ephemeral ports that there must be for each of these
 MOST_FURTHER = 256  # for all destinations together

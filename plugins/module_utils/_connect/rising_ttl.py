@@ -16,7 +16,7 @@ import typing as t
 from collections import Counter
 
 MAX_TTL = 16
-WAVE = 4  # TTLs that are sent at once, after the last that is answered, and then as many behind these; few reach a silent end
+WAVE = 4  # TTLs that are sent at once, after the last that is answered, and then as many after these; few reach a silent end
 WAVE_TIME = 0.35  # seconds
 RATE_TIME = 0.8  # seconds before the last try: with the waves' own time, routers that limit themselves have a second for one more error
 TIME_LIMIT = 2.5  # seconds in all

@@ -3,8 +3,8 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """Listeners that only complete handshakes, on the addresses and ports of flows on which nothing listens.
 
-They tell a way that is blocked from a service that does not run. A connection is held until its peer closes it; nothing is ever read from
-it or written to it.
+They distinguish a way that is blocked from a service that does not run. A connection is held until its peer closes it; nothing is ever
+read from it or written to it.
 """
 
 from __future__ import annotations

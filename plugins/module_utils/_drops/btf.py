@@ -122,7 +122,7 @@ class Btf:
         return None
 
     def _members(self, number: int, width: int) -> t.Iterator[t.Any]:
-        """The entries behind a type, of so many words each."""
+        """The entries after a type, of so many words each."""
         place = self._place(number)
         first = place + _WORDS[self._kind(number)]
         count = self._words[place + 1] & 0xFFFF

@@ -73,12 +73,12 @@ class Layout(t.NamedTuple):
 
 
 def read(path: str = VMLINUX) -> Layout:
-    """Of the running kernel. Unavailable where it does not tell."""
+    """Of the running kernel. Unavailable where it does not say."""
     try:
         types = Btf.of_kernel(_NAMES, path)
         return _layout(types)
     except OSError as error:
-        raise Unavailable("types", path, f"this kernel does not tell how its structures are laid out: {path}: {error.strerror}") from error
+        raise Unavailable("types", path, f"this kernel does not say how its structures are laid out: {path}: {error.strerror}") from error
     except DecodeError as error:
         raise Unavailable("types", path, f"{path}: {error}") from error
 
@@ -110,7 +110,7 @@ def _arguments(types: Btf, tracepoint: str) -> Arguments | None:
     name = f"typedef btf_trace_{tracepoint}"
     if name not in types:
         return None
-    parameters = types.parameters(name)[1:]  # behind what the tracepoint was registered with
+    parameters = types.parameters(name)[1:]  # after what the tracepoint was registered with
 
     def place(kind: str) -> int | None:
         return parameters.index(kind) if kind in parameters else None

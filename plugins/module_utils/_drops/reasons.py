@@ -18,7 +18,7 @@ _SUBSYSTEM_BITS = 16
 
 
 def name(reason: int, names: t.Mapping[int, str], subsystems: t.Mapping[int, str]) -> str | None:
-    """`NETFILTER_DROP`; `OPENVSWITCH:5` for a reason of a subsystem that counts its own; None where the kernel tells no reasons."""
+    """`NETFILTER_DROP`; `OPENVSWITCH:5` for a reason of a subsystem that counts its own; None where the kernel gives no reasons."""
     if not names:
         return None
     subsystem = reason >> _SUBSYSTEM_BITS

@@ -14,7 +14,7 @@ from .tracer import Tracer
 
 
 def start(flows: t.Iterable[Flow], namespace: int | None = None, seconds: float = 60.0) -> Tracer | TracepointTracer:
-    """A trace by BPF programs, or by the bare tracepoint: see their attribute `how`. The latter tells why in `missing`.
+    """A trace by BPF programs, or by the bare tracepoint: see their attribute `how`. The latter says why in `missing`.
 
     Unavailable, of the kind and value that BPF was refused for, where neither can be done. ValueError for flows that are none.
     """

@@ -54,5 +54,5 @@ class CompatRule(Protocol):
     def parts(self) -> list[str]: ...
 
 
-# (family: ip | ip6, table, chain, index in the chain counted from 0) -> the rule; None where iptables-nft-save does not tell it
+# (family: ip | ip6, table, chain, index in the chain counted from 0) -> the rule; None where iptables-nft-save does not show it
 Compat = t.Callable[[str, str, str, int], t.Optional[CompatRule]]

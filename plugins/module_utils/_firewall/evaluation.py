@@ -97,7 +97,7 @@ class Looked(Protocol):
         """Whether the element that was found is for what was looked for and for nothing else."""
 
     def reference(self) -> Reference:
-        """`sets` of a verdict, see docs/firewall.md, but for what only files and other rules tell."""
+        """`sets` of a verdict, see docs/firewall.md, but for what only files and other rules show."""
 
 
 class Step(t.NamedTuple):
@@ -164,10 +164,10 @@ class Evaluation:
         self.passed = 0  # rules that did not match and are not reported
 
     def choose(self, reason: str, key: object = None, kind: str = UNKNOWN) -> bool:
-        """Whether an unknown condition holds. `reason` tells people what is unknown: "limit rate 5/second", "ip ttl < 5"; `kind` is
+        """Whether an unknown condition holds. `reason` says for people what is unknown: "limit rate 5/second", "ip ttl < 5"; `kind` is
         LIMIT or UNKNOWN.
 
-        The same unknown has one answer throughout a try; `key` tells two apart that read the same, such as the limits of two rules.
+        The same unknown has one answer throughout a try; `key` distinguishes two that read the same, such as the limits of two rules.
         """
         at = self._known.setdefault(key or reason, len(self.choices))
         if at == len(self.choices):

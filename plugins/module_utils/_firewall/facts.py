@@ -94,7 +94,7 @@ class LiveFacts:
         return self._readers[number]
 
     def receivers(self, family: int, port: int) -> list[Receiver] | None:
-        """As inet_diag tells."""
+        """As inet_diag reports."""
         if port not in self._receivers:
             try:
                 self._receivers[port] = sockets.receivers(port)

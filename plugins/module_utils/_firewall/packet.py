@@ -3,7 +3,7 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """One packet on its way through a host, as netfilter sees it: headers with possibly unknown bits, metadata, and its connection.
 
-Header layouts: RFC 791, RFC 8200, RFC 9293. Where a question does not tell a field, its bits are unknown, and a rule that
+Header layouts: RFC 791, RFC 8200, RFC 9293. Where a question does not have a field, its bits are unknown, and a rule that
 asks for them is undecided rather than guessed.
 """
 
@@ -22,7 +22,7 @@ FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = (1 << bit for bit in range(8))
 FLAGS = {"syn": SYN, "syn_ack": SYN | ACK, "ack": ACK}
 ETH_P_IP, ETH_P_IPV6 = 0x0800, 0x86DD
 
-UNTOLD = "the question does not tell the {}"
+UNTOLD = "the question does not say the {}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Header:
         self.known[offset : offset + length] = bytes(length)
 
     def get(self, offset: int, length: int) -> Value | None:
-        """None when that is behind the header's end, where the kernel's load fails and the rule does not match."""
+        """None when that is beyond the header's end, where the kernel's load fails and the rule does not match."""
         if offset < 0 or offset + length > len(self.bytes):
             return None
         sure = bytes(self.known[offset : offset + length])

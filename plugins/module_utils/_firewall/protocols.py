@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The names of IP protocols as /etc/protocols has them, by which iptables-save and nft tell numbers."""
+"""The names of IP protocols as /etc/protocols has them, which iptables-save and nft print for numbers."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def _put_header(packet: Packet, text: str) -> None:
         raise ObserveError(f"header is {text[:40]!r}: give hexadecimal digits, from the IP header on") from error
     size = (data[0] & 0x0F) * 4 if packet.family == 4 and data else 40
     if len(data) < size + 20 or data[0] >> 4 != packet.family or data[9 if packet.family == 4 else 6] != socket.IPPROTO_TCP:
-        raise ObserveError(f"header of {len(data)} bytes is not an IPv{packet.family} header with a TCP header behind it")
+        raise ObserveError(f"header of {len(data)} bytes is not an IPv{packet.family} header followed by a TCP header")
     transport = data[size:]
     network, tcp = Header(size, packet.network.why), Header(20, packet.transport.why)
     network.put(0, data[:size])

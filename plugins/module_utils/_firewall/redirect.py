@@ -28,7 +28,7 @@ def redirected_to(packet: Packet, facts: Facts) -> bytes | None:
 
 
 def _scope(address: bytes) -> str | None:
-    """The scope that IPV6_ADDR_SCOPE_MASK tells apart; None for IPv4 and for global addresses."""
+    """The scope by IPV6_ADDR_SCOPE_MASK; None for IPv4 and for global addresses."""
     if len(address) == 4:
         return None
     found = ipaddress.IPv6Address(address)

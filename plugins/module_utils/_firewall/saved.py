@@ -48,7 +48,7 @@ _SIGNS = {"ip": r"(?m)^[-[].* -[sd] \d+\.|-p icmp ", "ip6": r"(?m)^[-[].* -[sd] 
 class SavedFacts(LiveFacts):
     """The host's facts, and what the ruleset and the questions say of the host that it was saved on: links, and own addresses.
 
-    What files of /proc tell is read at once: where they are asked for, they are those of the new namespace.
+    Files of /proc are read at once: where they are asked for, they are those of the new namespace.
     """
 
     def __init__(

@@ -211,7 +211,7 @@ class Walk:
         return ACCEPT
 
     def _in_order(self, tied: list[_Entry]) -> list[_Entry]:
-        """The youngest first. Nothing tells the age of chains of different tables for sure: where that matters, it is an unknown."""
+        """The youngest first. The age of chains of different tables is not known for sure: where that matters, it is an unknown."""
         makers = list(dict.fromkeys(entry.maker for entry in tied))
         if len(makers) > 1 and self._evaluation.choose(f"which was there first, {makers[1]} or {makers[0]}"):
             makers.reverse()

@@ -40,7 +40,7 @@ def look_up(packet: Packet, facts: Facts, evaluation: Evaluation, translates: bo
 
 
 def opening(packet: Packet, facts: Facts) -> Packet:
-    """The SYN of the packet's connection, as it passes this host, as far as the packet tells."""
+    """The SYN of the packet's connection, as it passes this host, as far as the packet shows."""
     back, ends = packet.kind == "syn_ack", packet.ends
     source, source_port, destination, port = (ends[2], ends[3], ends[0], ends[1]) if back else ends
     syn = Packet("syn", source, destination)

@@ -142,7 +142,7 @@ def _merged(old: IpSet, new: IpSet, now: IpSet, alone: bool) -> list[str]:
 
 
 def _names() -> list[str] | None:
-    """The sets of this network namespace by the kernel's word; None when it does not tell."""
+    """The sets of this network namespace as the kernel lists them; None when it does not."""
     if os.path.isdir(_MODULES) and os.listdir(_MODULES) and not os.path.exists(f"{_MODULES}/ip_set"):
         return []  # to ask would load it
     asked = attribute(_PROTOCOL, bytes([6])) + attribute(_FLAGS | 0x4000, struct.pack("!I", _LIST_SETNAME))

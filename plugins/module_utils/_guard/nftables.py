@@ -71,7 +71,7 @@ class Nftables:
         send(packed_messages(wanted.messages()), replace=True, generation=generation)
 
     def lines(self, record: Json, blobs: Blobs) -> list[str]:
-        """As nft prints it; where it is missing, a number that tells whether rulesets are the same."""
+        """As nft prints it; where it is missing, a number that is the same for equal rulesets."""
         text = blobs.get(record["text"]).decode("utf-8", "replace").splitlines()
         return text if text or not blobs.get(record["messages"]) else [f"nf_tables ruleset {record['essence']}"]
 

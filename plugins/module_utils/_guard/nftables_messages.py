@@ -136,7 +136,7 @@ def _pack(number: int, message: Message, last: bool) -> bytes:
 
 
 def _compatibility(family: int, expressions: bytes) -> bytes:
-    """NFTA_RULE_COMPAT: the protocol for which iptables-nft's rule is; extensions ask for it, and the kernel does not tell it."""
+    """NFTA_RULE_COMPAT: the protocol for which iptables-nft's rule is; extensions ask for it, and the kernel does not return it."""
     protocol, inverted, loaded, extended = 0, False, False, False
     for _kind, element in attribute_list(expressions):
         about = attributes(element)

@@ -44,7 +44,7 @@ def standing(directory: str) -> Standing:
         return Standing(ended, None)
     lines, damage = Journal(directory).read()
     steps = [line["step"] for line in lines if line["step"] in STATES]
-    final = next((step for step in steps if step in FINISHED), None)  # nothing follows these, whatever the lines behind were
+    final = next((step for step in steps if step in FINISHED), None)  # nothing follows these, whatever the lines after them were
     if final:
         return Standing(final, None)
     state = steps[-1] if steps else PLANNED

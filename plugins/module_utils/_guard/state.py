@@ -47,7 +47,7 @@ def save(wanted: t.Mapping[str, Json], blobs: Blobs, run: Run) -> Json:
 
 
 def record(saved: Json, blobs: Blobs, run: Run) -> Json:
-    """What was saved as it is now, to tell later what was changed until now. Raises GuardError, OSError."""
+    """What was saved as it is now, to show later what was changed until now. Raises GuardError, OSError."""
     return {kind: savers()[kind].save(saved["wanted"][kind], blobs, run) for kind in saved["records"]}
 
 

@@ -58,7 +58,7 @@ class Guard:
         """Save what is wanted and have it restored in `timeout` seconds. Before this returns, nothing may be changed.
 
         With nothing to save it still keeps every other transaction away, and has a journal.
-        With `check`, tell what would be saved. A transaction that is armed already stays as it is.
+        With `check`, return what would be saved. A transaction that is armed already stays as it is.
         """
         directory = self._directory(transaction)
         if not (math.isfinite(timeout) and 0 < timeout <= 86400):

@@ -55,7 +55,7 @@ def is_watched(directory: str) -> bool:
 
 
 def _heard(ready: int, number: int) -> bytes:
-    """A dot of each process that watches, or a sentence behind an exclamation mark."""
+    """A dot of each process that watches, or a sentence after an exclamation mark."""
     give_up, heard = time.monotonic() + _READY_SECONDS, b""
     while len(heard) < number or b"!" in heard:
         if not select.select([ready], [], [], max(0.0, give_up - time.monotonic()))[0]:

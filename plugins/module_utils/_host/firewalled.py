@@ -198,7 +198,7 @@ def _by_user(
 
 
 def _generation() -> int | None:
-    """How often the rules of nf_tables were changed since the network namespace was made; None where the kernel does not tell."""
+    """How often the rules of nf_tables were changed since the network namespace was made; None where the kernel does not say."""
     from .._firewall.nft.read import generation
 
     number = generation()

@@ -52,7 +52,7 @@ _MOST_CONDITIONS = 500  # the kernel's check of the bytecode takes quadratic tim
 _MISSING = (errno.ENOENT, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EPERM, errno.EACCES)
 _RETRANSMITTING = 1  # idiag_timer: data was sent, and is not acknowledged
 UNKNOWN = 0xFFFFFFFF
-"""The send queue of a listener of which /proc/net/tcp alone tells."""
+"""The send queue of a listener that only /proc/net/tcp reports."""
 WITHOUT_INET_DIAG = "the kernel does not answer; /proc/net/tcp lacks the limits of accept queues, IPV6_V6ONLY and interfaces of listeners"
 
 
@@ -125,8 +125,8 @@ def remote_is(address: str | None, port: int = -1) -> tuple[int, bytes]:
 def _bytecode(groups: list[list[tuple[int, bytes]]]) -> bytes:
     """What the kernel runs on each socket: all groups must be met, a group by any of its conditions (code, operand).
 
-    A condition that is met goes on to the jump behind it, which leaves the group; one that is not goes on to the next one. A socket
-    passes when it comes to the very end, and not when it comes 4 bytes behind it.
+    A condition that is met goes on to the jump after it, which leaves the group; one that is not goes on to the next one. A socket
+    passes when it comes to the very end, and not when it comes 4 bytes beyond it.
     """
     jump = _OPERATION.size
     sizes = [sum(2 * jump + len(operand) for _code, operand in group) - jump for group in groups]
@@ -149,7 +149,7 @@ def address_of(family: int, raw: bytes) -> tuple[str, str]:
     if family == socket.AF_INET or raw.startswith(_MAPPED):
         return "ipv4", socket.inet_ntop(socket.AF_INET, raw[:4] if family == socket.AF_INET else raw[12:])
     if family != socket.AF_INET6:
-        raise DecodeError(f"inet_diag tells of address family {family}, IPv4 or IPv6 expected")
+        raise DecodeError(f"inet_diag reports address family {family}, IPv4 or IPv6 expected")
     return "ipv6", socket.inet_ntop(socket.AF_INET6, raw)
 
 

@@ -119,7 +119,7 @@ def neighbours(netlink: Netlink, wanted: t.Iterable[tuple[str, str]], indices: t
 
 
 def known_neighbours(indices: t.Mapping[str, int]) -> list[dict[str, t.Any]]:
-    """Other entries that have a link address, which tell whose it is: at most `_MOST_KNOWN`, none where the tables are large."""
+    """Other entries that have a link address, which show whose it is: at most `_MOST_KNOWN`, none where the tables are large."""
     names = {index: name for name, index in indices.items()}
     found: list[dict[str, t.Any]] = []
     with Netlink(NETLINK_ROUTE) as own:  # its own socket, so that nobody reads the rest of a dump that is given up

@@ -73,7 +73,7 @@ def _duplicate(pid: int, number: int) -> int:
 def _filtered(file: int) -> bool:
     """Whether a classic or an eBPF filter is attached.
 
-    A length of 0 makes the kernel tell a classic filter's length only; of an eBPF filter it has no classic text to tell (EACCES).
+    With a length of 0 the kernel returns a classic filter's length only; of an eBPF filter it has no classic text to return (EACCES).
     socket.getsockopt cannot ask that: the kernel takes a length other than 0 as a number of instructions of 8 bytes each.
     """
     length = ctypes.c_uint32(0)

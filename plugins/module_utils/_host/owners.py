@@ -150,7 +150,7 @@ def namespace_of(pid: int) -> int | None:
 def unit_of(cgroups: str) -> tuple[str | None, str | None]:
     """(systemd unit, container's identifier) from the text of /proc/PID/cgroup (cgroups(7)), of version 1 or 2.
 
-    The unit is that of this host's manager; a unit of a user's manager stands behind it: `user@1000.service/web.service`.
+    The unit is that of this host's manager; a unit of a user's manager follows it: `user@1000.service/web.service`.
     """
     paths = dict(line.split(":", 2)[1:] for line in cgroups.splitlines() if line.count(":") >= 2)
     path = paths.get("name=systemd") or paths.get("") or ""
@@ -165,7 +165,7 @@ def unit_of(cgroups: str) -> tuple[str | None, str | None]:
 
 def is_frozen(cgroups: str, root: str = "/sys/fs/cgroup") -> bool:
     """Whether the control group in the text of /proc/PID/cgroup is frozen, as `systemctl freeze` and `docker pause` do it: the process runs
-    no further then, and its state does not tell.
+    no further then, and its state does not show it.
     """
     for controllers, path in (line.split(":", 2)[1:] for line in cgroups.splitlines() if line.count(":") >= 2):
         if path == "/":  # it cannot be frozen

@@ -11,7 +11,7 @@ from . import owners, sockets
 
 
 def read(ports: t.Collection[int]) -> list[dict[str, t.Any]]:
-    """The sockets that sockets.holders() tells, each with its process; None where that may not be seen."""
+    """The sockets that sockets.holders() returns, each with its process; None where that may not be seen."""
     found = sockets.holders(ports)
     pids = owners.find({each["inode"] for each in found}, {each["uid"] for each in found})[0] if found else {}
     for each in found:

@@ -133,7 +133,7 @@ _LIMITED = frozenset(("nginx", "haproxy", "redis-server", "valkey-server"))
 
 
 def _limits(snapshot: Parts, listeners: list[dict[str, t.Any]], counts: t.Mapping[str, t.Mapping[str, int]]) -> None:
-    """Limits of connections that programs on our ports have reached, of those that tell them."""
+    """Limits of connections that programs on our ports have reached, of those that report them."""
     if _LIMITED.isdisjoint(process["name"] for listener in listeners for process in listener["processes"] or ()):
         return
     from . import limits

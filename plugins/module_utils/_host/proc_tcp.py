@@ -18,7 +18,7 @@ _LINE = re.compile(
     r"^\s*[0-9]+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{2}) "
     r"[0-9A-F]{8}:([0-9A-F]{8}) \S+ \S+\s+([0-9]{1,10})\s+[0-9]+ ([0-9]{1,19})"
 )
-_SYN_RECV, _NEW_SYN_RECV = 3, 12  # include/net/tcp_states.h; requests are in the second one, which inet_diag tells as the first
+_SYN_RECV, _NEW_SYN_RECV = 3, 12  # include/net/tcp_states.h; requests are in the second one, which inet_diag reports as the first
 
 
 class Entry(t.NamedTuple):

@@ -145,7 +145,7 @@ def _below(path: str) -> t.Iterator[str]:
 def _changed(path: str, since: float) -> bool:
     """By ctime, as mtime is older than the change where a package or `cp --preserve` brings a file. A link may have got another target.
 
-    A chmod counts as well: no time tells it from such a copy in place, and a restart may depend on who may read the file.
+    A chmod counts as well: no time distinguishes it from such a copy in place, and a restart may depend on who may read the file.
     """
     try:
         return os.path.isfile(path) and max(os.stat(path).st_ctime, os.lstat(path).st_ctime) > since

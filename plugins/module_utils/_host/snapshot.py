@@ -51,7 +51,7 @@ def destinations_of(resolved: t.Iterable[Resolved]) -> list[Destination]:
 
 
 def _boot() -> str:
-    """With `netns` it tells a machine from all others, and two names of one from two machines."""
+    """With `netns` it distinguishes a machine from all others, and two names of one from two machines."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii", errors="replace") as file:
         return file.read().strip()
 
@@ -125,7 +125,7 @@ def _network(snapshot: Parts, netlink: Netlink, closing: bool, questions: t.Sequ
     for question in pending:
         try:
             answer = _routes.answer(netlink, question, indices, rules)
-            del answer["mtu"]  # which path_info tells
+            del answer["mtu"]  # which path_info returns
             routes.append(answer)
             pending += [back for back in (*_routes.inward(answer, rules), *_answering(answer)) if back not in pending]
         except (ObserveError, OSError) as error:

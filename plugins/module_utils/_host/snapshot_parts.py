@@ -30,7 +30,7 @@ class Parts:
         return self.parts.get(what)
 
     def add_partial(self, what: str, collect: t.Callable[[], tuple[t.Any, Absent]]) -> t.Any:
-        """A part whose collector itself tells what it could not see."""
+        """A part whose collector itself reports what it could not see."""
 
         def part() -> t.Any:
             found, lacking = collect()

@@ -42,14 +42,14 @@ _TRANSPARENT = 1 << 5 if sys.byteorder == "little" else 1 << 2  # of struct inet
 def listeners(ports: t.Collection[int] | None = None) -> list[dict[str, t.Any]]:
     """The listening sockets (on `ports`) in order of their ports; `md5` and `mark` are None without CAP_NET_ADMIN, `processes` always."""
     groups = [] if ports is None else [[local_port_is(port) for port in ports]]
-    # The kernel tells of MD5 keys to those who ask for tcp_info (struct inet_diag_handler's idiag_get_aux).
+    # The kernel reports MD5 keys to those who ask for tcp_info (struct inet_diag_handler's idiag_get_aux).
     found = [_listener(body) for body in dump(1 << LISTEN, groups, 1 << (INET_DIAG_INFO - 1))]
     found.sort(key=lambda one: (one["port"], one["family"], one["address"], one["inode"]))
     return found if ports is None else [one for one in found if one["port"] in ports]
 
 
 class Receiver(t.NamedTuple):
-    """A socket that listens. `transparent`: takes what is for others (IP_TRANSPARENT), None where the kernel does not tell."""
+    """A socket that listens. `transparent`: takes what is for others (IP_TRANSPARENT), None where the kernel does not say."""
 
     family: int  # 4 | 6
     address: str
@@ -94,7 +94,7 @@ def sockets(ports: t.Collection[int], remotes: t.Collection[str] | None = None, 
             return found, False
         found.append({"state": state, "local": local, "local_port": local_port, "remote": remote, "remote_port": remote_port})
         stalled = stalled or repeated(body) >= STALLED
-    if stalled:  # of few hosts: all others need not tell more of each socket
+    if stalled:  # of few hosts: all others need not return more of each socket
         established = dump(1 << ESTABLISHED, groups, 1 << (INET_DIAG_INFO - 1))
         since = {ends_of(body): _stall(body) for body in established if repeated(body) >= STALLED}
         for each in found:

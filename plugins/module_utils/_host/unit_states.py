@@ -91,7 +91,7 @@ def _queued(shown: Properties) -> bool:
 def _confined(shown: Properties) -> dict[str, t.Any]:
     """What systemd forbids its processes that those need which listen (systemd.exec(5)).
 
-    `families` are those that it allows, behind a "~" those that it does not; `user` None: root.
+    `families` are those that it allows, after a "~" those that it does not; `user` None: root.
     """
     user = one(shown, "User")
     return {

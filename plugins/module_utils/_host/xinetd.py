@@ -87,7 +87,7 @@ def _service(name: str, file: str, own: Attributes, defaults: Attributes) -> Rec
 
     def addresses(attribute: str) -> list[str] | None:
         given = own.get(attribute)
-        return None if given is None or len(given) > MOST_ADDRESSES else given  # of a part of them nobody can tell who is not among them
+        return None if given is None or len(given) > MOST_ADDRESSES else given  # a part of them does not show who is not among them
 
     return {
         "port": _port(name, own),

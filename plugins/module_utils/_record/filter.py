@@ -89,7 +89,7 @@ def tcp_ports(data: bytes, tcp: int) -> tuple[int, int]:
 
 
 def is_neighbour_message(data: bytes, where: Outline) -> bool:
-    """Whether it is ARP, a neighbour solicitation or an advertisement, and whole enough to tell its addresses."""
+    """Whether it is ARP, a neighbour solicitation or an advertisement, and whole enough to have its addresses."""
     if where.version == 0:
         return True
     return (
@@ -235,7 +235,7 @@ def _program(ports: frozenset[int] | None, addresses: frozenset[bytes], everythi
     program.switch({PACKET_HOST: "accept wide", PACKET_OUTGOING: "accept wide"}, "accept wide" if everything else "by address")
 
     program.label("by address")
-    # The last 32 bits tell IPv6 addresses apart well enough; Selection.wants compares all of them.
+    # The last 32 bits distinguish IPv6 addresses well enough; Selection.wants compares all of them.
     words = sorted({int.from_bytes(address[-4:], "big") for address in addresses})
     program.do(bpf.LD_MEM, _SPEAKER)
     program.search(words, "address matches", "by other address")

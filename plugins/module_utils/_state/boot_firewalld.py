@@ -35,7 +35,7 @@ def changes(host: Host) -> list[Record]:
             lines = boot.difference(sorted(now.get(name, ())), sorted(then.get(name, ())))
             if lines:
                 known = not any(map(_STOPPING.match, lines))
-                because = "firewall-cmd --permanent tells what a boot or a reload brings"
+                because = "firewall-cmd --permanent says what a boot or a reload brings"
                 answers = _losing(host, kind, name) if known else None
                 found.append(boot.item("firewalld", f"{kind} {name}", lines, because, answers))
     return found

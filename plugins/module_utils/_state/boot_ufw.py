@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
 UNIT = "ufw.service"
 _KEPT = re.compile(r"ufw6?-(before|after|user)-[\w-]+")  # the chains whose rules stand in files; the others ufw makes itself
-_GLUE = re.compile(r"-A ufw6?-before-(\w+) -j ufw6?-user-\1")  # which ufw puts behind what the files have
+_GLUE = re.compile(r"-A ufw6?-before-(\w+) -j ufw6?-user-\1")  # which ufw puts after what the files have
 _CHAIN = re.compile(r"ufw6?-[\w-]+")
 
 
@@ -52,7 +52,7 @@ def changes(host: Host) -> list[Record]:
 
 
 def kept_lines(table: save.Table | None) -> list[str]:
-    """The rules of the chains that files tell of, chain by chain."""
+    """The rules of the chains that are in files, chain by chain."""
     chains = sorted(name for name in (table.chains if table else ()) if _KEPT.fullmatch(name))
     rules = [save.packets_and_rule(line)[1] for name in chains for line in (table.chains[name].lines if table else ())]
     return [rule for rule in rules if not _GLUE.fullmatch(rule)]

@@ -193,7 +193,7 @@ def _numbers(family: str, table: str, chain: str) -> dict[int, int]:
         asked = bytes((number, 0, 0, 0)) + b"".join(attribute(kind, name) for kind, name in names)
         for body in netlink.request(_MSG_GETRULE, NLM_F_DUMP, asked):
             rule = attributes(body[4:])
-            if all(rule.get(kind) == name for kind, name in names):  # a kernel may tell more than it was asked for
+            if all(rule.get(kind) == name for kind, name in names):  # a kernel may return more than it was asked for
                 found[unpack(_LONG, rule.get(_RULE_HANDLE, b""), "a handle")[0]] = len(found) + 1
     return found
 

@@ -72,7 +72,7 @@ class Flow(t.NamedTuple):
 
 
 class TraceSocket:
-    """The netlink socket that owns the table, and that the kernel tells what happens to the packets."""
+    """The netlink socket that owns the table, and to which the kernel reports what happens to the packets."""
 
     def __init__(self, run: str, flows: t.Sequence[Flow]) -> None:
         """Make the table. NotPermittedError without CAP_NET_ADMIN, ObserveError where the kernel cannot do it."""
@@ -112,7 +112,7 @@ class TraceSocket:
             return None
 
     def release(self) -> None:
-        """Remove the table, and have nothing more to tell; the descriptor stays valid until `close`."""
+        """Remove the table, and report nothing more; the descriptor stays valid until `close`."""
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as idle:
             os.dup2(idle.fileno(), self._socket.fileno())
 

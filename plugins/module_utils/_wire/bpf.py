@@ -80,7 +80,7 @@ class Program:
         """Return (code, jt, jf, k) of each instruction.
 
         The offsets of a conditional jump are bytes, that of JA is not. Where a byte is too small, the conditional jump chooses between
-        two JAs right behind it; that moves what follows, so look again until all fit.
+        two JAs right after it; that moves what follows, so look again until all fit.
         """
         far: set[int] = set()
         while True:

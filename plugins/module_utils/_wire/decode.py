@@ -212,7 +212,7 @@ def _arp(data: bytes) -> Packet:
 
 
 def _discovery(data: bytes, offset: int, packet: Packet) -> Neighbour:
-    """RFC 4861, 4.3, 4.4 and 4.6.1: a solicitation tells the source's link address (option 1), an advertisement the target's (2)."""
+    """RFC 4861, 4.3, 4.4 and 4.6.1: a solicitation has the source's link address (option 1), an advertisement the target's (2)."""
     message = NEIGHBOUR.read(data, offset)
     solicitation = message.type == 135
     wanted, lladdr, at = (1 if solicitation else 2), None, offset + 24

@@ -19,7 +19,7 @@ MAX_WIRE_LENGTH = 1 << 24  # the largest packets of Linux have 512 KiB
 
 _HEADER = struct.Struct("!QIHHBBIH")
 HEAD = _HEADER.size
-LLADDR = 17  # where the length of the link address is in it, behind which the data begins
+LLADDR = 17  # where the length of the link address is in it; the data follows that
 _WAY = struct.Struct("!8xI4xB")
 
 

@@ -79,7 +79,7 @@ def _ipv6(data: bytes, start: int, quotes: bool) -> Outline:
 
 
 def ipv6_extensions(data: bytes, offset: int, number: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield (number, offset, next header, offset behind) of each extension header that has begun within the data."""
+    """Yield (number, offset, next header, offset after it) of each extension header that has begun within the data."""
     while number in IPV6_EXTENSIONS and len(data) >= offset + 8:
         if number == IPV6_FRAGMENT:
             length = 8

@@ -24,7 +24,7 @@ class TcpFlags:
 
 
 class Tcp(NamedTuple):  # made for each packet of a recording, as `Packet` is
-    """A TCP header. `payload_length` is computed from the IP length, in bytes; None when the IP header does not tell (jumbograms)."""
+    """A TCP header. `payload_length` is computed from the IP length, in bytes; None when the IP header does not say it (jumbograms)."""
 
     sport: int
     dport: int
@@ -70,7 +70,7 @@ class Quote:
 
 @dataclass(frozen=True)
 class Icmp:
-    """An ICMP or ICMPv6 message (`Packet.version` tells which). `mtu` belongs to "fragmentation needed" and "packet too big"."""
+    """An ICMP or ICMPv6 message (`Packet.version` says which). `mtu` belongs to "fragmentation needed" and "packet too big"."""
 
     type: int
     code: int

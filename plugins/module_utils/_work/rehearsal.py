@@ -52,7 +52,7 @@ def rehearse(run: Run, fixes: t.Sequence[Fix], *, alone: bool = False, seconds: 
 
     opens: its packets pass, and the verdicts of neighbouring packets do not change; `why` has those of which nobody knows what happens to
     them, with the change as without. further: the first packet passes the rule that stops it now, and another rule stops it, or any rule
-    another packet. fails: the first one is stopped by the same rule, or something else is opened. unknown: the evaluator cannot tell.
+    another packet. fails: the first one is stopped by the same rule, or something else is opened. unknown: the evaluator cannot decide it.
     not_rehearsed: it is not known what its steps would do. A fix that fails is taken back, so that the next one is rehearsed without it.
     """
     checked_seconds(seconds)

@@ -128,14 +128,14 @@ def close(order: Order, run: Run, handle: str | None, listeners: str | None = No
 
 
 def _locate_back(answer: dict[str, Any]) -> None:
-    """Behind the recording, which is about the handshakes alone."""
+    """After the recording, which is about the handshakes alone."""
     from .._connect import way_back
 
     answer["hops_back"] = way_back.locate_back(way_back.half_open(answer["after"], answer["recording"]))
 
 
 def _listen(answer: dict[str, Any], order: Order) -> None:
-    """Behind the snapshot, which is to say who listens without us."""
+    """After the snapshot, which is to say who listens without us."""
     from .._connect.temporary_listeners import TemporaryListeners
     from .._record.detached import detach
 
@@ -190,7 +190,7 @@ def silent(resolved: list[Resolved], probes: list[dict[str, Any]]) -> list[Desti
 
 
 def interest(probes: list[dict[str, Any]], hops: list[dict[str, Any]]) -> dict[str, Any]:
-    """What of this host's own recording is about the attempts: their local ports tell them from everything else."""
+    """What of this host's own recording is about the attempts: their local ports distinguish them from everything else."""
     return {
         "isns": [],
         "ports": sorted({each["local_port"] for each in (*probes, *hops) if each["local_port"]}),

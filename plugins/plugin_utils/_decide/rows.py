@@ -127,7 +127,25 @@ def clocks_of(observations: list[Observation], client: str) -> dict[str, Clock]:
             clocks[host] = Clock((there + back) / 2, abs(there - back) / 2)
         elif there is not None or back is not None:
             clocks[host] = _one_way(there if there is not None else back)  # type: ignore[arg-type]
+        elif clock := _by_order(observations, client, host):
+            clocks[host] = clock
     return clocks
+
+
+def _by_order(observations: Sequence[Observation], client: str, host: str) -> Clock | None:
+    """The clock of a host whose packets have other numbers than the client's, if it is far from the client's.
+
+    One SYN and one SYN-ACK at each of them, which both say the same of the clocks, are the same handshake.
+    """
+    ahead: dict[str, float] = {}
+    for kind in ("syn", "syn_ack"):
+        alike = [[seen for seen in observations if seen.host == name and kind_of(seen.packet) == kind] for name in (client, host)]
+        if any(len({_identity(seen.packet) for seen in each}) != 1 for each in alike):
+            return None
+        left, came = (min(seen.time for seen in each) for each in alike)
+        ahead[kind] = came - left
+    offset, error = sum(ahead.values()) / 2, abs(ahead["syn"] - ahead["syn_ack"]) / 2
+    return Clock(offset, error) if error < SAME_PACKET_S / 2 < abs(offset) else None
 
 
 def _one_way(ahead: float) -> Clock:

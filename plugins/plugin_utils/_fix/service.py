@@ -16,6 +16,7 @@ from .._model.host import Host
 from .._model.socket_records import UdpSocket, UnixSocket
 from .._model.socket_subjects import Gone, RunningUnit, SocketOwner, StoppedUnit, Unpublished
 from .._model.unit_records import Unit, XinetdService
+from .._plan.plan import ON_THE_WAY
 from . import fit
 from .allowed import allowed
 from .bound import bound_early
@@ -47,6 +48,8 @@ def of_stopped(host: Host, stopped: StoppedUnit) -> Fix:
 def no_listener(case: Case, finding: Finding) -> Fix:
     """Have the unit that should listen on the port do so, where it is known for sure; of a server that was not asked, look at it."""
     running, server, port = finding.about(RunningUnit), case.server, case.server_port
+    if finding.host not in (ON_THE_WAY, server and server.name):
+        return advice("service", finding.host, _start(finding.host, port))
     if server is None or finding.host != server.name:
         look = f"look at {case.address}: does the service run, and does a firewall reject tcp/{case.port}?"
         return advice("advice", finding.host, look)
@@ -58,7 +61,7 @@ def no_listener(case: Case, finding: Finding) -> Fix:
     if off:
         on = f"set disable = no for {off.service} in {off.file}, and have xinetd read it again (systemctl reload xinetd)"
         return advice("service", server.name, f"{on}, or start another service that should listen on port {port} of {server.name}")
-    start = f"start the service that should listen on port {port} of {server.name}, or correct the port"
+    start = _start(server.name, port)
     if gone := finding.about(Gone):
         return advice("service", server.name, _again(server, gone))
     if taken := finding.about(TakenAhead):
@@ -80,6 +83,10 @@ def no_listener(case: Case, finding: Finding) -> Fix:
     if meant and fit.unit(meant.unit):
         start = f"if {meant.unit} should listen there, find out why it ends ({shell('journalctl', '-u', meant.unit)}); else {start}"
     return advice("service", server.name, start)
+
+
+def _start(host: str, port: int) -> str:
+    return f"start the service that should listen on port {port} of {host}, or correct the port"
 
 
 def _again(server: Host, gone: Gone) -> str:

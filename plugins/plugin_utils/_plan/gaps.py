@@ -23,7 +23,10 @@ _WORDS = {
     "timeout": ("did not answer in time", "find out why it is slow, or raise diagnose_host_timeout"),
     "interrupted": ("had not answered when the run was interrupted", "diagnose again"),
     "module": ("could not do its part", "fix what its error says"),
-    "malformed": ("returned an answer that cannot be read", "find out what else writes to its standard output"),
+    "malformed": (
+        "returned an answer that cannot be read",
+        "find out what else writes to its standard output, and whether its ansible_python_interpreter is a Python",
+    ),
     "controller": ("was not asked, because the controller failed", "report the fault"),
     "play": ("was left out by the play", "correct the play"),
     NOT_IN_PLAY: ("is not among the hosts of this play", "run the play on it as well: widen --limit, or the slice"),

@@ -54,8 +54,9 @@ def build(
     """
     same = options if isinstance(options, Options) else Options()
     builder = _Builder(run, hosts, address_of, set(play_hosts), options if callable(options) else lambda _host: same, place_of, assumes)
+    builder.declared_of = declared_of or builder.declared_of
     plan = builder.build(flows)
-    return replace(plan, addresses=(declared_of or builder.literals_of)(sorted(builder.parts)))
+    return replace(plan, addresses=builder.declared(sorted(builder.parts)))
 
 
 class _Builder:
@@ -81,8 +82,12 @@ class _Builder:
         self.entries: dict[Entry, None] = {}
         self.addresses: dict[str, str] = {}
         self.literals: dict[str, str | None] = {}
+        self.declared_of: DeclaredOf = self._literals_of
+        self.known: dict[str, tuple[str, ...]] = {}
 
     def build(self, flows: list[Flow]) -> Plan:
+        to_addresses = [flow for flow in flows if flow.servers is None]
+        self.declared(sorted({client for flow in to_addresses for client in self._match(flow, "clients", flow.clients)}))
         for flow in flows:
             self._add(flow)
         clients = {entry.client for entry in self.entries}
@@ -114,14 +119,17 @@ class _Builder:
 
     def _add(self, flow: Flow) -> None:
         clients = self._match(flow, "clients", flow.clients)
-        servers: list[str | None] = list(self._match(flow, "servers", flow.servers)) if flow.servers is not None else [None]
+        servers = self._match(flow, "servers", flow.servers) if flow.servers is not None else []
         via = self._via(flow)
-        pairs = [(client, server) for client in clients for server in servers if client != server]
-        if not pairs:
+        pairs: list[tuple[str, str | None]] = [(client, server) for client in clients for server in servers if client != server]
+        if flow.servers is None:
+            own = self.declared(clients)
+            pairs = [(client, client if _reaches_itself(flow.address, own[client]) else None) for client in clients]
+        elif not pairs:
             pairs = [(client, client) for client in clients]  # the flow means a host that dials itself
         if len(self.entries) + len(pairs) * len(flow.ports) > MAX_ENTRIES:
             raise PlanError(
-                f"{flow.label}: with {len(clients)} clients, {len(servers)} servers and {len(flow.ports)} ports there are more than "
+                f"{flow.label}: with {len(clients)} clients, {len(servers) or 1} servers and {len(flow.ports)} ports there are more than "
                 f"{MAX_ENTRIES} handshakes to try: narrow 'clients' or 'servers', or split the flows over several runs."
             )
         for client, server in pairs:
@@ -240,7 +248,13 @@ class _Builder:
         known = self.literals[host]
         return None if known and not itself and is_the_dialler(known) else known
 
-    def literals_of(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:
+    def declared(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:
+        """The addresses that the inventory has for hosts, each asked for once: names among them are looked up, which may take its time."""
+        if unknown := [host for host in hosts if host not in self.known]:
+            self.known.update(self.declared_of(unknown))
+        return {host: self.known[host] for host in hosts}
+
+    def _literals_of(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:
         return {host: (found,) if (found := self._literal(host)) else () for host in hosts}
 
     def _deadlines(self, parts: Mapping[str, HostPart]) -> Deadlines:
@@ -255,6 +269,11 @@ class _Builder:
         attempts = resolving + trying + HOPS
         recorders = sum(bool(part.roles & {"server", "via"}) for part in parts.values())
         return deadlines(len(clients), recorders, attempts, options.forks, options.host_timeout, options.within, options.overlap)
+
+
+def _reaches_itself(dialled: str | None, own: tuple[str, ...]) -> bool:
+    """Whether a client with these addresses has the one that it dials."""
+    return dialled is not None and (is_the_dialler(dialled) or canonical_or_none(dialled) in own)
 
 
 def _source_towards(destination: str, near: str | None) -> str:

@@ -44,6 +44,7 @@ class FixPlan:
     left_open: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Per host, the transactions of other runs that keep it from being changed, as sentences."""
     rehearsed: Rehearsed = field(default_factory=dict)
+    check_mode: bool = False
 
 
 def render(plan: FixPlan, report: Json, *, width: int, style: Style = plain) -> str:
@@ -100,7 +101,14 @@ def _title(plan: FixPlan) -> str:
     made = [mending for mending in plan.wanted if mending.where not in plan.only_planned]
     if made and not plan.stopped:
         return f"fixing: {_counted(made)}, one host first"
-    return f"planned: {_counted(plan.wanted)}; nothing is changed" + ("" if made else " without remediate_apply=true")
+    return f"planned: {_counted(plan.wanted)}; nothing is changed" + _why_not(plan, bool(made))
+
+
+def _why_not(plan: FixPlan, made: bool) -> str:
+    """What keeps it all from being made; nothing where another line says that."""
+    if made:
+        return ""
+    return " in check mode" if plan.check_mode else " without remediate_apply=true"
 
 
 def _counted(several: Sequence[Mending]) -> str:

@@ -89,7 +89,7 @@ class Accepted(t.NamedTuple):
 
 
 def tool(variant: str, address: str) -> str:
-    """The tool of a variant of iptables, by the name that tells the variant."""
+    """The tool of a variant of iptables, by the name that has the variant."""
     return ("ip6tables" if ":" in address else "iptables") + variant[len("iptables") :]
 
 

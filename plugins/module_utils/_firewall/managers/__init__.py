@@ -19,7 +19,7 @@ Change = t.Dict[str, t.Any]
 
 
 class Managers:
-    """`run` None: a saved ruleset, of which only names can tell, because no file of this host is about it."""
+    """`run` None: a saved ruleset, of which only names can say more, because no file of this host is about it."""
 
     def __init__(self, run: Run | None) -> None:
         self._run, self._here = run, run is not None
@@ -28,7 +28,7 @@ class Managers:
 
     def owner(self, reference: Reference) -> dict[str, t.Any]:
         """{manager, origin} of a rule or policy; `origin` None where it is not known. Rules are asked for in the order of their way:
-        what a program's jumps tell of a chain is remembered for the rules and the policy behind them."""
+        what a program's jumps show of a chain is remembered for the rules and the policy after them."""
         manager = maker(reference)
         if builtin(str(reference["chain"])):
             manager = self._in_shared_chain(manager, reference)

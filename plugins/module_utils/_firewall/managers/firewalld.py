@@ -3,7 +3,7 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """Rules of firewalld: their zone or policy; their service, port, rich rule or target; and whether they are permanent.
 
-A rule that is loaded is part of firewalld's runtime configuration. Whether it is permanent, too, the files tell: see firewalld.zone(5),
+A rule that is loaded is part of firewalld's runtime configuration. Whether it is permanent, too, is in the files: see firewalld.zone(5),
 firewalld.policy(5) and firewalld.richlanguage(5). So firewall-cmd, which takes a third of a second and the bus, is asked
 only what a reload would change.
 """
@@ -43,7 +43,7 @@ class Firewalld:
         """{zone, policy, part, item, permanent, file}. One of zone and policy is a name; None for firewalld's own frame of rules.
 
         part: pre | log | deny | allow | post | target. item: "service https", "port 443/tcp", "rich rule ..." as the files have it.
-        permanent: None where the files may not be read, or the chain tells of no item.
+        permanent: None where the files may not be read, or the chain is for no item.
         """
         holder, name, part = self._holder(str(reference["chain"]))
         if name is None:

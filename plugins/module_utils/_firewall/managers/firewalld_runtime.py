@@ -37,7 +37,7 @@ class Difference(t.NamedTuple):
 
 
 def reloading(run: Run, interfaces: bool | None = None) -> list[Difference]:
-    """What a reload changes. Raises ObserveError where firewall-cmd does not tell.
+    """What a reload changes. Raises ObserveError where firewall-cmd does not say.
 
     `interfaces`: whether the zones of interfaces count; by default where no NetworkManager binds them.
     """

@@ -55,7 +55,7 @@ class Flow:
         return not self.opens and self.state == "established"
 
     def nft(self) -> str:
-        """Conditions of a rule of nft. In a chain of one direction the addresses tell the rest."""
+        """Conditions of a rule of nft. In a chain of one direction the addresses say the rest."""
         network = "ip6" if self.ipv6 else "ip"
         words = [f'{key} "{name}"' for key, name in (("iifname", self.comes_by), ("oifname", self.leaves_by)) if name]
         words += [f"{network} saddr {self.source}", f"{network} daddr {self.destination}"]

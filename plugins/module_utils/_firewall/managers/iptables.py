@@ -80,7 +80,7 @@ def inserted(tool: str, reference: t.Mapping[str, t.Any], flow: Flow) -> tuple[s
 
 
 def binary(reference: t.Mapping[str, t.Any], flow: Flow) -> str:
-    """The tool of the very variant that has the rule: the other one's rules are others. Those of a saved ruleset do not tell theirs."""
+    """The tool of the very variant that has the rule: the other one's rules are others. Those of a saved ruleset do not name theirs."""
     name = "ip6tables" if flow.ipv6 else "iptables"
     legacy = reference.get("legacy")
     if legacy is None and reference["number"] is not None:

@@ -61,7 +61,7 @@ def _file(found: Reference, element: str | None) -> Where:
 
 
 def _nft(found: Reference, element: str | None) -> Where:
-    """The line of the element, or the last one of the set, behind which one more would stand."""
+    """The line of the element, or the last one of the set, after which one more would stand."""
     place = (str(found["family"]), str(found["table"]), str(found["set"]))
     there = [each for root in ROOTS for each in read_sets(root) if each.place == place]
     same = [each for each in there if element is not None and each.element and _plain(each.element) == _plain(element)]

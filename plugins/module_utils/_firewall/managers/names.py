@@ -65,7 +65,7 @@ _BY_CHAIN = {name: re.compile(pattern) for name, pattern in _CHAINS.items()}
 
 
 def maker(reference: t.Mapping[str, t.Any]) -> str:
-    """The program; `iptables` or `nftables` where nothing tells of another."""
+    """The program; `iptables` or `nftables` where nothing shows another."""
     table, chain, text = str(reference["table"]), str(reference["chain"]), str(reference["text"])
     for name, pattern in _BY_TABLE.items():
         if pattern.fullmatch(table):

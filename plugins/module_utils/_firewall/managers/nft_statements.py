@@ -91,7 +91,7 @@ def _condition(words: Words, at: int) -> tuple[Test | None, int]:
 
 
 def _holds(words: Words, at: int, test: Test, packet: Packet) -> tuple[bool | None, int]:
-    """Whether one of the values is the packet's, and the place behind them."""
+    """Whether one of the values is the packet's, and the place after them."""
     negated = words[at : at + 1] == ["!="]
     at += negated or words[at : at + 1] == ["=="]
     if at >= len(words):

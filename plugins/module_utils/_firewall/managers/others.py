@@ -28,7 +28,7 @@ class Other:
         self._manager = manager
 
     def origin(self, reference: t.Mapping[str, t.Any]) -> Details:
-        """What the rule itself tells of where it comes from; its keys depend on the program."""
+        """What the rule itself says of where it comes from; its keys depend on the program."""
         known: dict[str, t.Callable[[t.Mapping[str, t.Any]], Details]] = {
             "docker": _container,
             "podman": _container,
@@ -94,7 +94,7 @@ def _one(summary: str, *command: str) -> Details:
 
 
 def _container(reference: t.Mapping[str, t.Any]) -> Details:
-    """The container's address and port, and the port of this host at which it is published, as far as the rule tells them."""
+    """The container's address and port, and the port of this host at which it is published, as far as the rule has them."""
     text = str(reference["text"])
     to = re.search(r"(?:--to-destination|dnat (?:ip6? )?to) \[?([0-9a-f.:]+?)\]?:(\d+)(?=\s|$)", text)
     port = re.search(r"(?:--dport|tcp dport) (\d+)", text)

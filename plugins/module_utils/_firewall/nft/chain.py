@@ -139,7 +139,7 @@ class Chain:
 
     def tracks(self) -> bool:
         """Whether one of its rules has the kernel track connections."""
-        may_track = re.compile(rb"[\0\1](?:%b)\0" % b"|".join(name.encode() for name in sorted(tracking())))  # behind the attribute's type
+        may_track = re.compile(rb"[\0\1](?:%b)\0" % b"|".join(name.encode() for name in sorted(tracking())))  # after the attribute's type
         likely = (at for at, body in enumerate(self.bodies) if may_track.search(body))
         return any(each.tracks for at in likely for each in self.rule(at).expressions)
 
@@ -243,7 +243,7 @@ class Chain:
 
 
 def _expressions(body: bytes) -> bytes:
-    """A rule's NFTA_RULE_EXPRESSIONS, without decoding what is in front and behind."""
+    """A rule's NFTA_RULE_EXPRESSIONS, without decoding what is before and after them."""
     at = 0
     while at + _HEAD.size <= len(body):
         length, kind = _HEAD.unpack_from(body, at)

@@ -137,7 +137,7 @@ class Context:
 
     @property
     def where(self) -> tuple[str, str, str, int | None]:
-        """The rule, for telling apart unknowns that read the same."""
+        """The rule, to distinguish unknowns that read the same."""
         return self.rule.where if self.rule else ("", "", "", None)
 
     @property

@@ -20,7 +20,7 @@ from .fields import Field
 
 _MOST_ELEMENTS = 16
 _WIDEST = 64  # bytes of all registers
-# As rules name protocols, from how values of the fields of a layer are written that tell its protocol.
+# As rules name protocols, from how values of the fields of a layer are written that show its protocol.
 _PROTOCOLS = {"network": {"ipv4": "ip", "ipv6": "ip6"}, "transport": {"ipv6-icmp": "icmpv6"}}
 
 
@@ -42,7 +42,7 @@ class Words:
     def __init__(self, text: str, expressions: set[int], condition: bool) -> None:
         self.text, self.expressions, self.condition = text, expressions, condition
         self.shown = True  # by itself, not as a part of what follows
-        self.into: Words | None = None  # the part that tells this one's protocol
+        self.into: Words | None = None  # the part that says this one's protocol
 
 
 class Register(t.NamedTuple):
@@ -55,7 +55,7 @@ class Register(t.NamedTuple):
 
 
 class Describer:
-    """One rule, to which its expressions tell one after the other what they say."""
+    """One rule, to which its expressions add one after the other what they say."""
 
     def __init__(self, expressions: t.Sequence[Loading], table: Table) -> None:
         self.expressions, self.table = expressions, table
@@ -68,7 +68,7 @@ class Describer:
         self.transport: str | None = None
         self._sure: dict[str, Words | None] = {}  # layer -> the test that made sure of its protocol
 
-    # -- what expressions tell
+    # -- what expressions say
 
     def load(self, target: int, field: Field, loads: t.Iterable[int], layer: str | None = None, whole: Whole | None = None) -> None:
         """A register was loaded."""
@@ -89,7 +89,7 @@ class Describer:
         part = Words(text, expressions, condition)
         several = set(layers)
         if "transport" in several and self.transport in ("icmp", "icmpv6"):
-            several.add("network")  # which that protocol tells
+            several.add("network")  # which that protocol says
         for layer in several:
             before = self._sure.get(layer)
             if before is not None and before.into is None:
@@ -98,7 +98,7 @@ class Describer:
         return part
 
     def made_sure(self, part: Words, field: Field, value: str) -> None:
-        """A field has that value, which may tell the protocol of a layer."""
+        """A field has that value, which may show the protocol of a layer."""
         if field.determines is None or (field.determines == "link" and value != "1"):  # ARPHRD_ETHER
             return
         self._sure[field.determines] = part
@@ -147,6 +147,6 @@ class Describer:
         width = found.about.key_length
         if not name.startswith("__"):
             return f"@{name}", width
-        # Registers behind the key's may hold what earlier conditions loaded.
+        # Registers after the key's may hold what earlier conditions loaded.
         ends = [sum((field.length + 3) & ~3 for field in fields[:at]) for at in range(len(fields))]
         return elements(found, [field for field, at in zip(fields, ends) if at < width], self.table.links, _MOST_ELEMENTS), width

@@ -70,7 +70,7 @@ def _data(data: bytes, links: _fields.Links) -> str:
 
 
 def interval(fields: t.Sequence[Field], first: bytes, behind: bytes | None, links: _fields.Links) -> str:
-    """Of a set of intervals without concatenation, by where the interval begins and what is first behind it."""
+    """Of a set of intervals without concatenation, by where the interval begins and what is first after it."""
     form = fields[0].form if fields else _fields.hexadecimal
     size = len(first)
     last = ((int.from_bytes(behind, "big") if behind is not None else 1 << 8 * size) - 1).to_bytes(size, "big")

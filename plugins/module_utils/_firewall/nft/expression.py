@@ -63,7 +63,7 @@ class Expression:
         return self.run(at)
 
     def describe(self, rule: Describer, at: int) -> None:
-        """Tell the rule's words what it says, or what is in which register after it. `at`: its position in the rule."""
+        """Add to the rule's words what it says, or what is in which register after it. `at`: its position in the rule."""
         rule.add(self.text(rule), {at}, condition=self.condition)
 
     def text(self, rule: Describer) -> str:

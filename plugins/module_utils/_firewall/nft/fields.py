@@ -61,7 +61,7 @@ def prefix(size: int) -> Format:
 
 
 def string(data: bytes, _links: Links) -> str:
-    """A name; one without a zero behind it is the beginning of several."""
+    """A name; one without a zero after it is the beginning of several."""
     text = data.split(b"\0", 1)[0].decode("utf-8", "replace")
     return f'"{text}"' if b"\0" in data or len(data) >= IFNAMSIZ else f'"{text}*"'
 

@@ -63,7 +63,7 @@ class Nftables:
         """Those that may do something to packets of IP, in the kernel's order where hook and priority are equal: the youngest first.
 
         A hook is put in front of those of equal priority that are there (nf_hook_entries_grow). Which of two tables' chains is younger is
-        recognised by the tables' age, as their chains have handles of their own. `compat` tells rules of iptables-nft.
+        recognised by the tables' age, as their chains have handles of their own. `compat` marks rules of iptables-nft.
         """
         for table in self.tables.values():
             table.compat = compat

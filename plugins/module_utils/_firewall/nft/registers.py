@@ -27,7 +27,7 @@ class Registers:
         return other
 
     def put(self, at: int, value: Value) -> None:
-        """Store a value, zeros behind it up to the next multiple of four bytes."""
+        """Store a value, zeros after it up to the next multiple of four bytes."""
         if isinstance(value, bytes):
             end = min(at + (len(value) + 3 & ~3), _SIZE)
             self._memory[at:end] = value[: end - at].ljust(end - at, b"\0")

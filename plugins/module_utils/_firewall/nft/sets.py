@@ -150,14 +150,14 @@ class Set:
             yield from (each or _plain(key) for key, each in self.exact.items())
 
     def intervals(self) -> t.Iterator[tuple[bytes, bytes | None, Element]]:
-        """(first, first behind it or None at the end, element) of a set of intervals without concatenation."""
+        """(first, first after it or None at the end, element) of a set of intervals without concatenation."""
         for at, first in enumerate(self._starts):
             each = self._opened(at)
             if each is not None:
                 yield first, self._starts[at + 1] if at + 1 < len(self._starts) else None, each
 
     def ends(self, element: Element) -> tuple[bytes, bytes | None]:
-        """Where an element of a set of intervals without concatenation begins, and what is first behind it."""
+        """Where an element of a set of intervals without concatenation begins, and what is first after it."""
         at = bisect.bisect_right(self._starts, element.key)
         return element.key, self._starts[at] if at < len(self._starts) else None
 

@@ -18,7 +18,7 @@ NFT_MSG_GETTABLE, NFT_MSG_GETCHAIN, NFT_MSG_GETRULE, NFT_MSG_GETSET, NFT_MSG_GET
 FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 NFPROTO = {name: number for number, name in FAMILIES.items()}
 
-IFNAMSIZ = 16  # bytes of an interface's name, with the zero behind it (linux/if.h)
+IFNAMSIZ = 16  # bytes of an interface's name, with the zero after it (linux/if.h)
 NFTA_LIST_ELEM = 1
 NFTA_EXPR_NAME, NFTA_EXPR_DATA = 1, 2
 NFTA_DATA_VALUE, NFTA_DATA_VERDICT = 1, 2

@@ -167,7 +167,7 @@ class _Run:
         return len(rules), None
 
     def _pass(self, rules: Rules, start: int, end: int) -> None:
-        """Tell of rules that cannot match, as long as there is room."""
+        """Report rules that cannot match, as long as there is room."""
         for at in range(start, end):
             if len(self._evaluation.path) >= MOST_STEPS:
                 self._evaluation.passed += end - at

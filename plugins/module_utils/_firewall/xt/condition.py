@@ -30,7 +30,7 @@ Act = t.Callable[[Packet, Evaluation], None]
 
 
 class Place(t.NamedTuple):
-    """What a condition's meaning depends on besides its options. `rule` tells it apart from others that read the same."""
+    """What a condition's meaning depends on besides its options. `rule` distinguishes it from others that read the same."""
 
     family: int  # 4 | 6
     rule: tuple[str, str, str, int]
@@ -108,7 +108,7 @@ def never(clause: Clause, place: Place) -> list[Condition]:
 
 
 def unknown_field(packet: Packet, text: str) -> Unknown:
-    """A field that the question does not tell: "-m ttl --ttl-lt 5"."""
+    """A field that the question does not have: "-m ttl --ttl-lt 5"."""
     return Unknown(text, (text, packet.generation))
 
 

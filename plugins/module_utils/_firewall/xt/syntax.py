@@ -27,7 +27,7 @@ _MATCH, _JUMP, _GOTO = ("-m", "--match"), ("-j", "--jump"), ("-g", "--goto")
 
 
 class Option(t.NamedTuple):
-    """`name` is without dashes; `negated` by a `!` before or behind it."""
+    """`name` is without dashes; `negated` by a `!` before or after it."""
 
     name: str
     values: list[str]

@@ -89,11 +89,21 @@ def _another_service(case: Case, server: Host, listener: Listener) -> Finding | 
     )
 
 
-def _no_listener(case: Case) -> Finding | None:
-    if case.server is None or (case.server.snapshot is None and any(host.captured for host in case.hosts)):
-        return _refused_unseen(case) if case.outcome.kind in REFUSALS else None
+def _was_asked(case: Case) -> bool:
+    """Whether the server is known and said what it knows; one that is diagnosed by captures has nothing to say."""
+    return case.server is not None and (case.server.snapshot is not None or not any(host.captured for host in case.hosts))
+
+
+def _explained(server: Host, port: int) -> bool:
+    """Whether another cause says why nothing listens there."""
+    return bool(units.stopped_for(server, port) or elsewhere(server, port))
+
+
+def _no_listener_known(case: Case) -> Finding | None:
+    if not _was_asked(case):
+        return None
     refusal, port = refused_at_all(case), case.server_port
-    if refusal is None or units.stopped_for(refusal[0], port) or elsewhere(refusal[0], port):
+    if refusal is None or _explained(refusal[0], port):
         return None
     late = bool(case.listeners_on_port())
     if late and case.listened_before():
@@ -119,6 +129,24 @@ def _no_listener(case: Case) -> Finding | None:
     )
 
 
+def _no_socket(case: Case) -> Finding | None:
+    """By the kernel's own word, which also is that of a host that the flow does not name as its server (tcp_v4_rcv(), tcp_v6_rcv())."""
+    dropped = (each for each in case.dropped if each.exact and each.leg == "syn" and each.drop_reason == "NO_SOCKET")
+    seen = next(dropped, None)
+    if seen is None or (seen.host is case.server and (case.listeners_on_port() or _explained(seen.host, case.server_port))):
+        return None
+    host, resets = seen.host, case.count("rst", seen.host, "out", "server")
+    left = (case.saw(host, "capture", f"{plural(resets, 'RST')} left {host.name}"),) if resets else ()
+    return Finding(
+        "proven" if resets else "likely",
+        host.name,
+        "server.socket",
+        f"{host.name} takes SYNs for {case.target}, and none of its sockets listens there",
+        (seen.evidence(), *left, *case.passage()),
+        leg="syn",
+    )
+
+
 @needs(SERVER)
 def would_refuse(case: Case, server: Host) -> tuple[str, Finding] | None:
     """(code, finding): that no listener would take the SYN, which does not come that far, as far as that is known."""
@@ -138,8 +166,10 @@ def would_refuse(case: Case, server: Host) -> tuple[str, Finding] | None:
     return "no_listener", Finding("likely", server.name, "server.socket", summary, (evidence,), leg="syn")
 
 
-def _refused_unseen(case: Case) -> Finding:
+def _refused_unseen(case: Case) -> Finding | None:
     """The server is not managed, or was not asked: its RST, or one in its name, is all that is known."""
+    if _was_asked(case) or case.outcome.kind not in REFUSALS:
+        return None
     errno = None if any(host.captured for host in case.hosts) else case.errno()
     return Finding(
         "possible",
@@ -154,6 +184,10 @@ def _refused_unseen(case: Case) -> Finding:
             else f"the listeners and rules of {case.server.name} would show it: diagnose it, too, and not by captures only",
         ),
     )
+
+
+def _no_listener(case: Case) -> Finding | None:
+    return _no_listener_known(case) or _no_socket(case) or _refused_unseen(case)
 
 
 CAUSES = (
@@ -177,7 +211,7 @@ CAUSES = (
         "RSTs leave the server, TcpOutRsts rises by them, and no socket listens on the port. Or none leaves it, and TcpOutRsts rises by "
         "the SYNs nevertheless, which the server's firewall, evaluated, lets in. Where it rises by more, and a firewall may have made or "
         "stopped something: likely at most. Or the temporary listener, which is there only where nothing listens, has the attempts among "
-        "the handshakes that completed there.",
+        "the handshakes that completed there. Or the kernel of a host that the SYN reaches finds no socket for it (NO_SOCKET).",
         "TcpOutRsts does not move (a firewall made the RST), or a socket listens.",
         rule=_no_listener,
         accounts_for=(Accounts("other_outcome", ("stood_in",), anywhere=True, any_leg=True),),

@@ -158,6 +158,15 @@ def test_a_failed_task_is_told_in_a_sentence(tmp_path: Path, quiet: str) -> None
     assert "PLAY" not in done.stdout and len(done.stdout.splitlines()) < 5, done.stdout
 
 
+def test_a_failure_of_each_host_is_shown_once(tmp_path: Path) -> None:
+    """With the strategy free, a task that is to run once runs for every host."""
+    diagnosed = {"hosts": "all", "strategy": "free", "roles": ["threeway.handshake.diagnose"]}
+    argv = write(tmp_path, diagnosed)
+    done = run(tmp_path, OURS, "-ione,two,three,", argv=[*argv[:1], *argv[2:]])
+    assert done.returncode == 2
+    assert done.stdout.count("failed: ") == 1 and "which hosts do not wait" in " ".join(done.stdout.split()), done.stdout
+
+
 def test_tasks_of_others_look_as_always(here: Path) -> None:
     shell = {"name": "Do something of one's own", "ansible.builtin.command": "echo done"}
     ours = {

@@ -60,9 +60,9 @@ class ExtensionHeader(Load):
         return Field(name, fields.presence if self.present else fields.number, self.length)
 
     def _option(self, at: Context) -> Value | None:
-        """The option's bytes; a bit or a choice where the question does not tell the options."""
+        """The option's bytes; a bit or a choice where the question does not have the options."""
         if at.packet.options is None:
-            why = f"the question does not tell TCP option {self.kind}"
+            why = f"the question does not have TCP option {self.kind}"
             if self.present:
                 return Partial(b"\0", b"\xfe", why)
             there = at.choose(f"whether there is a TCP option {self.kind}", ("tcp option", self.kind))
@@ -122,7 +122,7 @@ class ExtensionHeaderSet(Expression):
 
 
 def option(options: bytes, kind: int) -> bytes | None:
-    """The bytes of a TCP option, kind and length included; as the kernel, nothing behind one of a wrong length."""
+    """The bytes of a TCP option, kind and length included; as the kernel, nothing after one of a wrong length."""
     at = 0
     while at < len(options):
         if options[at] == kind and kind in (0, 1):

@@ -93,7 +93,7 @@ class MetaSet(Expression):
 def _length(at: Context) -> Value:
     """Of the packet from its network header on; what leaves a device has its link header in front."""
     if at.packet.length is None:
-        return up_to(0xFFFF, 4, "the question does not tell the length")
+        return up_to(0xFFFF, 4, "the question does not say the length")
     return host(at.packet.length + (ETHERNET if at.hook == "egress" else 0))
 
 
@@ -150,7 +150,7 @@ def _socket(at: Context, number: int | None, what: str) -> Value | None:
         there = at.choose("whether it belongs to a local socket", "socket")
     if not there:
         return None
-    return unknown(4, f"the question does not tell the {what} that sends it") if number is None else host(number)
+    return unknown(4, f"the question does not say the {what} that sends it") if number is None else host(number)
 
 
 def _packet_type(at: Context) -> Value:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""Tell conntrack to leave a packet alone (net/netfilter/nft_ct.c)."""
+"""Have conntrack leave a packet alone (net/netfilter/nft_ct.c)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..expression import Expression
 
 
 class Notrack(Expression):
-    """Tells conntrack to leave a packet alone that it has not seen yet."""
+    """Has conntrack leave a packet alone that it has not seen yet."""
 
     __slots__ = ()
 

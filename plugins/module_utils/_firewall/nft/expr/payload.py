@@ -38,7 +38,7 @@ _TTL = {4: 8, 6: 7}  # where the network header has it
 
 
 class Payload(Load):
-    """Bytes of the packet into a register; behind the packet's end the rule does not match. `fixed`: they are in every packet."""
+    """Bytes of the packet into a register; beyond the packet's end the rule does not match. `fixed`: they are in every packet."""
 
     __slots__ = ("base", "fixed", "layer", "length", "offset")
 
@@ -151,7 +151,7 @@ def _behind_header(at: Context, offset: int, length: int) -> Value | None:
     if options is None:
         if offset + length > 40 or not at.choose("how long the TCP header is", ("after the TCP header", offset + length)):
             return None
-        return unknown(length, "the question does not tell the TCP options")
+        return unknown(length, "the question does not have the TCP options")
     return options[offset : offset + length] if offset + length <= len(options) else None
 
 
@@ -160,7 +160,7 @@ def _behind(at: Context, offset: int, length: int) -> Value | None:
     del offset
     if at.packet.length is not None and at.packet.length == _header_bytes(at.packet):
         return None
-    return unknown(length, "the question does not tell the data") if at.choose("whether it carries data", "data") else None
+    return unknown(length, "the question does not have the data") if at.choose("whether it carries data", "data") else None
 
 
 def _header_bytes(packet: Packet) -> int | None:

@@ -31,7 +31,7 @@ class _Bytes:
         self.longest = len(self.value) + (40 if packet.options is None else 0)
 
     def number(self, at: int) -> int | bool | None:
-        """Four bytes; None when they are not all known, False behind the packet's end."""
+        """Four bytes; None when they are not all known, False beyond the packet's end."""
         if at < 0 or at + 4 > self.longest:
             return False
         if at + 4 > len(self.value):
@@ -188,7 +188,7 @@ def _contains(content: _Bytes, pattern: bytes, first: int, last: int | None, fol
         if sure and part == pattern:
             if last is None or at + len(pattern) <= last:
                 return True
-            possible = True  # kernels before 5.18 let it end behind `last`
+            possible = True  # kernels before 5.18 let it end after `last`
         possible = possible or (not sure and all(have == want or mask != 0xFF for have, want, mask in zip(part, pattern, known)))
     words = len(pattern) >= _CHANCE and pattern.isascii() and pattern.decode("ascii").isprintable()
     return None if possible and not words else False

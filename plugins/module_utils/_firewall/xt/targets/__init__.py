@@ -18,7 +18,7 @@ Target = t.Callable[[Packet, Evaluation, t.Optional[str]], Done]
 
 CONTINUE: Done = ("continue", None)
 _ENDS: dict[str, Effect] = {"ACCEPT": "accept", "DROP": "drop", "RETURN": "return"}
-# They tell somebody, or change what no rule asks for.
+# They notify somebody, or change what no rule asks for.
 _ASIDE = {
     "LOG", "NFLOG", "ULOG", "TRACE", "AUDIT", "IDLETIMER", "RATEEST", "LED", "CHECKSUM", "TEE", "CLASSIFY", "SECMARK", "CONNSECMARK",
 }  # fmt: skip

@@ -77,7 +77,7 @@ def test_reasons_are_those_of_the_tracepoint_itself() -> None:
 
 
 def test_a_kernel_without_types_is_said_to_have_none(tmp_path: t.Any) -> None:
-    with pytest.raises(Unavailable, match="does not tell how its structures are laid out") as caught:
+    with pytest.raises(Unavailable, match="does not say how its structures are laid out") as caught:
         layout.read(str(tmp_path / "vmlinux"))
     assert caught.value.kind == "types"
     (tmp_path / "vmlinux").write_bytes(b"nonsense")

@@ -61,7 +61,7 @@ def test_without_a_header_such_fields_are_unknown() -> None:
         ({"port": 70000}, "port is 70000: give a number from 1 to 65535"),
         ({"interface": "eth9"}, "interface is 'eth9', and this host has no interface of that name"),
         ({"header": "xyz"}, "header is 'xyz': give hexadecimal digits, from the IP header on"),
-        ({"header": "4500"}, "header of 2 bytes is not an IPv4 header with a TCP header behind it"),
+        ({"header": "4500"}, "header of 2 bytes is not an IPv4 header followed by a TCP header"),
         ({"header": header(flags=18)}, "header is of another packet than the one that is asked for: its addresses, ports or flags differ"),
         (
             {"header": header(), "source_port": 1},

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -285,3 +286,31 @@ def test_the_filter_of_a_listener_and_of_its_group(event: dict[str, Any], found:
 
 def test_a_program_that_drops_another_connection_is_likely_at_most() -> None:
     assert first(flow({**EVENT, "programs": [PROGRAM], **ELSEWHERE})) == ("cgroup_filter", "db1", "likely", "server.socket")
+
+
+# -- a host that finds no socket
+
+
+NO_SOCKET = {"drop_reason": "NO_SOCKET"}
+
+
+def told_of_no_socket(*events: dict[str, Any], server: str | None, via: tuple[str, ...]) -> tuple[str, str, str, str] | None:
+    """A refused connection to db1, which the flow has as its server, or as a host on the way."""
+    plan, found = recorded("no_listener")
+    probe = {**found["web1"]["try"]["evidence"]["probes"][0], "local_port": PORT}
+    found["web1"]["trace_try"] = {"failure": None, "evidence": {"probes": [probe], "trace": None, "absent": []}}
+    words = {"how": "bpf", "events": [{**EVENT, "destination": probe["address"], **event} for event in events]}
+    found["db1"]["trace_close"] = {"failure": None, "evidence": {"drops": words}}
+    plan = replace(plan, entries=tuple(replace(entry, server=server, via=via) for entry in plan.entries))
+    return first(decide(plan, found, "2026-11-29T04:00:00Z", "2026-11-29T04:00:09Z").report["flows"][0])
+
+
+def test_that_a_host_finds_no_socket_means_that_nothing_listens() -> None:
+    """Even where the flow does not say whose the address is."""
+    assert told_of_no_socket(NO_SOCKET, server="db1", via=()) == ("no_listener", "db1", "proven", "server.socket")
+    assert told_of_no_socket(NO_SOCKET, server=None, via=("db1",)) == ("no_listener", "db1", "proven", "server.socket")
+
+
+@pytest.mark.parametrize("event", [{**NO_SOCKET, "source_port": PORT + 1}, {**NO_SOCKET, "flags": ["ACK"]}])
+def test_other_packets_for_which_there_is_no_socket_prove_nothing(event: dict[str, Any]) -> None:
+    assert told_of_no_socket(event, server=None, via=("db1",)) != ("no_listener", "db1", "proven", "server.socket")

@@ -176,6 +176,28 @@ def test_the_clock_of_the_other_host_is_estimated(ahead: float, there: float, ba
     assert [len(row.seen) for row in found.rows] == [2, 2]
 
 
+def test_packets_with_other_numbers_and_another_clock_are_the_same_ones() -> None:
+    """A middlebox gives them other numbers: what there is one of at each end is the same."""
+    answer = segment(S, C, 5432, 40000, SERVER_ISN, 5001, SYN_ACK)
+    found = attempt(
+        seen("web1", "out", 100.0, syn()),
+        seen("db1", "in", 7300.01, syn(5000, ip_id=9)),
+        seen("db1", "out", 7300.02, answer),
+        seen("web1", "in", 100.03, syn_ack()),
+    )
+    (row,) = found.of("syn")
+    assert (row.at("web1", "out"), row.at("db1", "in")) != (None, None) and len(found.of("syn_ack")) == 1
+    assert abs(found.clocks["db1"].offset - 7200) < 0.1
+
+
+def test_a_connection_that_the_client_hears_nothing_of_is_not_taken_for_its_own() -> None:
+    """Hours later, another one came from the same port."""
+    found = attempt(
+        seen("web1", "out", 100.0, syn()), seen("db1", "in", 7300.01, syn(5000, ip_id=9)), seen("db1", "out", 7300.02, syn_ack(5001))
+    )
+    assert len(found.of("syn")) == 2 and "db1" not in found.clocks
+
+
 def test_what_a_host_without_a_part_recorded_is_kept_beside_the_handshake() -> None:
     """Its SYN in the server's name would make the server the client, and its earlier answer the first one."""
     honest = [

@@ -74,6 +74,39 @@ def test_no_client_stands_for_a_server_by_dialling_itself(address):
     assert plan(flow(address="127.0.0.1"), address_of=reached).entries[0].address == "127.0.0.1"  # a proxy on the client
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost", "10.0.1.11"])
+def test_a_client_that_is_asked_for_its_own_address_is_the_server(address):
+    """Whether the flow says so or not: it records, and is asked for its listeners."""
+    alone = plan(flow(servers="-", address=address), address_of={**INVENTORY, "web1": "10.0.1.11"}.__getitem__)
+    assert [(entry.client, entry.server, entry.address) for entry in alone.entries] == [("web1", "web1", address)]
+    assert (
+        alone.orders["web1"]
+        == plan(flow(servers="web1", address=address), address_of={**INVENTORY, "web1": "10.0.1.11"}.__getitem__).orders["web1"]
+    )
+    (other,) = plan(flow(servers="-", address="10.0.1.99")).entries
+    assert other.server is None
+
+
+def test_any_address_that_the_inventory_has_for_a_client_is_its_own():
+    """Also where handshake_address is the one to dial, of all hosts, as with -e. No host's are asked for twice: names are looked up."""
+    asked = []
+
+    def declared_of(hosts):
+        asked.extend(hosts)
+        return {host: ("10.0.9.11",) if host == "web1" else () for host in hosts}
+
+    made = orders.build(
+        read([flow(clients="web", servers="-", address="10.0.9.11"), flow(clients="web2", servers="-", address="10.0.9.12"), flow()]),
+        run="20261121T040000-3f2a91",
+        hosts=hosts,
+        address_of=INVENTORY.__getitem__,
+        play_hosts=INVENTORY,
+        declared_of=declared_of,
+    )
+    assert [(entry.client, entry.server) for entry in made.entries] == [("web1", "web1"), ("web2", None), ("web2", None), ("web1", "db1")]
+    assert asked == ["web1", "web2", "db1"]
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_a_forwarded_port_is_not_where_a_client_sends_from(address):
     made = plan(flow(), address_of={**INVENTORY, "web1": address}.__getitem__)
