@@ -65,6 +65,8 @@ VOCABULARY: Mapping[str, frozenset[str]] = {
         "Use": "code leg",
         "Users": "verdict",
         "Verdict": "packet direction verdict state reject_with",
+        "WayBack": "error",
+        "WayInside": "error state",
     }.items()
 }
 NAMES: Mapping[str, Mapping[str, str]] = {
@@ -107,6 +109,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "Unloaded": {"file": "file"},
     "Use": {"client": "host", "address": "destination"},
     "Users": {"names": "user"},
+    "WayInside": {"peer": "interface", "by": "interface"},
     "WrappedProgram": {"program": "program"},
     "WrapperRule": {"file": "file", "daemons": "daemon", "clients": "client"},
     "XinetdService": {"service": "program", "file": "file", "only_from": "listed", "no_access": "listed", "bind": "listed"},

@@ -11,7 +11,7 @@ from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.program_records import Limit, WrapperRule
 from .._model.socket_records import Process
-from .._model.socket_subjects import Asking, HangsUp, Kept, ListenerApart, Published, Refusal, RefusingService, SocketOwner
+from .._model.socket_subjects import Asking, HangsUp, Kept, ListenerApart, Published, Refusal, RefusingService, Sharing, SocketOwner
 from .._model.unit_records import Relative, SocketUnit
 from .._values.words import endpoint
 from . import fit
@@ -142,6 +142,8 @@ def application_hangs_up(case: Case, finding: Finding) -> Fix:
         )
     if (by := finding.about(SocketUnit)) and by.instances:
         return _of_instances(finding.host, by.instances)
+    if sharing := finding.about(Sharing):
+        return _left(finding.host, sharing)
     hangs_up = finding.about(HangsUp)
     if hangs_up is None:
         return _refusing(finding, _REASONS)
@@ -154,6 +156,14 @@ def application_hangs_up(case: Case, finding: Finding) -> Fix:
     if program.closes:
         return advice("application", finding.host, f"look at what has {name} turn clients away: {program.closes}")
     return _refusing(finding, _REASONS)
+
+
+def _left(host: str, sharing: Sharing) -> Fix:
+    """Who is to be there is not known: the older one, after a restart; either, where two units are meant to be."""
+    named = " or ".join(f"{each.name} (pid {each.pid})" for each in sharing.processes)
+    pids = ",".join(str(each.pid) for each in sharing.processes)
+    summary = f"find out whether {named} is left of an earlier start, as after a reload, and end it; else which of them closes connections"
+    return advice("service", host, summary, [shell("ps", "-o", "pid,lstart,args", "-p", pids)])
 
 
 def _of_instances(host: str, instances: str) -> Fix:

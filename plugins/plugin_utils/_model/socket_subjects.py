@@ -8,12 +8,12 @@ Where one record of the evidence is enough, such as a `Listener`, that record it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .prose import NOTHING, Wording, worded
 from .records import IpAddress
-from .socket_records import ForeignListener, Listener, PortHolder, Process, Socket
+from .socket_records import ForeignListener, Listener, PortHolder, Process, Socket, WayInside
 from .unit_records import SocketUnit, Unit, XinetdService
 
 SOMAXCONN = "net.core.somaxconn"
@@ -193,6 +193,28 @@ class HangsUp:
     process: Process
     said: bool
     limit: FullUnit | None = None
+
+
+@dataclass(frozen=True)
+class CutOff:
+    """What keeps an address in another network namespace from being reached, or from answering; ``bare``: the link that leads there has no
+    address. ``pid``: of a process in there."""
+
+    kind: Literal["down", "peer_down", "no_port", "astray", "no_way_back"]
+    way: WayInside
+    bare: bool = False
+    pid: int | None = None
+    where: str = ""
+
+    def of(self, pid: int | None, where: str) -> CutOff:
+        return replace(self, pid=pid, where=where)
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """A process of each program that listens on one port with others."""
+
+    processes: tuple[Process, ...]
 
 
 @dataclass(frozen=True)

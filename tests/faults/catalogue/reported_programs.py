@@ -177,3 +177,42 @@ def the_program_takes_one_connection(fleet: Machines) -> None:
     """As nc -l and socat without fork do."""
     fleet.popen("db1", ["socat", "TCP-LISTEN:5432", "EXEC:cat"])
     fleet.await_listener("db1", 5432)
+
+
+# -- programs that share a port
+
+MANY: dict[str, Any] = {"flow": FRONT, "slow": True, "options": {"diagnose_attempts": 8, "diagnose_interval": 0.05}}
+
+
+def started_twice(fleet: Machines, *backends: int) -> None:
+    """HAProxy as it leaves itself in the background, once for each port of its server: an earlier start does not end with a later one."""
+    for backend in backends:
+        path = f"/etc/haproxy-{backend}.cfg"
+        fleet.write("db2", path, CONFIGURATION.replace("    stats socket /run/haproxy.sock\n", "") % ("tcp", 5432, backend, ""))
+        fleet.run("db2", ["haproxy", "-D", "-f", path])
+    fleet.run("db2", ["sh", "-c", f"until ss -Hltn sport = :5432 | wc -l | grep -qx {len(backends)}; do sleep 0.05; done"])
+
+
+@fault(
+    "application_hangs_up/shared-port",
+    "connected",
+    status="degraded",
+    code="application_hangs_up",
+    host="db2",
+    segment="server.application",
+    certainties=("likely",),
+    says=("of 8 connections at once, without a byte", "share the port, and each of them gets some", "left of an earlier start"),
+    **MANY,
+)
+def an_earlier_start_takes_half_of_them(fleet: Machines) -> None:
+    """https://github.com/haproxy-unofficial-obsolete-mirrors/haproxy/issues/48: what it is to pass on to has ended."""
+    fleet.listen("db1", "10.0.2.21", 5432)
+    fleet.listen("db1", "10.0.2.21", 5434, behaviour="resetting")
+    started_twice(fleet, 5434, 5432)
+
+
+@twin("application_hangs_up/shared-port", **MANY)
+def both_pass_them_on(fleet: Machines) -> None:
+    fleet.listen("db1", "10.0.2.21", 5432)
+    fleet.listen("db1", "10.0.2.21", 5434)
+    started_twice(fleet, 5434, 5432)
