@@ -124,8 +124,8 @@ def _members() -> tuple[dict[int, tuple[str, list[int]]], int | None]:
 def _visit(
     path: str, ports: t.Collection[int] | None, addresses: t.Collection[str], peers: t.Collection[ways_inside.End]
 ) -> tuple[list[dict[str, t.Any]], list[str], list[str], list[dict[str, t.Any]]]:
-    """Move this thread into the network namespace at `path`; its listeners, which of `addresses` it has, on what kinds of links, and its ways
-    to `peers`. Other threads stay."""
+    """Move this thread into the network namespace at `path`; its listeners, which of `addresses` it has, the kinds of their links, and the
+    ways to `peers`. Other threads stay."""
     try:
         namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:

@@ -19,8 +19,15 @@ End = t.Tuple[str, str]
 """An address in another network namespace, and a client's to which it answers."""
 
 
-def within(netlink: Netlink, addresses: t.Sequence[Record], peers: t.Collection[End]) -> list[Record]:
-    """Asked in a namespace: the links of some of its addresses, as `links.addresses` has them by index, and its ways to their peers."""
+def peers(verdicts: t.Iterable[t.Mapping[str, t.Any]], addresses: t.Collection[str]) -> set[End]:
+    """Who gets the answers to SYNs that the firewall, by what it says of them, sends to some addresses."""
+    sent = [each["rewritten"] for each in verdicts if each["rewritten"] and each["packet"] == "syn"]
+    return {(each["destination"], each["source"]) for each in sent if each["destination"] in addresses and each["source"]}
+
+
+def within(netlink: Netlink, addresses: t.Sequence[Record], answered: t.Collection[End]) -> list[Record]:
+    """Asked in a namespace: the links of some of its addresses, as `links.addresses` has them by index, and the ways to those whom they
+    answer."""
     known, others = {str(link["index"]): link for link in links.links(netlink)}, links.peers(netlink)
     indices = {link["name"]: link["index"] for link in known.values()}
     rules = policy_rules.rules(netlink)
@@ -29,7 +36,7 @@ def within(netlink: Netlink, addresses: t.Sequence[Record], peers: t.Collection[
         link = known.get(each["interface"])
         if link is None:
             continue
-        remotes = sorted({remote for address, remote in peers if address == each["address"]})[:MOST_BACK]
+        remotes = sorted({remote for address, remote in answered if address == each["address"]})[:MOST_BACK]
         found.append(
             {
                 "address": each["address"],

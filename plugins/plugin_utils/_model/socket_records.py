@@ -97,6 +97,7 @@ class Ephemeral:
     port: Port
     used: Count
     time_wait: Count = 0
+    listening: Count = 0  # ports of the range that connect() does not give out, as somebody listens there
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,12 +49,13 @@ class Accepting:
 
 @dataclass(frozen=True)
 class AcceptQueue:
-    """An accept queue, who is to empty it, what limits it, and whose connections it has had, in words."""
+    """An accept queue, who is to empty it, what limits it, whose connections it has had, in words, and by which unit systemd listens."""
 
     listener: Listener
     accepting: Accepting
     limit: str
     connections: Wording = NOTHING
+    socket: SocketUnit | None = None
 
     def __post_init__(self) -> None:
         worded(self, "connections")
@@ -81,7 +82,8 @@ class StoppedUnit:
     """A unit that does not run, what its processes came to, and whose connection has its port, in words as well.
 
     ``too_early_for``: the address that the flow dials, if the host got it only after the unit had ended; ``forbidden``: what systemd
-    forbids it that it may need to listen: a privileged port, or sockets of an address family.
+    forbids it that it may need to listen: a privileged port, or sockets of an address family; ``lingering``: connections of before in
+    TIME_WAIT on its port, of a unit that fails at once.
     """
 
     unit: Unit
@@ -90,6 +92,7 @@ class StoppedUnit:
     holder: PortHolder | None = None
     too_early_for: IpAddress | None = None
     forbidden: Literal["port", "families"] | None = None
+    lingering: int = 0
 
     def __post_init__(self) -> None:
         worded(self, "ended", "held")
@@ -105,7 +108,8 @@ class RefusingService:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a service turns connections away, as its log line has it: max_startups, penalty, tcp_wrappers."""
+    """Why a service turns connections away, as its log line has it: max_startups, penalty, tcp_wrappers; or ``denied``, by rules of section
+    ``process`` of HAProxy's configuration."""
 
     kind: str
     process: str | None
@@ -232,7 +236,8 @@ class Backend:
     known why it does not serve them, it serves others there, nobody listens on any port, no connection comes, or none leaves the host in
     front, which calls another ``address``, or bears the ``address`` of others (``masked``), with which it does not come to the server
     (``masked_lost``), or the balancer's own server ``name`` is set aside (maintenance), or has no address as its name does not resolve; or
-    the host in front has no local port left towards it, or its kernel forbids the connection."""
+    the host in front has no local port left towards it, or its kernel forbids the connection; or the server takes connections and fails
+    the balancer's check of what it says (``fails_check``), or ends them at once (``ends``)."""
 
     kind: Literal[
         "not_accepting",
@@ -249,6 +254,8 @@ class Backend:
         "unresolved",
         "no_ports",
         "forbidden",
+        "fails_check",
+        "ends",
     ]
     port: int
     address: str | None = None
