@@ -48,7 +48,7 @@ def denials(listeners: t.Sequence[Record]) -> list[Record]:
     """How many connections the rules of each section have turned away since its start (tcp-request connection, session, content), of those
     that take connections; `read` says whom it could not ask."""
     return [
-        {"program": PROGRAM, "pids": pids, "section": row["pxname"], "count": sum(int(row[name]) for name in counted)}
+        {"pids": pids, "section": row["pxname"], "count": sum(int(row[name]) for name in counted)}
         for answer, pids in _answers(listeners, "denials", [])
         for row in _rows(answer)
         if row.get("svname") == "FRONTEND"

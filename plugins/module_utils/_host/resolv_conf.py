@@ -92,8 +92,8 @@ def unconfigured(path: str = CONFIGURATION) -> dict[str, Any] | None:
 
 
 def passed_over(path: str = CONFIGURATION) -> list[dict[str, Any]]:
-    """The lines for nameservers that the C library does not heed, at most `_MOST_PASSED_OVER`: each as {"line": its number, "address": that of
-    the nameserver, null where it has none, "why": "indented", "malformed" (an address with a port, a name), or "beyond" the third}.
+    """The lines for nameservers that the C library does not heed, at most `_MOST_PASSED_OVER`: each as {"line": its number, "address", null
+    where it has none, "why": "indented", "malformed" (an address with a port, a name), or "beyond" the third}.
     """
     try:
         with open(path, encoding="utf-8", errors="replace") as file:

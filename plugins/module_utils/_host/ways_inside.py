@@ -57,7 +57,7 @@ def _back(
     """The way of an answer from there, where the kernel can be asked."""
     with contextlib.suppress(ObserveError):
         way = routes.answer(netlink, routes.Question(local=address, remote=remote), indices, rules)
-        yield {"remote": remote, **{name: way[name] for name in ("error", "interface", "gateway")}}
+        yield {"remote": remote, **{name: way[name] for name in ("error", "gateway")}}
 
 
 def joined(ways: t.Sequence[Record]) -> None:

@@ -21,11 +21,11 @@ VOCABULARY: Mapping[str, frozenset[str]] = {
     record: frozenset(fields.split())
     for record, fields in {
         "Address": "flags",
+        "AnswerInside": "error",
         "BalancedServer": "program status check",
         "BaseChain": "family hook policy type",
         "Chain": "family hook",
         "Confined": "families",
-        "Denials": "program",
         "Drops": "how",
         "Effect": "kind",
         "Hooks": "iptables_legacy",
@@ -41,7 +41,6 @@ VOCABULARY: Mapping[str, frozenset[str]] = {
         "Nameserver": "error tcp",
         "Namespace": "kinds",
         "Neighbour": "state",
-        "PassedOver": "why",
         "PolicyRule": "family",
         "PortHolder": "state",
         "Probe": "stage errno late_errno peer via",
@@ -67,7 +66,6 @@ VOCABULARY: Mapping[str, frozenset[str]] = {
         "Use": "code leg",
         "Users": "verdict",
         "Verdict": "packet direction verdict state reject_with",
-        "WayBack": "error",
         "WayInside": "error state",
     }.items()
 }

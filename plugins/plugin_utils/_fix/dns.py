@@ -13,7 +13,7 @@ from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.network_records import LOOPBACK
 from .._model.network_subjects import Resolved, SlowNames, Unresolved
-from .._model.probe_records import PassedOver, Unconfigured
+from .._model.probe_records import OverlookedLine, Unconfigured
 from .._model.socket_records import Process
 from .make import advice, shell
 
@@ -112,7 +112,7 @@ def _answering(case: Case, own: Process) -> Fix | None:
     return _resolvable(case, summary, so="; until then,")
 
 
-def _heeded(client: str, line: PassedOver) -> str:
+def _heeded(client: str, line: OverlookedLine) -> str:
     """Whoever writes the file, such as a DHCP client or NetworkManager, would write it so again."""
     address, where = line.address or "ADDRESS", f"line {line.line} of /etc/resolv.conf on {client}, or what writes it"
     if line.why == "indented":

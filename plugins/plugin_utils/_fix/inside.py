@@ -11,7 +11,7 @@ from .._model.fixes import Fix
 from .._model.socket_subjects import CutOff
 from .make import advice, ip, shell
 
-_AGAIN = "restart the container, which makes it anew"
+_AGAIN = "restart the container, which makes all of it again"
 
 
 def namespace_cut_off(case: Case, finding: Finding) -> Fix | None:

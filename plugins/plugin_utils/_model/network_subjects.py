@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 
 from .network_records import Address, Link, Route
-from .probe_records import PassedOver, Unconfigured
+from .probe_records import OverlookedLine, Unconfigured
 from .rule_records import Rule
 from .socket_records import Process
 
@@ -36,7 +36,7 @@ class Unresolved:
     unasked: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
     unconfigured: Unconfigured | None = None
-    passed_over: PassedOver | None = None
+    passed_over: OverlookedLine | None = None
     own: Process | None = None
     known: bool = False
     forbidden: tuple[str, ...] = ()

@@ -67,7 +67,7 @@ class Nameserver:
 
 
 @dataclass(frozen=True)
-class PassedOver:
+class OverlookedLine:
     """A line of resolv.conf for a nameserver that the C library does not heed; ``holds``: whether that one has records of the name, None
     where it does not answer."""
 
@@ -98,7 +98,7 @@ class Resolution:
     joined: tuple[IpAddress, ...] | None = None  # what stands at the end of other words of its line there
     sources: tuple[str, ...] | None = None  # which sources nsswitch.conf has the C library ask
     unconfigured: Unconfigured | None = None
-    passed_over: tuple[PassedOver, ...] | None = None
+    passed_over: tuple[OverlookedLine, ...] | None = None
     user: str | None = None  # as whom it was asked; None: as whom Ansible comes
     unreadable: tuple[str, ...] = ()  # the resolver's files that this user may not read
 

@@ -202,12 +202,11 @@ class TemporaryListeners:
 
 
 @dataclass(frozen=True)
-class WayBack:
+class AnswerInside:
     """How an address in another network namespace would answer a peer, by the kernel there; ``error``: an errno's name, if not at all."""
 
     remote: IpAddress
     error: str | None = None
-    interface: str | None = None
     gateway: IpAddress | None = None
 
 
@@ -230,7 +229,7 @@ class WayInside:
     gateway: IpAddress | None = None
     error: str | None = None
     state: str | None = None
-    back: tuple[WayBack, ...] = ()
+    back: tuple[AnswerInside, ...] = ()
 
 
 @dataclass(frozen=True)

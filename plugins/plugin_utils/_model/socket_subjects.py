@@ -77,7 +77,7 @@ class HeldSockets:
     shared: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StoppedUnit:
     """A unit that does not run, what its processes came to, and whose connection has its port, in words as well.
 

@@ -165,7 +165,6 @@ class BalancedServer:
 class Denials:
     """How many connections the rules of a ``section`` of HAProxy's configuration have turned away since it began."""
 
-    program: str
     pids: tuple[Count, ...]
     section: str
     count: Count

@@ -19,7 +19,7 @@ from ..case import Case
 from ..finding import Certainty
 from . import called
 from .application import waiting_more
-from .backends import Tried, balanced, connects, named, took_elsewhere
+from .backends import Tried, balanced, connects, last_check, named, took_elsewhere
 
 _REFUSED = {"haproxy": "L4CON", "nginx": str(errno.ECONNREFUSED)}  # HAProxy's check_status: connect() failed
 _ABOVE_TCP = ("L6", "L7")  # HAProxy's check_status: of TLS, and of what the server says
@@ -62,8 +62,7 @@ def down(case: Case, front: Host, behind: Host, said: Sequence[BalancedServer], 
     if first.program == "nginx" and all(each.status in _OWN for each in said):
         return _of_its_own(front, first, sure)
     if above:
-        last = f"{first.check}: {first.told}" if first.told else first.check
-        reason = f"{named(first)} is down for the balancer, whose check of port {first.port} it takes and fails ({last})"
+        reason = f"{named(first)} is down for the balancer, whose check of port {first.port} it takes and fails ({last_check(first)})"
         return Why(sure, reason, Backend("fails_check", first.port or 0, name=named(first)), behind.name)
     return Why(
         sure,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import SLOW_MS
 
-from ..._model.probe_records import Nameserver, PassedOver, Resolution, Unconfigured
+from ..._model.probe_records import Nameserver, OverlookedLine, Resolution, Unconfigured
 from ..._values.words import plural
 from ..case import Case
 
@@ -53,13 +53,13 @@ _OVERLOOKED = {
 }
 
 
-def overlooked(failed: Resolution) -> PassedOver | None:
+def overlooked(failed: Resolution) -> OverlookedLine | None:
     """A line for a nameserver that has the name, and is not asked; or for any, where none is."""
     known = failed.passed_over or ()
     return next((each for each in known if each.holds), next(iter(known), None) if failed.unconfigured else None)
 
 
-def in_vain(entry: PassedOver) -> str:
+def in_vain(entry: OverlookedLine) -> str:
     """What is the matter with a line that the C library does not heed."""
     named = f"names {entry.address}" if entry.address else "names a nameserver"
     has = ", which has records of it," if entry.holds else ""

@@ -208,8 +208,15 @@ def not_running(server: Host, unit: Unit, port: int, address: str = "") -> Stopp
     """A unit that does not run, with what is known of why."""
     held = next(iter(holders_of(server, unit, port)), None)
     early = address if came_later(server, unit, address) is not None else None
-    lasting = lingering(server, unit, port)
-    return StoppedUnit(unit, ended(unit), described(held) if held else "", held, early, forbidden(server, unit)[0], lasting)
+    return StoppedUnit(
+        unit=unit,
+        ended=ended(unit),
+        held=described(held) if held else "",
+        holder=held,
+        too_early_for=early,
+        forbidden=forbidden(server, unit)[0],
+        lingering=lingering(server, unit, port),
+    )
 
 
 def lingering(server: Host, unit: Unit, port: int) -> int:
