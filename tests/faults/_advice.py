@@ -24,6 +24,7 @@ TYPED = {
     "firewall_reject",
     "learned_gateway",
     "loopback_kept",
+    "namespace_cut_off",
     "nat_hidden",
     "neighbour_ignored",
     "neighbour_unresolved",

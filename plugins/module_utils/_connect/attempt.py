@@ -154,8 +154,10 @@ class Attempt:
 
 
 def attempts_to(dial: Dial, family: int, sockaddr: tuple[Any, ...], numbers: range, usable: list[int]) -> list[Attempt]:
-    """As many attempts as there are numbers, each with local ports of its own to choose from."""
-    return [Attempt(dial, number, family, sockaddr, ports) for number, ports in zip(numbers, spread(len(numbers), usable))]
+    """As many attempts as there are numbers, each with local ports of its own to choose from. The port dialled is none of them: an address
+    of this host, dialled from it, connects to itself where nobody listens (RFC 9293, 3.5)."""
+    choices = (tuple(port for port in ports if port != sockaddr[1]) for ports in spread(len(numbers), usable))
+    return [Attempt(dial, number, family, sockaddr, ports) for number, ports in zip(numbers, choices)]
 
 
 def _discard(sock: socket.socket) -> None:

@@ -14,7 +14,8 @@ from functools import partial
 from typing import Any, Callable
 
 from .._host import hosts_file, nsswitch
-from .._host.nameservers import ask, configured, unconfigured
+from .._host.nameservers import ask
+from .._host.resolv_conf import Resolver, configured, passed_over, unconfigured
 from .._wire.addresses import canonical
 from .identity import Identity
 
@@ -57,7 +58,11 @@ class Resolved:
     again_ms: float | None = None
     nameservers: list[dict[str, Any]] | None = None
     hosts: list[str] | None = None  # what the hosts file has for it; None for literals, and where it cannot be read
+    joined: list[str] | None = None  # addresses at the end of other words of its line there
     unconfigured: dict[str, Any] | None = None  # why resolv.conf names no nameserver, where the name could not be resolved
+    passed_over: list[dict[str, Any]] | None = (
+        None  # lines for nameservers that the C library does not heed, where it could not be resolved
+    )
     sources: list[str] | None = None  # which sources nsswitch.conf has the C library ask, of a name that it cannot resolve
     unreadable: list[str] | None = None  # of another user's: the resolver's files that it may not read
 
@@ -71,8 +76,10 @@ class Resolved:
             "message": self.message,
             "elapsed_ms": self.elapsed_ms,
             "hosts": self.hosts,
+            "joined": self.joined,
             "sources": self.sources,
             "unconfigured": self.unconfigured,
+            "passed_over": self.passed_over,
             "user": self.dial.identity.name if self.dial.identity else None,
             "unreadable": self.unreadable,
         }
@@ -131,12 +138,17 @@ def resolve(dials: list[Dial], *, limit: float | None = None) -> list[Resolved]:
     ]
     if known is None:
         return found
+    joined = hosts_file.run_together()
     return [
-        answer
-        if answer.dial.identity and hosts_file.HOSTS not in (answer.unreadable or ())
-        else replace(answer, hosts=known.get(hosts_file.comparable(answer.dial.address), []))
+        answer if answer.dial.identity and hosts_file.HOSTS not in (answer.unreadable or ()) else _with_hosts(answer, known, joined)
         for answer in found
     ]
+
+
+def _with_hosts(answer: Resolved, known: dict[str, list[str]], joined: dict[str, list[str]]) -> Resolved:
+    """What the hosts file has for a name."""
+    name = hosts_file.comparable(answer.dial.address)
+    return replace(answer, hosts=known.get(name, []), joined=joined.get(name))
 
 
 def _ask_as_users(
@@ -187,11 +199,24 @@ def examine_odd(answers: list[Resolved], until: float) -> list[Resolved]:
             nameservers=by_name[answer.dial.address],
             sources=nsswitch.sources("hosts") if answer.error else None,
             unconfigured=unconfigured() if answer.error else None,
+            passed_over=_passed_over(resolver, answer.dial.address) if answer.error else None,
         )
         if answer.dial.address in by_name and answer.nameservers is None
         else answer
         for answer in answers
     ]
+
+
+def _passed_over(resolver: Resolver, name: str) -> list[dict[str, Any]]:
+    """What resolv.conf names in vain, and whether it has records of the name, null where it does not answer."""
+    found = passed_over()
+    addresses = tuple(dict.fromkeys(each["address"] for each in found if each["address"]))
+    asked = {each["address"]: each for each in ask(resolver._replace(nameservers=addresses), name)} if addresses else {}
+    for each in found:
+        said = asked.get(each["address"])
+        answers = [query["answers"] for query in said["queries"] if query["answers"] is not None] if said else []
+        each["holds"] = any(answers) if answers else None
+    return found
 
 
 def _ask(dial: Dial, flags: int) -> Resolved:

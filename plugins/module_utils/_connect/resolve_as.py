@@ -17,11 +17,11 @@ import time
 import typing as t
 from dataclasses import replace
 
-from .._host import hosts_file, nameservers, nsswitch
+from .._host import hosts_file, nsswitch, resolv_conf
 from .identity import Identity
 from .resolve import Dial, Resolved, resolve
 
-_FILES = (nameservers.CONFIGURATION, hosts_file.HOSTS, nsswitch.CONFIGURATION)
+_FILES = (resolv_conf.CONFIGURATION, hosts_file.HOSTS, nsswitch.CONFIGURATION)
 _CLOSED = (errno.EACCES, errno.EPERM)
 
 

@@ -20,6 +20,7 @@ PROGRAM = "haproxy"
 MOST_FILES, MOST_BYTES, MOST_SERVERS = 50, 1 << 20, 200
 ANSWER_SECONDS = 1.0
 _ROLES = ("FRONTEND", "BACKEND")
+_DENIED = ("dcon", "dses", "dreq")
 
 Record = t.Dict[str, t.Any]
 
@@ -41,6 +42,19 @@ def limits(listeners: t.Sequence[Record], absent: list[dict[str, str]]) -> t.Ite
     for answer, pids in _answers(listeners, "limits", absent):
         for section, used, most in full(answer):
             yield limit(PROGRAM, pids, "maxconn", most, section=section, used=used)
+
+
+def denials(listeners: t.Sequence[Record]) -> list[Record]:
+    """How many connections the rules of each section have turned away since its start (tcp-request connection, session, content), of those
+    that take connections; `read` says whom it could not ask."""
+    return [
+        {"pids": pids, "section": row["pxname"], "count": sum(int(row[name]) for name in counted)}
+        for answer, pids in _answers(listeners, "denials", [])
+        for row in _rows(answer)
+        if row.get("svname") == "FRONTEND"
+        for counted in [[name for name in _DENIED if (row.get(name) or "").isdigit()]]
+        if counted
+    ][:MOST_SERVERS]
 
 
 def full(text: str) -> t.Iterator[tuple[str, int, int]]:
@@ -153,7 +167,7 @@ def _server(row: t.Mapping[str, t.Any]) -> Record:
         "port": int(port) if address and port.isdigit() else None,
         "up": (row.get("status") or "").split(" ")[0] in ("UP", "no"),  # "UP 1/3", "no check"
         "status": row.get("status") or "",
-        "check": row.get("check_status") or None,
+        "check": (row.get("check_status") or "").lstrip("* ") or None,  # a check under way has the last one's status behind an asterisk
         "told": row.get("last_chk") or None,
         "client": None,
         "connects": int(row["connect"]) if (row.get("connect") or "").isdigit() else None,

@@ -13,7 +13,7 @@ import typing as t
 from .._wire.netlink import NETLINK_ROUTE, NLM_F_DUMP, Netlink, NetlinkError, attribute, attributes, unpack
 
 RTM_GETLINK, RTM_GETADDR, RTM_GETNEIGH = 18, 22, 30
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_STATS64 = 1, 3, 4, 10, 16, 18, 23
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_STATS64 = 1, 3, 4, 5, 10, 16, 18, 23
 IFLA_GROUP, IFLA_EXT_MASK, IFLA_CARRIER, IFLA_XDP = 27, 29, 33, 43
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA, IFLA_XDP_ATTACHED = 1, 2, 4, 5, 2
 IFLA_BRPORT_STATE, IFLA_BRPORT_MODE = 1, 4
@@ -56,6 +56,17 @@ def links(netlink: Netlink) -> list[dict[str, t.Any]]:
     names = {link["index"]: link["name"] for link in found}
     for link in found:
         link["master"] = names.get(link["master"])
+    return found
+
+
+def peers(netlink: Netlink) -> dict[int, int]:
+    """The index of the other end of a link, or of the link below it, by the link's own: perhaps one of another namespace."""
+    found = {}
+    for body in netlink.request(RTM_GETLINK, NLM_F_DUMP, _IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
+        index = unpack(_IFINFO, body, "a link")[2]
+        other = _optional_number(attributes(body[_IFINFO.size :]).get(IFLA_LINK))
+        if other is not None:
+            found[index] = other
     return found
 
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: BSD-2-Clause
 # This module is private to threeway.handshake: its names may change without notice.
-"""The nameservers that the C library asks, how long it may take, and which of them answer."""
+"""Which nameservers of the C library's answer, what, and when."""
 
 from __future__ import annotations
 
@@ -11,16 +11,11 @@ import select
 import socket
 import struct
 import time
-from typing import Any, Dict, NamedTuple
+from typing import Any, Dict
 
 from .._wire.addresses import on_loopback
+from .resolv_conf import Resolver
 
-CONFIGURATION = "/etc/resolv.conf"
-MOST_SECONDS = 30.0
-"""For all names of a client together; plans of the controller allow for it."""
-_LEAST_SECONDS = 10.0
-_SPARE = 2.0
-_MOST_SERVERS, _MOST_TIMEOUT, _MOST_ATTEMPTS, _MOST_DOTS = 3, 30, 5, 15  # resolv.conf(5): MAXNS, RES_MAXRETRANS, RES_MAXRETRY, RES_MAXNDOTS
 _PORT = 53
 _ANSWER_SECONDS, _TCP_SECONDS = 2.0, 1.0
 _TC = 0x0200  # RFC 1035, 4.1.1: the answer was cut to what UDP takes
@@ -28,76 +23,8 @@ _QUERY = struct.Struct("!6H")
 _TYPES = {"A": 1, "AAAA": 28}
 _MOST_NAMES = 4
 _LONGEST_NAME = 255  # RFC 1035, 2.3.4
-_MOST_SEARCHED = 6  # resolv.conf(5): domains of the search list that older C libraries take
 
 Asked = Dict[str, Any]
-
-
-class Resolver(NamedTuple):
-    """What resolv.conf says, with the C library's defaults."""
-
-    nameservers: tuple[str, ...]
-    timeout: int
-    attempts: int
-    search: tuple[str, ...] = ()
-    ndots: int = 1
-
-    def names(self, name: str) -> list[str]:
-        """What it asks for in turn until one of them has an address: a name with few dots goes through the search list first."""
-        if name.endswith("."):
-            return [name.rstrip(".")]
-        searched = [f"{name}.{domain}" for domain in self.search]
-        return [name, *searched] if name.count(".") >= self.ndots else [*searched, name]
-
-    @property
-    def patience(self) -> float:
-        """Seconds within which the C library itself gives up, and some to spare; bounded.
-
-        It asks each nameserver `attempts` times for each name.
-        """
-        servers, names = max(1, len(self.nameservers)), 1 + len(self.search)
-        return min(MOST_SECONDS, max(_LEAST_SECONDS, names * servers * self.timeout * self.attempts + _SPARE))
-
-
-def configured(path: str = CONFIGURATION) -> Resolver:
-    """Whatever cannot be read is the C library's default."""
-    servers = []  # type: list[str]
-    search = ()  # type: tuple[str, ...]
-    timeout, attempts, ndots = 5, 2, 1
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read(65536).splitlines()
-    except OSError:
-        lines = []
-    for words in (line.split() for line in lines):
-        if words[:1] == ["nameserver"] and len(words) > 1 and len(servers) < _MOST_SERVERS:
-            servers.append(words[1])
-        if words[:1] in (["search"], ["domain"]):  # the last one counts
-            search = tuple(word.rstrip(".") for word in words[1 : 1 + _MOST_SEARCHED] if word.strip("."))
-        for word in words[1:] if words[:1] == ["options"] else ():
-            name, _colon, value = word.partition(":")
-            if value.isdigit() and name == "timeout":
-                timeout = min(_MOST_TIMEOUT, max(1, int(value[:3])))
-            elif value.isdigit() and name == "attempts":
-                attempts = min(_MOST_ATTEMPTS, max(1, int(value[:3])))
-            elif value.isdigit() and name == "ndots":
-                ndots = min(_MOST_DOTS, int(value[:3]))
-    return Resolver(tuple(servers), timeout, attempts, search, ndots)
-
-
-def unconfigured(path: str = CONFIGURATION) -> dict[str, Any] | None:
-    """Why the C library has no nameserver to ask but this host itself: the file cannot be read, or names none; None where it does.
-
-    As {"error": null or an errno's name, "link": where the file, as a symbolic link, leads}.
-    """
-    try:
-        with open(path, encoding="utf-8", errors="replace"):
-            wrong = None if configured(path).nameservers else ""
-    except OSError as error:
-        wrong = errno.errorcode.get(error.errno or 0, str(error))
-    if wrong is None:
-        return None
-    return {"error": wrong or None, "link": os.path.realpath(path) if os.path.islink(path) else None}
 
 
 def ask(resolver: Resolver, name: str, seconds: float = _ANSWER_SECONDS) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ import typing as t
 from .._errors import ObserveError
 from .._wire.addresses import on_loopback
 from .._wire.netlink import NETLINK_ROUTE, Netlink
-from . import links, owners, sockets
+from . import links, owners, sockets, ways_inside
 
 CLONE_NEWNET = 0x40000000
 NAMED = "/run/netns"
@@ -29,10 +29,16 @@ class Found(t.NamedTuple):
 
 
 def other_namespaces(
-    ports: t.Collection[int], addresses: t.Collection[str] = (), most: int = 64, seconds: float = 1.5, more: int = 0
+    ports: t.Collection[int],
+    addresses: t.Collection[str] = (),
+    most: int = 64,
+    seconds: float = 1.5,
+    more: int = 0,
+    peers: t.Collection[ways_inside.End] = (),
 ) -> Found:
     """Who listens on `ports` in other network namespaces, and which of these have one of `addresses`; `more`: so many listeners on
-    other ports that take what comes from outside are returned as well, after those.
+    other ports that take what comes from outside are returned as well, after those. `peers`: to whom addresses there send answers; the ways
+    between these and this host are looked up.
 
     Visits at most `most` namespaces and begins no visit after `seconds`. Needs CAP_SYS_ADMIN.
     """
@@ -49,7 +55,8 @@ def other_namespaces(
                 absent.append({"what": _WHAT, "why": f"only {visited} of {len(members)} were visited, to bound the time"})
                 break
             try:
-                listeners, own, kinds = elsewhere.submit(_visit, path, None if more else ports, addresses).result()
+                listeners, own, kinds, ways = elsewhere.submit(_visit, path, None if more else ports, addresses, peers).result()
+                ways_inside.joined(ways)
             except ObserveError as error:
                 absent.append({"what": f"{_WHAT} ({netns})", "why": str(error)})
                 continue
@@ -57,7 +64,7 @@ def other_namespaces(
             others = (one for one in listeners if one["port"] not in ports and not on_loopback(one["address"]))
             beside.extend(_described(one, netns, pids) for one in itertools.islice(others, more - len(beside)))
             if own:
-                found.namespaces.append({**_named(netns, own, pids), "kinds": kinds})
+                found.namespaces.append({**_named(netns, own, pids), "kinds": kinds, "ways": ways})
     found.listeners.extend(beside)
     return found
 
@@ -114,9 +121,11 @@ def _members() -> tuple[dict[int, tuple[str, list[int]]], int | None]:
     return members, hidden
 
 
-def _visit(path: str, ports: t.Collection[int] | None, addresses: t.Collection[str]) -> tuple[list[dict[str, t.Any]], list[str], list[str]]:
-    """Move this thread into the network namespace at `path`; its listeners, which of `addresses` it has, and on what kinds of links. Other
-    threads stay."""
+def _visit(
+    path: str, ports: t.Collection[int] | None, addresses: t.Collection[str], peers: t.Collection[ways_inside.End]
+) -> tuple[list[dict[str, t.Any]], list[str], list[str], list[dict[str, t.Any]]]:
+    """Move this thread into the network namespace at `path`; its listeners, which of `addresses` it has, the kinds of their links, and the
+    ways to `peers`. Other threads stay."""
     try:
         namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
@@ -128,9 +137,11 @@ def _visit(path: str, ports: t.Collection[int] | None, addresses: t.Collection[s
         os.close(namespace)
     own: list[dict[str, t.Any]] = []
     kinds: dict[str, str] = {}
+    ways: list[dict[str, t.Any]] = []
     if addresses:
         with Netlink(NETLINK_ROUTE) as netlink:
             own = [each for each in links.addresses(netlink, {}) if each["address"] in addresses]
             kinds = {str(link["index"]): link["kind"] for link in links.links(netlink) if own and link["kind"]}
+            ways = ways_inside.within(netlink, own, peers) if own and peers else []
     on = sorted({kinds[each["interface"]] for each in own if each["interface"] in kinds})
-    return sockets.listeners(ports) if ports is None or ports else [], sorted({each["address"] for each in own}), on
+    return sockets.listeners(ports) if ports is None or ports else [], sorted({each["address"] for each in own}), on, ways

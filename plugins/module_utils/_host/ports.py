@@ -121,6 +121,7 @@ def _of_balancers(snapshot: Parts, listeners: list[dict[str, t.Any]], closing: b
         from . import haproxy
 
         snapshot.add_partial("balancers", lambda: haproxy.read(listeners))
+        snapshot.add("denials", lambda: haproxy.denials(listeners))
     if "nginx" in names and closing:
         from . import nginx
 
@@ -247,11 +248,12 @@ def _elsewhere(snapshot: Parts, silent: set[int], away: set[End]) -> None:
     ports = silent | {port for _address, port in away}
     if not ports:
         return
-    from . import namespaces
+    from . import namespaces, ways_inside
 
     def look() -> tuple[list[dict[str, t.Any]], Absent]:
         having = {address for address, _port in away if address}
-        found = namespaces.other_namespaces(ports, having, more=MOST_BESIDE if silent else 0)
+        peers = ways_inside.peers((snapshot.parts.get("firewall") or {}).get("verdicts") or (), having)
+        found = namespaces.other_namespaces(ports, having, more=MOST_BESIDE if silent else 0, peers=peers)
         snapshot.parts["namespaces"] = found.namespaces
         return found.listeners, found.absent
 

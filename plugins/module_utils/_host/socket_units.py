@@ -22,7 +22,8 @@ _SHOWN = (
 
 
 def concerned(listeners: t.Iterable[t.Mapping[str, t.Any]]) -> set[int]:
-    """The ports on which systemd may listen for a service: it holds them alone, or a service has them where not everybody comes.
+    """The ports on which systemd may listen for a service: it holds them alone, or a service has them where not everybody comes, or lets
+    connections wait there.
 
     Who was given a socket by systemd holds it as one that it has made itself.
     """
@@ -30,7 +31,8 @@ def concerned(listeners: t.Iterable[t.Mapping[str, t.Any]]) -> set[int]:
     for each in listeners:
         processes = each["processes"] or ()
         narrow = on_loopback(each["address"]) or each["v6only"] or each["device"]
-        if [process["pid"] for process in processes] == [1] or (narrow and any(process["unit"] for process in processes)):
+        crowded = each["recv_q"] and each["send_q"] and 10 * each["recv_q"] >= 9 * each["send_q"]
+        if [process["pid"] for process in processes] == [1] or ((narrow or crowded) and any(process["unit"] for process in processes)):
             found.add(int(each["port"]))
     return found
 

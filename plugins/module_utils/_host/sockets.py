@@ -14,6 +14,7 @@ import struct
 import sys
 import typing as t
 
+from .._connect import source_ports
 from .._errors import DecodeError
 from .._wire.netlink import attributes, unpack
 from .inet_diag import (
@@ -181,14 +182,23 @@ def _networks(counts: t.Mapping[str, int], most: int) -> list[dict[str, t.Any]]:
 
 
 def ephemeral(destinations: t.Collection[tuple[str, int]]) -> list[dict[str, t.Any]]:
-    """Per destination (address, port): the local (address, port) pairs that are in use towards it, and those in TIME_WAIT of them."""
+    """Per destination (address, port): the local (address, port) pairs that are in use towards it, those in TIME_WAIT of them, and how many
+    ports of the range have a listener, which connect() passes over (__inet_hash_connect())."""
     used: dict[tuple[str, int], dict[tuple[str, int], str]] = {destination: {} for destination in destinations}
     for body in dump(ALL_BUT_LISTEN, [[remote_is(address, port) for address, port in destinations]]):
         state, local, local_port, remote, remote_port = ends_of(body)
         if (remote, remote_port) in used:
             used[(remote, remote_port)][(local, local_port)] = state
+    within = set(source_ports.ephemeral())
+    listening = {port for body in dump(1 << LISTEN, []) for port in [ends_of(body)[2]] if port in within} if within else set()
     return [
-        {"remote": address, "port": port, "used": len(pairs), "time_wait": list(pairs.values()).count("TIME_WAIT")}
+        {
+            "remote": address,
+            "port": port,
+            "used": len(pairs),
+            "time_wait": list(pairs.values()).count("TIME_WAIT"),
+            "listening": len(listening - {local_port for _local, local_port in pairs}),
+        }
         for (address, port), pairs in used.items()
     ]
 

@@ -45,7 +45,7 @@ def try_(order: Order, run: Run) -> dict[str, Any]:
     """Try the handshakes between two looks at this host, and ask how far the SYNs get that nobody answered."""
     from .._connect.probe import try_all
     from .._connect.resolve import examine_odd, examine_slow, resolve
-    from .._host.nameservers import MOST_SECONDS
+    from .._host.resolv_conf import MOST_SECONDS
     from .._host.snapshot import destinations_of
     from .dials import dials_of
 

@@ -21,6 +21,7 @@ VOCABULARY: Mapping[str, frozenset[str]] = {
     record: frozenset(fields.split())
     for record, fields in {
         "Address": "flags",
+        "AnswerInside": "error",
         "BalancedServer": "program status check",
         "BaseChain": "family hook policy type",
         "Chain": "family hook",
@@ -65,6 +66,7 @@ VOCABULARY: Mapping[str, frozenset[str]] = {
         "Use": "code leg",
         "Users": "verdict",
         "Verdict": "packet direction verdict state reject_with",
+        "WayInside": "error state",
     }.items()
 }
 NAMES: Mapping[str, Mapping[str, str]] = {
@@ -75,6 +77,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "SshSession": {"program": "program"},
     "Chain": {"table": "table", "chain": "chain"},
     "Confined": {"user": "user"},
+    "Denials": {"section": "proxy"},
     "ForeignListener": {"name": "program", "unit": "unit", "container": "container"},
     "HalfOpenOf": {"network": "destination"},
     "InSet": {"set": "set", "table": "table", "file": "file", "commands": "command"},
@@ -107,6 +110,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "Unloaded": {"file": "file"},
     "Use": {"client": "host", "address": "destination"},
     "Users": {"names": "user"},
+    "WayInside": {"peer": "interface", "by": "interface"},
     "WrappedProgram": {"program": "program"},
     "WrapperRule": {"file": "file", "daemons": "daemon", "clients": "client"},
     "XinetdService": {"service": "program", "file": "file", "only_from": "listed", "no_access": "listed", "bind": "listed"},

@@ -9,9 +9,9 @@ from .._decide.case import Case, literal_is_loopback
 from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.host import Host
-from .._model.program_records import Limit, WrapperRule
+from .._model.program_records import WrapperRule
 from .._model.socket_records import Process
-from .._model.socket_subjects import Asking, HangsUp, Kept, ListenerApart, Published, Refusal, RefusingService, SocketOwner
+from .._model.socket_subjects import Asking, HangsUp, Kept, ListenerApart, Published, RefusingService, Sharing, SocketOwner
 from .._model.unit_records import Relative, SocketUnit
 from .._values.words import endpoint
 from . import fit
@@ -142,6 +142,8 @@ def application_hangs_up(case: Case, finding: Finding) -> Fix:
         )
     if (by := finding.about(SocketUnit)) and by.instances:
         return _of_instances(finding.host, by.instances)
+    if sharing := finding.about(Sharing):
+        return _left(finding.host, sharing)
     hangs_up = finding.about(HangsUp)
     if hangs_up is None:
         return _refusing(finding, _REASONS)
@@ -154,6 +156,14 @@ def application_hangs_up(case: Case, finding: Finding) -> Fix:
     if program.closes:
         return advice("application", finding.host, f"look at what has {name} turn clients away: {program.closes}")
     return _refusing(finding, _REASONS)
+
+
+def _left(host: str, sharing: Sharing) -> Fix:
+    """Who is to be there is not known: the older one, after a restart; either, where two units are meant to be."""
+    named = " or ".join(f"{each.name} (pid {each.pid})" for each in sharing.processes)
+    pids = ",".join(str(each.pid) for each in sharing.processes)
+    summary = f"find out whether {named} is left of an earlier start, as after a reload, and end it; else which of them closes connections"
+    return advice("service", host, summary, [shell("ps", "-o", "pid,lstart,args", "-p", pids)])
 
 
 def _of_instances(host: str, instances: str) -> Fix:
@@ -237,53 +247,4 @@ def application_silent(case: Case, finding: Finding) -> Fix:
         "application",
         finding.host,
         "check whether the application is stuck, has no worker left, or waits for a lookup of the client's name before it greets",
-    )
-
-
-_REFUSALS = {
-    "max_startups": (
-        "find out who holds connections to {target} that are not authenticated, and raise MaxStartups in sshd_config or shorten "
-        "LoginGraceTime",
-        ("ss", "-tnp", "state", "established", "sport", "=", ":{port}"),
-    ),
-    "penalty": (
-        "exempt {client} by PerSourcePenaltyExemptList in sshd_config, and find out what it did to be punished (authentication that fails)",
-        (),
-    ),
-    "tcp_wrappers": (
-        "let {client} in by a line of /etc/hosts.allow, such as {daemon}: {client}, or take it out of /etc/hosts.deny; both are read "
-        "for each connection",
-        ("grep", "-n", "^[^#]", "/etc/hosts.allow", "/etc/hosts.deny"),
-    ),
-}
-
-
-_RAISED = {
-    "maxclients": "maxclients in redis.conf, with as many open files (LimitNOFILE= of its unit)",
-    "maxconn": "maxconn of that section in haproxy.cfg, and of its global section",
-    "worker_connections": "worker_connections in nginx.conf, with as many open files (worker_rlimit_nofile)",
-}
-
-
-def service_refuses(case: Case, finding: Finding) -> Fix | None:
-    if limit := finding.about(Limit):
-        raised = _RAISED.get(limit.setting, limit.setting)
-        summary = f"find out who holds the connections of {limit.program} on {finding.host}, and have them end, or raise {raised}"
-        look = shell("ss", "-tnp", "state", "established", "sport", "=", f":{case.server_port}")
-        return advice("application", finding.host, summary, [look])
-    refusal = finding.about(Refusal)
-    if refusal is None or refusal.kind not in _REFUSALS:
-        return None
-    summary, command = _REFUSALS[refusal.kind]
-    words = {"target": case.target, "port": case.server_port, "client": case.client_address or case.client.name}
-    text = summary.format(daemon=refusal.process or "DAEMON", **words)
-    return advice("application", finding.host, text, [shell(*(word.format(**words) for word in command))] if command else [])
-
-
-def turned_away(case: Case, finding: Finding) -> Fix:
-    return advice(
-        "advice",
-        finding.host,
-        f"check whether {case.target} limits connections of one source or locks it out, and exempt {case.client.name} from it, or lower "
-        "diagnose_attempts and diagnose_connects (docs/attempts.md)",
     )

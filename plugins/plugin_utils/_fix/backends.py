@@ -77,6 +77,19 @@ def _of_server(backend: Backend, front: str, behind: str) -> Fix | None:
             return advice("service", behind, f"start the service on port {port} of {behind}, to which {front} connects")
         case "unserved":
             return advice("advice", behind, f"diagnose the flow from {front} to {behind}, port {port}: that shows where it fails")
+        case "fails_check":
+            look = (
+                f"see why {backend.name} fails the check of port {port} (haproxy.cfg: check, check-ssl, ssl, verify, sni, option httpchk): "
+                "whether it speaks TLS there at all, with a certificate that the balancer accepts, and answers what the check asks"
+            )
+            return advice("application", behind, look)
+        case "ends":
+            look = (
+                f"see what the service on port {port} of {behind} logs of connections from {front}: it may not let that host in, or not "
+                f"expect what {front} says first, such as the header of the PROXY protocol (HAProxy: send-proxy, nginx: proxy_protocol on) "
+                "or TLS"
+            )
+            return advice("application", behind, look)
         case "kept_out":
             look = f"find out what keeps {front} from port {port} of {behind}, which others reach: a firewall, or a route"
             return advice("advice", behind, look)

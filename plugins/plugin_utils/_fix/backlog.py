@@ -14,6 +14,7 @@ from .._model.host import Host
 from .._model.prose import NOTHING, Wording
 from .._model.socket_records import ForeignListener, Listener
 from .._model.socket_subjects import SOMAXCONN, Accepting, AcceptQueue, HalfOpen
+from .._model.unit_records import SocketUnit
 from .application import thawed
 from .make import advice, shell
 from .programs import longer_backlog, more_connections
@@ -31,10 +32,12 @@ def accept_queue(case: Case, finding: Finding) -> Fix | None:
         return advice("application", finding.host, f"find out why {owner} does not accept, or restart its container")
     if queue is None or case.server is None:
         return None
-    return unblocked(case.server, queue.accepting, queue.listener, queue.limit, queue.connections)
+    return unblocked(case.server, queue.accepting, queue.listener, queue.limit, queue.connections, queue.socket)
 
 
-def unblocked(server: Host, who: Accepting, listener: Listener, limit: str, held: Wording = NOTHING) -> Fix:
+def unblocked(
+    server: Host, who: Accepting, listener: Listener, limit: str, held: Wording = NOTHING, socket: SocketUnit | None = None
+) -> Fix:
     """Restart who does not accept, with room for more where it is the kernel that cuts the backlog; a listener asks for it only once.
 
     One that has no descriptor left, or has stopped asking for connections, is at a limit of its own: no queue is long enough then.
@@ -50,7 +53,7 @@ def unblocked(server: Host, who: Accepting, listener: Listener, limit: str, held
     if process and who.kind == "hung":
         summary = f"find out for what {who.name} waits in the kernel (/proc/{process.pid}/stack, dmesg): it cannot be ended before"
         return advice("application", server.name, summary, [shell("cat", f"/proc/{process.pid}/stack")], why=why)
-    line = "" if limit == SOMAXCONN else longer_backlog(process, listener.port)
+    line = "" if limit == SOMAXCONN or socket else longer_backlog(process, listener.port)
     slow = f"if it is only slow, raise {limit} (now {listener.send_q}){line}"
     if process and process.unit:
         cut = limit == SOMAXCONN and not stopped and (listener.send_q or 0) < _ENOUGH

@@ -13,7 +13,7 @@ from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.network_records import LOOPBACK
 from .._model.network_subjects import Resolved, SlowNames, Unresolved
-from .._model.probe_records import Unconfigured
+from .._model.probe_records import OverlookedLine, Unconfigured
 from .._model.socket_records import Process
 from .make import advice, shell
 
@@ -47,6 +47,8 @@ def name_resolution_failed(case: Case, finding: Finding) -> Fix | None:
             "of type prohibit (ip route get ADDRESS, ip rule), else SELinux or AppArmor",
             so="; until then,",
         )
+    if name.passed_over:
+        return _resolvable(case, _heeded(case.client.name, name.passed_over), so="; until then,")
     if name.unconfigured:
         return _resolvable(case, _configure(case.client.name, name.unconfigured), so="; until then,")
     if name.own:
@@ -110,6 +112,19 @@ def _answering(case: Case, own: Process) -> Fix | None:
     return _resolvable(case, summary, so="; until then,")
 
 
+def _heeded(client: str, line: OverlookedLine) -> str:
+    """Whoever writes the file, such as a DHCP client or NetworkManager, would write it so again."""
+    address, where = line.address or "ADDRESS", f"line {line.line} of /etc/resolv.conf on {client}, or what writes it"
+    if line.why == "indented":
+        return f"take the blanks ahead of nameserver {address} out of {where}"
+    if line.why == "malformed":
+        return f"write nameserver {address}, without a port or a name, in {where}"
+    return (
+        f"have {address} among the first three nameservers in /etc/resolv.conf on {client}, in place of one that does not know the name, "
+        "or ask a resolver that knows them all, such as dnsmasq or systemd-resolved"
+    )
+
+
 def _configure(client: str, found: Unconfigured) -> str:
     line = "a line nameserver ADDRESS"
     if found.link and found.error == "ENOENT":
@@ -122,6 +137,10 @@ def name_resolves_elsewhere(case: Case, finding: Finding) -> Fix | None:
     name = finding.about(Resolved)
     if name is None:
         return None
+    if name.joined:
+        return _resolvable(
+            case, f"begin a line with {name.joined} in /etc/hosts of {case.client.name}, where it is the end of another word"
+        )
     if name.by_hosts_file:
         return _resolvable(
             case, f"correct the line of {case.dialled} in /etc/hosts of {case.client.name}, now {case.address}, or take it out"

@@ -22,7 +22,7 @@ from .allowed import allowed
 from .bound import bound_early
 from .make import advice, shell
 from .moving import moving
-from .start import GIVEN_UP, in_time, started
+from .start import GIVEN_UP, in_time, started, waited_for
 from .translation import covered, let_through
 
 
@@ -42,6 +42,8 @@ def of_stopped(host: Host, stopped: StoppedUnit) -> Fix:
         return in_time(host, stopped.unit, early)
     if stopped.holder is None and (fix := bound_early(host, stopped.unit)):
         return fix
+    if stopped.lingering and stopped.holder is None:
+        return waited_for(host, stopped.unit)
     return started(host, stopped.unit, stopped.ended, stopped.held, stopped.holder)
 
 

@@ -165,6 +165,20 @@ def _is_ephemeral(host: Host, port: int) -> bool:
     return low is not None and high is not None and low <= port <= high
 
 
+def waited_for(host: Host, unit: Unit) -> Fix:
+    """What is left of connections goes after a minute (TCP_TIMEWAIT_LEN), and comes again with each restart."""
+    over = f"while ss -Htan state time-wait {shell(f'sport = :{unit.port}')} | grep -q .; do sleep 1; done"
+    return advice(
+        "service",
+        host.name,
+        f"if {unit.unit} says that the address is in use, start it on {host.name} once no connection to port {unit.port} is in TIME_WAIT "
+        "any more, which takes a minute; have the application set SO_REUSEADDR on its socket, or let systemd try again for longer "
+        "(Restart=on-failure, RestartSec=15)",
+        [over, *_again(unit.unit)],
+        check=f"{shell('ss', '-Htln', f'sport = :{unit.port}')} shows a listener",
+    )
+
+
 def _freed(host: Host, unit: Unit, held: Wording, holder: PortHolder) -> Fix:
     """The port is somebody else's: to start the unit would fail until they leave it."""
     process, keep = holder.process, reserved(host, unit.port)

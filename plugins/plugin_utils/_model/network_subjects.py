@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 
 from .network_records import Address, Link, Route
-from .probe_records import Unconfigured
+from .probe_records import OverlookedLine, Unconfigured
 from .rule_records import Rule
 from .socket_records import Process
 
@@ -24,7 +24,8 @@ class Unresolved:
     """A name without an address; ``waiting``: the resolver had not answered when we stopped waiting.
 
     ``unasked``: what nsswitch.conf has for hosts, where nameservers have the name and the resolver does not use it. ``cut``: nameservers
-    whose answers do not fit into UDP and that take no TCP. ``unconfigured``: resolv.conf names no nameserver. ``own``: the client's own
+    whose answers do not fit into UDP and that take no TCP. ``unconfigured``: resolv.conf names no nameserver. ``passed_over``: its
+    line for one that would do, which the C library does not heed. ``own``: the client's own
     program that is to answer at a loopback address, and does not. ``known``: nameservers know the name, and no address of it.
     ``forbidden``: nameservers to which the client's own kernel lets no query go (EPERM), and ``prohibited``: those for which it has no
     way that is allowed (EACCES). ``user``: as whom it was asked, and ``unreadable``: the
@@ -35,6 +36,7 @@ class Unresolved:
     unasked: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
     unconfigured: Unconfigured | None = None
+    passed_over: OverlookedLine | None = None
     own: Process | None = None
     known: bool = False
     forbidden: tuple[str, ...] = ()
@@ -49,6 +51,7 @@ class Resolved:
 
     by_hosts_file: bool
     domain: str | None = None  # of the search list, which was appended to the name
+    joined: str | None = None  # an address with which its line of the hosts file should begin, and which stands behind another word
 
 
 @dataclass(frozen=True)

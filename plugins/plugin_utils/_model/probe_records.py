@@ -15,6 +15,7 @@ from .records import Count, IpAddress, Milliseconds, Port, RecordError, Time, on
 from .socket_records import Process
 
 Seconds = Annotated[float, within("a duration in seconds", 0, 3600)]
+Overlooked = Annotated[str, one_of("why a line for a nameserver is not heeded", "indented", "malformed", "beyond")]
 Ending = Annotated[str, one_of("an outcome of an attempt", "connected", "error", "timeout")]
 
 
@@ -66,6 +67,17 @@ class Nameserver:
 
 
 @dataclass(frozen=True)
+class OverlookedLine:
+    """A line of resolv.conf for a nameserver that the C library does not heed; ``holds``: whether that one has records of the name, None
+    where it does not answer."""
+
+    line: Count
+    address: IpAddress | None
+    why: Overlooked
+    holds: bool | None = None
+
+
+@dataclass(frozen=True)
 class Unconfigured:
     """Why resolv.conf names no nameserver: the errno's name of reading it, None where it names none; ``link``: where it leads as a link."""
 
@@ -83,8 +95,10 @@ class Resolution:
     again_ms: Milliseconds | None = None  # asked once more, where the first answer took long
     nameservers: tuple[Nameserver, ...] | None = None
     hosts: tuple[IpAddress, ...] = ()  # what the hosts file has for the name
+    joined: tuple[IpAddress, ...] | None = None  # what stands at the end of other words of its line there
     sources: tuple[str, ...] | None = None  # which sources nsswitch.conf has the C library ask
     unconfigured: Unconfigured | None = None
+    passed_over: tuple[OverlookedLine, ...] | None = None
     user: str | None = None  # as whom it was asked; None: as whom Ansible comes
     unreadable: tuple[str, ...] = ()  # the resolver's files that this user may not read
 

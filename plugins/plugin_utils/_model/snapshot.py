@@ -29,7 +29,7 @@ from .socket_records import (
     UdpSocket,
     UnixSocket,
 )
-from .unit_records import BalancedServer, SocketUnit, Unit, XinetdService
+from .unit_records import BalancedServer, Denials, SocketUnit, Unit, XinetdService
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,7 @@ class Snapshot:
     half_open: tuple[HalfOpenPeers, ...] | None = None
     xinetd: tuple[XinetdService, ...] | None = None
     balancers: tuple[BalancedServer, ...] | None = None
+    denials: tuple[Denials, ...] | None = None
     relays: tuple[Relay, ...] | None = None
     calls: tuple[Call, ...] | None = None
     lookups: tuple[Lookup, ...] | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .program_records import OwnSetting
-from .records import Count, IpAddress, Milliseconds, Port
+from .records import Count, IpAddress, Milliseconds, Port, Prefix
 
 _LEAST_RTO_MS, _MOST_RTO_MS = 200, 120_000  # TCP_RTO_MIN, TCP_RTO_MAX (include/net/tcp.h)
 
@@ -97,6 +97,7 @@ class Ephemeral:
     port: Port
     used: Count
     time_wait: Count = 0
+    listening: Count = 0  # ports of the range that connect() does not give out, as somebody listens there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +202,37 @@ class TemporaryListeners:
 
 
 @dataclass(frozen=True)
+class AnswerInside:
+    """How an address in another network namespace would answer a peer, by the kernel there; ``error``: an errno's name, if not at all."""
+
+    remote: IpAddress
+    error: str | None = None
+    gateway: IpAddress | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WayInside:
+    """How the host and an address in another network namespace reach each other.
+
+    ``interface`` has the address there. ``peer`` is the host's end of that, a pair of veth, and ``master`` the bridge that it is a port of.
+    ``by`` and ``gateway``: where the host's own route leads for the address, ``error`` where there is none; ``state``: of its neighbour.
+    """
+
+    address: IpAddress
+    prefix: Prefix
+    interface: str
+    up: bool
+    peer: str | None = None
+    peer_up: bool | None = None
+    master: str | None = None
+    by: str | None = None
+    gateway: IpAddress | None = None
+    error: str | None = None
+    state: str | None = None
+    back: tuple[AnswerInside, ...] = ()
+
+
+@dataclass(frozen=True)
 class Namespace:
     """A network namespace of the host that has addresses to which its firewall sends SYNs, or of a next hop that answers nobody; ``kinds``:
     of the links that have them."""
@@ -210,3 +242,4 @@ class Namespace:
     kinds: tuple[str, ...] = ()
     pid: Count | None = None
     name: str | None = None
+    ways: tuple[WayInside, ...] = ()

@@ -8,12 +8,12 @@ Where one record of the evidence is enough, such as a `Listener`, that record it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .prose import NOTHING, Wording, worded
 from .records import IpAddress
-from .socket_records import ForeignListener, Listener, PortHolder, Process, Socket
+from .socket_records import ForeignListener, Listener, PortHolder, Process, Socket, WayInside
 from .unit_records import SocketUnit, Unit, XinetdService
 
 SOMAXCONN = "net.core.somaxconn"
@@ -49,12 +49,13 @@ class Accepting:
 
 @dataclass(frozen=True)
 class AcceptQueue:
-    """An accept queue, who is to empty it, what limits it, and whose connections it has had, in words."""
+    """An accept queue, who is to empty it, what limits it, whose connections it has had, in words, and by which unit systemd listens."""
 
     listener: Listener
     accepting: Accepting
     limit: str
     connections: Wording = NOTHING
+    socket: SocketUnit | None = None
 
     def __post_init__(self) -> None:
         worded(self, "connections")
@@ -76,12 +77,13 @@ class HeldSockets:
     shared: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StoppedUnit:
     """A unit that does not run, what its processes came to, and whose connection has its port, in words as well.
 
     ``too_early_for``: the address that the flow dials, if the host got it only after the unit had ended; ``forbidden``: what systemd
-    forbids it that it may need to listen: a privileged port, or sockets of an address family.
+    forbids it that it may need to listen: a privileged port, or sockets of an address family; ``lingering``: connections of before in
+    TIME_WAIT on its port, of a unit that fails at once.
     """
 
     unit: Unit
@@ -90,6 +92,7 @@ class StoppedUnit:
     holder: PortHolder | None = None
     too_early_for: IpAddress | None = None
     forbidden: Literal["port", "families"] | None = None
+    lingering: int = 0
 
     def __post_init__(self) -> None:
         worded(self, "ended", "held")
@@ -105,7 +108,8 @@ class RefusingService:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a service turns connections away, as its log line has it: max_startups, penalty, tcp_wrappers."""
+    """Why a service turns connections away, as its log line has it: max_startups, penalty, tcp_wrappers; or ``denied``, by rules of section
+    ``process`` of HAProxy's configuration."""
 
     kind: str
     process: str | None
@@ -196,6 +200,28 @@ class HangsUp:
 
 
 @dataclass(frozen=True)
+class CutOff:
+    """What keeps an address in another network namespace from being reached, or from answering; ``bare``: the link that leads there has no
+    address. ``pid``: of a process in there."""
+
+    kind: Literal["down", "peer_down", "no_port", "astray", "no_way_back"]
+    way: WayInside
+    bare: bool = False
+    pid: int | None = None
+    where: str = ""
+
+    def of(self, pid: int | None, where: str) -> CutOff:
+        return replace(self, pid=pid, where=where)
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """A process of each program that listens on one port with others."""
+
+    processes: tuple[Process, ...]
+
+
+@dataclass(frozen=True)
 class Published:
     """A process in another network namespace that does not listen where a published port leads."""
 
@@ -210,7 +236,8 @@ class Backend:
     known why it does not serve them, it serves others there, nobody listens on any port, no connection comes, or none leaves the host in
     front, which calls another ``address``, or bears the ``address`` of others (``masked``), with which it does not come to the server
     (``masked_lost``), or the balancer's own server ``name`` is set aside (maintenance), or has no address as its name does not resolve; or
-    the host in front has no local port left towards it, or its kernel forbids the connection."""
+    the host in front has no local port left towards it, or its kernel forbids the connection; or the server takes connections and fails
+    the balancer's check of what it says (``fails_check``), or ends them at once (``ends``)."""
 
     kind: Literal[
         "not_accepting",
@@ -227,6 +254,8 @@ class Backend:
         "unresolved",
         "no_ports",
         "forbidden",
+        "fails_check",
+        "ends",
     ]
     port: int
     address: str | None = None

@@ -161,6 +161,15 @@ class BalancedServer:
         return self.program == "haproxy" and self.status == "MAINT (resolution)"
 
 
+@dataclass(frozen=True)
+class Denials:
+    """How many connections the rules of a ``section`` of HAProxy's configuration have turned away since it began."""
+
+    pids: tuple[Count, ...]
+    section: str
+    count: Count
+
+
 @dataclass(frozen=True, kw_only=True)
 class XinetdService:
     """A service on one of our ports, as xinetd's files have it; ``only_from`` None: everybody may use it; ``bind``: the address that

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import NoReturn
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.probe import FURTHER
-from ansible_collections.threeway.handshake.plugins.module_utils._host.nameservers import MOST_SECONDS
+from ansible_collections.threeway.handshake.plugins.module_utils._host.resolv_conf import MOST_SECONDS
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.addresses import canonical_or_none
 
 from .._values.words import quoted

@@ -51,7 +51,9 @@ def verdict(flow: Flow) -> str:
         return connects(flow)
     packet = PACKET_NAMES.get(flow.leg, "")
     if flow.status == "degraded" or not packet:
-        said = cause.title or cause.code if cause else f"{packet} sometimes lost {place(flow)}"
+        unsent = _never_sent(flow) or not any(packet.lost for packet in flow.packets if packet.kind == flow.leg)
+        lost = f"sometimes not sent by {flow.client}" if unsent and flow.leg == "syn" else f"sometimes lost {place(flow)}"
+        said = cause.title or cause.code if cause else f"{packet} {lost}"
     elif _never_sent(flow):
         said = f"{packet} never sent by {flow.client}"
     elif not flow.segment and flow.last_seen:

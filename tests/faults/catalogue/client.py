@@ -90,6 +90,24 @@ def ports_used_up(fleet: Machines) -> None:
     fleet.hold("web1", DB1, 5432, 10)
 
 
+@fault(
+    "ephemeral_ports_exhausted/listeners",
+    "EADDRNOTAVAIL",
+    code="ephemeral_ports_exhausted",
+    host="web1",
+    segment="client.socket",
+    says=("7 of 10 are in use, and 3 others have listeners",),
+    slow=True,
+)
+def ports_used_up_but_for_those_of_listeners(fleet: Machines) -> None:
+    """As services in the range of a client's own ports: connect() passes over what somebody has bound."""
+    service(fleet)
+    for port in (40001, 40004, 40006):
+        fleet.listen("web1", "127.0.0.1", port)
+    fleet.sysctl("web1", "net.ipv4.ip_local_port_range", "40000 40009")
+    fleet.hold("web1", DB1, 5432, 10)
+
+
 @twin("ephemeral_ports_exhausted", slow=True)
 def few_ports_left(fleet: Machines) -> None:
     service(fleet)

@@ -115,3 +115,69 @@ def every_instance_ends_at_once(fleet: Machines) -> None:
 @fault("systemd/application_hangs_up/instances/twin", "connected", status="ok", flow=Flow(timeout=1.0))
 def every_instance_serves(fleet: Machines) -> None:
     each_by_itself(fleet, "/etc/ssh/ssh_host_ed25519_key")
+
+
+LINGERS = """import socket
+listener, kept = socket.socket(), []
+listener.bind(("0.0.0.0", 5432))
+listener.listen()
+while True:
+    connection, peer = listener.accept()
+    kept.append(connection)
+    if peer[0] == "10.0.2.1":
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(1)
+        connection.close()
+"""
+VISIT = "import socket; [socket.create_connection(('10.0.2.21', 5432)).recv(1) for _each in range(3)]"
+
+
+def visited(fleet: Machines, program: str) -> None:
+    """It ends connections itself, and is restarted once it has had some."""
+    fleet.write("db1", "/opt/orders.py", program)
+    unit(fleet, ("orders.service", f"[Service]\nExecStart={fleet.python} /opt/orders.py\n"))
+    fleet.await_listener("db1", 5432)
+    fleet.run("r1", [fleet.python, "-c", VISIT])
+    fleet.run(
+        "db1", ["sh", "-c", "until ss -Htan state time-wait sport = :5432 | grep -q .; do sleep 0.05; done; systemctl restart orders"]
+    )
+
+
+@fault(
+    "systemd/service_stopped/lingering",
+    "ECONNREFUSED",
+    code="service_stopped",
+    host="db1",
+    leg="syn",
+    segment="server.socket",
+    says=("3 connections of before to it are in TIME_WAIT", "Address already in use", "have the application set SO_REUSEADDR"),
+    **NAMED,
+)
+def connections_of_before_keep_its_port(fleet: Machines) -> None:
+    """https://github.com/ayufan/camera-streamer/issues/122"""
+    visited(fleet, LINGERS)
+    fleet.run("db1", ["sh", "-c", "until systemctl is-failed -q orders; do sleep 0.1; done"])
+
+
+@fault("systemd/service_stopped/lingering/twin", "connected", status="ok", **NAMED)
+def connections_of_before_do_not_keep_its_port(fleet: Machines) -> None:
+    reusing = "listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\nlistener.bind"
+    visited(fleet, LINGERS.replace("listener.bind", reusing))
+    fleet.await_listener("db1", 5432)
+
+
+@fault(
+    "systemd/accept_queue_full/socket-backlog",
+    "timeout",
+    code="accept_queue_full",
+    host="db1",
+    leg="syn",
+    segment="server.backlog",
+    says=("raise Backlog= of orders.socket (now 1)",),
+    **NAMED,
+)
+def the_socket_unit_has_no_room(fleet: Machines) -> None:
+    """https://github.com/weldr/lorax/pull/438: it is systemd that calls listen()."""
+    waits = "[Service]\nExecStart=/bin/sleep 600\n"
+    unit(fleet, ("orders.socket", "[Socket]\nListenStream=5432\nBacklog=1\n"), ("orders.service", waits), start="orders.socket")
+    fleet.hold("r1", "10.0.2.21", 5432, 4)

@@ -45,6 +45,7 @@ HEALTHY = frozenset(
         "Tcp.PassiveOpens",
         "Tcp.RetransSegs",
         "TcpExt.DelayedACKs",
+        "TcpExt.TCPAbortOnData",
         "TcpExt.TCPDelivered",
         "TcpExt.TCPOrigDataSent",
         "TcpExt.TCPPureAcks",

@@ -21,6 +21,7 @@ from .catalogue import Accounts, Cause
 from .inside import in_namespace
 from .listener_names import describe, process_of
 from .needs import LISTENER, SERVER, needs
+from .some_closed import closes_some
 from .units import last_words, of_port
 from .unpublished import unpublished
 
@@ -185,11 +186,12 @@ def _accept_queue(case: Case) -> tuple[Evidence, ...]:
 
 def _closes_unheard(case: Case) -> Finding | None:
     """A server that closes before the client could say anything turns it away, or has nobody behind it."""
-    closed = [probe for probe in case.probes if probe.connected and probe.peer == "closed"]
-    if len(closed) < len([probe for probe in case.probes if probe.connected]):
-        return _closes_after_a_word(case)
+    made = [probe for probe in case.probes if probe.connected]
+    closed = [probe for probe in made if probe.peer == "closed"]
     if not closed:
-        return None
+        return _closes_after_a_word(case)
+    if len(closed) < len(made):
+        return closes_some(case, len(made), len(closed))
     greets, listener = bool(_awaited(case)), case.listener()
     host = case.server.name if case.server else "path"
     rule = wrapped.refused_by(case, case.server) if case.server else None
@@ -220,7 +222,7 @@ def _closes_unheard(case: Case) -> Finding | None:
 def _closes_after_a_word(case: Case) -> Finding | None:
     """What it says may be why it takes nobody in, or all that it has to say: a remark, where no dialogue is known to be meant."""
     made = [attempt for attempt in case.attempts if attempt.probe.connected]
-    if not all(attempt.probe.peer == "data" and (attempt.probe.ended or _server_ends_first(case, attempt)) for attempt in made):
+    if not made or not all(attempt.probe.peer == "data" and (attempt.probe.ended or _server_ends_first(case, attempt)) for attempt in made):
         return None
     listener, host = case.listener(), case.server.name if case.server else "path"
     process = next(iter((listener.processes if listener else None) or ()), None)
@@ -273,9 +275,9 @@ CAUSES = (
         "The application closes the connection at once",
         ("server.application",),
         ("completed",),
-        "Not provable from outside the application: the handshake completes, and a FIN follows at once. Where the server says something "
-        "and closes, it is a remark, unless its protocol has the client speak next.",
-        "The connection stays open, or the client closes it.",
+        "Not provable from outside the application: the handshake completes, and a FIN follows at once, on some of the connections at "
+        "least. Where the server says something and closes, it is a remark, unless its protocol has the client speak next.",
+        "All connections stay open, or the client closes them.",
         rule=_closes_unheard,
         accounts_for=(Accounts("closed_unused", any_leg=True),),
     ),

@@ -78,6 +78,11 @@ def named(server: BalancedServer) -> str:
     return f"{server.proxy}/{server.server}" if server.proxy else f"{server.address} port {server.port}"
 
 
+def last_check(server: BalancedServer) -> str:
+    """``L6RSP: SSL handshake failure``"""
+    return f"{server.check}: {server.told}" if server.told else f"{server.check}"
+
+
 def in_its_words(front: Host, server: BalancedServer) -> Evidence:
     checked = f", last check {server.check}" if server.check else ""
     why = f": {server.told}" if server.told else ""

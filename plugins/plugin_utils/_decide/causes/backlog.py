@@ -13,7 +13,7 @@ from ..case import Case
 from ..finding import Finding
 from ..outcome import Leg
 from ..translation import surely_untranslated
-from . import inside
+from . import inside, socket_units
 from .accepting import accepting, connections, group, left_behind, shared
 from .catalogue import Accounts, Cause
 from .listener_names import describe
@@ -67,7 +67,7 @@ def _accept_queue_full(case: Case, server: Host, now: Listener) -> Finding | Non
             "unit": who.process.unit if who.process else None,
             "why": who.kind or None,
         },
-        subject=AcceptQueue(listener, who, limit, held),
+        subject=AcceptQueue(listener, who, limit, held, socket_units.behind(server, listener)),
     )
 
 
@@ -87,13 +87,15 @@ def would_wait(case: Case, server: Host, listener: Listener) -> tuple[str, Findi
         f"{who.name} does not accept{who.state}",
         (case.saw(server, "inet_diag", f"LISTEN {describe(listener)}: Recv-Q {listener.recv_q} > Send-Q {listener.send_q}"),),
         leg="syn",
-        subject=AcceptQueue(listener, who, limit, connections(server, listener.port)),
+        subject=AcceptQueue(listener, who, limit, connections(server, listener.port), socket_units.behind(server, listener)),
     )
 
 
 def _limit(server: Host, listener: Listener) -> str:
-    """Which of the two limits the queue: listen()'s backlog is cut to net.core.somaxconn."""
-    return SOMAXCONN if server.sysctl(SOMAXCONN) == listener.send_q else "the application's backlog"
+    """Which of the two limits the queue: listen()'s backlog is cut to net.core.somaxconn. Where systemd calls it, a socket unit has it."""
+    unit = socket_units.behind(server, listener)
+    own = f"Backlog= of {unit.unit}" if unit else "the application's backlog"
+    return SOMAXCONN if server.sysctl(SOMAXCONN) == listener.send_q else own
 
 
 @needs(SERVER, LISTENER, risen("TcpExt", "TCPReqQFullDrop"))
@@ -179,7 +181,9 @@ def _queue_near_limit(case: Case, server: Host, listener: Listener) -> Finding |
         "SYNs will be dropped",
         (case.saw(server, "inet_diag", f"LISTEN {describe(listener)}: Recv-Q {listener.recv_q}, Send-Q {listener.send_q}"),),
         detail={"recv_q": listener.recv_q, "limit": listener.send_q, "limited_by": limit},
-        subject=AcceptQueue(listener, accepting(listener), limit, connections(server, listener.port)),
+        subject=AcceptQueue(
+            listener, accepting(listener), limit, connections(server, listener.port), socket_units.behind(server, listener)
+        ),
     )
 
 

@@ -81,14 +81,17 @@ def _taken(case: Case, host: Host, pids: set[int]) -> int | None:
         for port, listeners in host.after.listeners_on.items()
         if all(each.processes and pids.isdisjoint(process.pid for process in each.processes) for each in listeners)
     }
-    made: Counter[tuple[str, int]] = case.fleet.once("connections of the run", lambda: _of_the_run(case))
-    return took - sum(count for (address, port), count in made.items() if port in others and host.owns(address))
+    return took - sum(count for (address, port), count in of_the_run(case).items() if port in others and host.owns(address))
 
 
-def _of_the_run(case: Case) -> Counter[tuple[str, int]]:
+def of_the_run(case: Case) -> Counter[tuple[str, int]]:
     """How many connections the clients of the run made, by where they dialled."""
-    probes = (probe for client in case.fleet.hosts.values() for probe in client.probes)
-    return Counter((probe.address, probe.port) for probe in probes if probe.connected)
+
+    def count() -> Counter[tuple[str, int]]:
+        probes = (probe for client in case.fleet.hosts.values() for probe in client.probes)
+        return Counter((probe.address, probe.port) for probe in probes if probe.connected)
+
+    return case.fleet.once("connections of the run", count)
 
 
 def _ends(call: Call) -> _Ends:

@@ -49,7 +49,7 @@ def _source_address_unavailable(case: Case) -> Finding | None:
 
 
 def _ephemeral_ports_exhausted(case: Case) -> Finding | None:
-    if case.errno() != "EADDRNOTAVAIL" or not all(probe.stage == "connect" for probe in case.probes):
+    if case.errno() != "EADDRNOTAVAIL" or not all(each.probe.stage == "connect" for each in case.subject):
         return None
     snapshot = case.client.snapshot
     sysctls = (snapshot.sysctls if snapshot else None) or {}
@@ -66,18 +66,18 @@ def _ephemeral_ports_exhausted(case: Case) -> Finding | None:
         errno_evidence(case),
         case.saw(case.client, "sysctl net.ipv4.ip_local_port_range", f"{bounds[0]}-{bounds[1]}: {size} usable ports"),
     ]
-    if entry and entry.used >= size:
-        evidence.append(
-            case.saw(case.client, "inet_diag", f"{entry.used} ports in use towards {case.target}, {entry.time_wait} of them in TIME_WAIT")
-        )
-    exhausted = entry is not None and entry.used >= size
+    exhausted = entry is not None and entry.used + entry.listening >= size
+    beside = f", and {entry.listening} others have listeners" if entry and entry.listening else ""
+    if entry and exhausted:
+        used = f"{entry.used} ports in use towards {case.target}, {entry.time_wait} of them in TIME_WAIT{beside}"
+        evidence.append(case.saw(case.client, "inet_diag", used))
     free = entry is not None and not exhausted
     return Finding(
         "proven" if exhausted else "possible" if free else "likely",
         case.client.name,
         "client.socket",
         f"{case.client.name} finds no free local port towards {case.target}"
-        + (f": {entry.used} of {size} are in use" if entry and exhausted else ""),
+        + (f": {entry.used} of {size} are in use{beside}" if entry and exhausted else ""),
         (*evidence, *nothing_sent(case)),
         against=(case.saw(case.client, "inet_diag", f"only {entry.used} of {size} ports are in use towards {case.target}"),)
         if entry and free
@@ -227,8 +227,8 @@ CAUSES = (
         "No local port is left",
         ("client.socket",),
         _LOCAL,
-        "connect() fails with EADDRNOTAVAIL at once, no packet is sent, and as many ports are in use towards the destination as the "
-        "range has.",
+        "connect() fails with EADDRNOTAVAIL at once, no packet is sent, and as many ports are in use towards the destination, or have "
+        "listeners, as the range has.",
         "Fewer ports are in use than the range has.",
         rule=_ephemeral_ports_exhausted,
     ),

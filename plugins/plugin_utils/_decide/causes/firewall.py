@@ -16,7 +16,7 @@ from .by_trace import by_trace
 from .catalogue import Accounts, Cause
 from .hooks import RECEIVING, SENDING, droppers
 from .icmp import IcmpAnswer, answer_of
-from .inside import inside
+from .inside import inside, led_inside
 from .limits import hangs_on_a_limit
 from .needs import SERVER, needs
 from .presumed import presumed
@@ -146,7 +146,8 @@ def _rejected_by_icmp(case: Case, answer: IcmpAnswer) -> Finding | None:
     if not case.is_end(answer.offender):
         return None
     server = case.server
-    if server and case.syn_at_server and server.owns(case.syn_at_server.dst) is False:
+    forwards = case.syn_at_server is not None and server is not None and server.owns(case.syn_at_server.dst) is False
+    if forwards or (answer.meaning == "unreachable" and led_inside(case)):
         return None  # the server only tried to forward it
     seen_out = server is not None and any(row.at(server.name, "out") for row in case.rows("icmp"))
     name = server.name if server else case.address

@@ -19,9 +19,10 @@ from ..case import Case
 from ..finding import Certainty
 from . import called
 from .application import waiting_more
-from .backends import Tried, balanced, connects, named, took_elsewhere
+from .backends import Tried, balanced, connects, last_check, named, took_elsewhere
 
 _REFUSED = {"haproxy": "L4CON", "nginx": str(errno.ECONNREFUSED)}  # HAProxy's check_status: connect() failed
+_ABOVE_TCP = ("L6", "L7")  # HAProxy's check_status: of TLS, and of what the server says
 _OWN = {str(errno.EADDRNOTAVAIL): "no_ports", str(errno.EACCES): "forbidden", str(errno.EPERM): "forbidden"}
 """What connect() says where the fault is with the host in front itself."""
 
@@ -41,9 +42,12 @@ class Why:
 
 def down(case: Case, front: Host, behind: Host, said: Sequence[BalancedServer], tried: Mapping[int, Tried], closed: bool) -> Why | None:
     """The balancer has no name for the server under which it is up."""
-    if not said or any(each.up for each in said) or any(each.taken for each in tried.values()):
+    if not said or any(each.up for each in said):
         return None
     first = said[0]
+    above = all((each.check or "").startswith(_ABOVE_TCP) for each in said)
+    if any(each.taken for each in tried.values()) and not above:
+        return None
     # A failure that nginx logs is one of a server, behind which it tries the next one. HAProxy's state of a server is for all.
     alone = first.program != "nginx" or took_elsewhere(case, front, behind) is False
     refused = _REFUSED[first.program] in (first.check, first.status)
@@ -57,6 +61,9 @@ def down(case: Case, front: Host, behind: Host, said: Sequence[BalancedServer], 
         return Why(sure, reason, Backend("set_aside", first.port or 0, name=named(first)), front.name)
     if first.program == "nginx" and all(each.status in _OWN for each in said):
         return _of_its_own(front, first, sure)
+    if above:
+        reason = f"{named(first)} is down for the balancer, whose check of port {first.port} it takes and fails ({last_check(first)})"
+        return Why(sure, reason, Backend("fails_check", first.port or 0, name=named(first)), behind.name)
     return Why(
         sure,
         f"{named(first)} is down for the balancer" + (f", which checks port {first.port} ({first.check})" if first.check else ""),
@@ -114,6 +121,8 @@ def unserved(
 ) -> Why | None:
     """The host in front connects to some port of the server, and that fails."""
     if case.port in tried and tried[case.port].taken:
+        if ended := _ends(case, behind, tried[case.port], closed):
+            return ended
         waiting = waiting_more(behind, case.port)
         if waiting < tried[case.port].taken:  # several servers share them: each gets some of the attempts
             return None
@@ -138,6 +147,14 @@ def unserved(
     if behind.saw_everything and answer.syns > answer.masked:
         return Why(sure, f"{front.name}'s SYNs to port {port} do not come to {behind.name}", unserved, "path")
     return None
+
+
+def _ends(case: Case, behind: Host, tried: Tried, closed: bool) -> Why | None:
+    """The server resets each connection that it has taken, as programs do that have not read all that was sent."""
+    if not closed or tried.refused < tried.taken or tried.taken < sum(probe.connected for probe in case.probes):
+        return None
+    reason = f"{behind.name} takes its connections to port {case.port} and resets each of them"
+    return Why("likely", reason, Backend("ends", case.port), behind.name)
 
 
 def untried(case: Case, front: Host, behind: Host, closed: bool, listening: Sequence[Listener] | None, unit: Unit | None) -> Why | None:

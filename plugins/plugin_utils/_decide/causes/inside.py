@@ -86,13 +86,20 @@ def full(listener: ForeignListener) -> bool:
 
 @needs(SERVER)
 def inside(case: Case, server: Host) -> Inside | None:
-    """Where the SYN goes in the server's other namespaces, if its rules, evaluated, send it there."""
+    """Where the SYN goes in the server's other namespaces, if its rules, evaluated, send it there and do not stop it."""
+    found = led_inside(case)
+    return None if found is None or found.ruling.stops else found
+
+
+@needs(SERVER)
+def led_inside(case: Case, server: Host) -> Inside | None:
+    """Where the server's rules, evaluated, send the SYN in its other namespaces, whatever they do to it afterwards."""
     snapshot = server.snapshot
     if snapshot is None or snapshot.namespaces is None or not case.arrived:
         return None
     ruling = judged(case, Place(server, "syn", "in", "server.firewall"))
     target = ruling.rewritten if ruling else None
-    if ruling is None or ruling.stops or target is None or target.port is None:
+    if ruling is None or target is None or target.port is None:
         return None
     having = [each for each in snapshot.namespaces if target.destination in each.addresses]
     if len(having) != 1 or snapshot.other_namespaces is None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import SLOW_MS
 
-from ..._model.probe_records import Nameserver, Resolution, Unconfigured
+from ..._model.probe_records import Nameserver, OverlookedLine, Resolution, Unconfigured
 from ..._values.words import plural
 from ..case import Case
 
@@ -44,6 +44,26 @@ def unconfigured(found: Unconfigured) -> str:
         "names no nameserver" if found.error is None else "does not exist" if found.error == "ENOENT" else f"cannot be read ({found.error})"
     )
     return f"{leads} {wrong}, so that only a nameserver on this host itself is asked"
+
+
+_OVERLOOKED = {
+    "beyond": "the C library asks the first three alone",
+    "indented": "a line counts only if it begins with nameserver",
+    "malformed": "nothing but an address may follow nameserver, and no port",
+}
+
+
+def overlooked(failed: Resolution) -> OverlookedLine | None:
+    """A line for a nameserver that has the name, and is not asked; or for any, where none is."""
+    known = failed.passed_over or ()
+    return next((each for each in known if each.holds), next(iter(known), None) if failed.unconfigured else None)
+
+
+def in_vain(entry: OverlookedLine) -> str:
+    """What is the matter with a line that the C library does not heed."""
+    named = f"names {entry.address}" if entry.address else "names a nameserver"
+    has = ", which has records of it," if entry.holds else ""
+    return f"line {entry.line} of /etc/resolv.conf {named}{has} in vain: {_OVERLOOKED[entry.why]}"
 
 
 def to_blame(nameservers: Sequence[Nameserver], name: str) -> tuple[list[Nameserver], str]:

@@ -14,7 +14,7 @@ from ..case import Case
 from ..finding import Evidence, Finding
 from ..outcome import OUTCOMES
 from .catalogue import Accounts, Cause
-from .nameservers import CONNECTED, DROPPED, PROHIBITED, and_why, own_program, refused, result, to_blame, unconfigured
+from .nameservers import CONNECTED, DROPPED, PROHIBITED, and_why, in_vain, overlooked, own_program, refused, result, to_blame, unconfigured
 
 
 def _own(case: Case) -> list[Resolution]:
@@ -48,7 +48,7 @@ def _name_resolution_failed(case: Case) -> Finding | None:
             undecided=(f"getent ahosts {case.dialled} on {case.client.name} would show whether it answers after all",),
             subject=Unresolved(waiting=True, cut=cut, own=own.process if own else None, forbidden=dropped, prohibited=prohibited),
         )
-    held, sources = failed.held(), failed.sources or ()
+    held, sources, line = failed.held(), failed.sources or (), overlooked(failed)
     unasked = held is not None and bool(sources) and (sources[-1:] != ("dns",) or any(source.startswith("[") for source in sources))
     return Finding(
         "proven",
@@ -58,6 +58,7 @@ def _name_resolution_failed(case: Case) -> Finding | None:
         + f"no packet was sent{_closed(failed)}"
         + (whole or (f"; nameserver {', '.join(held[1])} has an address for {held[0]}" if held else ""))
         + (f"; {unconfigured(failed.unconfigured)}" if failed.unconfigured else "")
+        + (f"; {in_vain(line)}" if line else "")
         + (f", and hosts: {' '.join(sources)} in /etc/nsswitch.conf may stop before DNS" if held and unasked else ""),
         (
             case.saw(case.client, "getaddrinfo", said),
@@ -70,6 +71,7 @@ def _name_resolution_failed(case: Case) -> Finding | None:
             unasked=sources if unasked else (),
             cut=cut,
             unconfigured=failed.unconfigured,
+            passed_over=line,
             own=own.process if own else None,
             known=failed.error == _NO_DATA,
             forbidden=dropped,
@@ -124,6 +126,7 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
         return None
     written = _in_hosts_file(case)
     searched = None if written else _searched(case)
+    joined = next((address for each in _own(case) for address in each.joined or () if written), None)
     known = server.snapshot.addresses if server.snapshot else None
     owned = ", ".join(entry.address for entry in known or () if entry.interface != "lo" and not entry.address.startswith("fe80:"))
     return Finding(
@@ -132,6 +135,7 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
         "client.resolve",
         f"{case.dialled} resolves to {case.address} on {case.client.name}, which is no address of {server.name}"
         + (": that is in its /etc/hosts, which takes precedence over DNS" if written else "")
+        + (f"; {joined} stands at the end of another word of that line, as if two lines had become one" if joined else "")
         + (f": its search list has it ask for {searched} first, and a nameserver has an address for that" if searched else ""),
         (
             case.saw(case.client, "getaddrinfo", f"{case.dialled} is {case.address}"),
@@ -142,7 +146,7 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
         ),
         leg="syn",
         detail={"name": case.dialled, "resolved": case.address},
-        subject=Resolved(by_hosts_file=written, domain=searched[len(case.dialled) + 1 :] if searched else None),
+        subject=Resolved(written, searched[len(case.dialled) + 1 :] if searched else None, joined),
     )
 
 

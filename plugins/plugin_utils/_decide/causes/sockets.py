@@ -34,6 +34,8 @@ def _service_stopped(case: Case, refusal: Refused) -> Finding | None:
     later = units.came_later(server, unit, case.server_address)
     late = f"; {server.name} has {case.server_address} only since {later:.0f} s after that" if later is not None else ""
     barred = units.forbidden(server, unit)[1]
+    left = units.lingering(server, unit, port)
+    lasting = f"{plural(left, 'connection')} of before to it {'is' if left == 1 else 'are'} in TIME_WAIT" if left else ""
     return Finding(
         certainty if unit.how in ("declared", "socket") else "likely",
         server.name,
@@ -41,11 +43,13 @@ def _service_stopped(case: Case, refusal: Refused) -> Finding | None:
         f"nothing listens on port {port} of {server.name}: {units.state_of(unit)}"
         + (f"; {barred}" if barred else "")
         + late
-        + (f"; {units.described(held[0])}" if held else ""),
+        + (f"; {units.described(held[0])}" if held else "")
+        + (f"; {lasting}, which keep a service that does not set SO_REUSEADDR from the port" if lasting else ""),
         (
             *evidence,
             case.saw(server, "inet_diag", f"no socket listens on port {port}"),
             *(case.saw(server, "inet_diag", units.described(each)) for each in held[:3]),
+            *([case.saw(server, "inet_diag", f"{lasting} on port {port}")] if lasting else []),
             case.saw(server, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}, result {unit.result}"),
             *([case.saw(server, "rtnetlink address", f"{case.server_address} is newer than the end of {unit.unit}")] if late else ()),
             *units.last_words(server, unit),

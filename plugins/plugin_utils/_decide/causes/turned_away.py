@@ -15,6 +15,7 @@ from ..finding import Finding
 from ..logged import ours
 from .application import waiting_more
 from .backends import SAYS
+from .called import of_the_run
 from .catalogue import Accounts, Cause
 from .listener_names import process_of
 from .losses import beside_each_other
@@ -108,6 +109,41 @@ def _limit_reached(case: Case, server: Host, listener: Listener) -> Finding | No
     )
 
 
+@needs(SERVER, LISTENER)
+def _denied(case: Case, server: Host, listener: Listener) -> Finding | None:
+    """HAProxy, which takes the connections, has turned away as many by its own rules meanwhile as the flow has, or more."""
+    made = [probe for probe in case.probes if probe.connected]
+    before, after = (snapshot.denials if snapshot else None for snapshot in (server.before, server.after))
+    if before is None or not made or not all(probe.peer in ("closed", "reset") or probe.ended for probe in made):
+        return None
+    pids = {process.pid for process in listener.processes or ()}
+    known = {(each.section, each.pids): each.count for each in before}
+    rose = {
+        each.section: each.count - known[each.section, each.pids]
+        for each in after or ()
+        if (each.section, each.pids) in known and not pids.isdisjoint(each.pids)
+    }
+    section = next((section for section, count in rose.items() if count >= len(made)), None)
+    if section is None:
+        return None
+    tried = of_the_run(case)[case.address, case.port]
+    return Finding(
+        "proven" if rose[section] == tried and len(made) == len(case.probes) else "likely",
+        server.name,
+        "server.application",
+        f"{process_of(listener)} takes the connections to {case.target} and turns them away by rules of its own (section {section})",
+        (
+            case.saw(
+                server, SAYS["haproxy"], f"{section}: {rose[section]} more denied by its rules, {plural(tried, 'connection')} of this run"
+            ),
+            case.saw(case.client, "probe", f"{plural(len(made), 'connection')} of {len(case.probes)} of no use"),
+            *case.passage(),
+        ),
+        detail={"section": section, "denied": rose[section], "made": tried},
+        subject=Refusal("denied", section),
+    )
+
+
 def _reached(case: Case, server: Host, limit: Limit, pids: set[int]) -> bool:
     """Whether it is one of the listener's program, and of this time."""
     ours = limit.port in (None, case.server_port) and not pids.isdisjoint(limit.pids)
@@ -124,10 +160,11 @@ CAUSES = (
         "The journal has a line of the very service for each connection of the flow: by both ends, that sshd drops it (MaxStartups, "
         "PerSourcePenalties), or by the client's address, that TCP wrappers refuse it; and no connection is of use. For some: likely. "
         "Likely, too, where none is of use and the program has as many connections as it may, by its own file and its connections (redis: "
-        "maxclients), its statistics (HAProxy: maxconn) or its log (nginx: worker_connections).",
+        "maxclients), its statistics (HAProxy: maxconn) or its log (nginx: worker_connections). Or HAProxy "
+        "counts exactly as many connections that rules of its own turn away as the run has with it; more: likely.",
         "A connection is of use.",
-        rule=FirstOf((_service_refuses, _limit_reached)),
-        precedes=("application_hangs_up", "application_silent", "application_closes"),
+        rule=FirstOf((_service_refuses, _limit_reached, _denied)),
+        precedes=("application_hangs_up", "application_silent", "application_closes", "load_balancer_no_backend", "proxy_no_backend"),
         accounts_for=(Accounts("closed_unused", any_leg=True),),
     ),
     Cause(

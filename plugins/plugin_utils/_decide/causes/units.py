@@ -208,7 +208,23 @@ def not_running(server: Host, unit: Unit, port: int, address: str = "") -> Stopp
     """A unit that does not run, with what is known of why."""
     held = next(iter(holders_of(server, unit, port)), None)
     early = address if came_later(server, unit, address) is not None else None
-    return StoppedUnit(unit, ended(unit), described(held) if held else "", held, early, forbidden(server, unit)[0])
+    return StoppedUnit(
+        unit=unit,
+        ended=ended(unit),
+        held=described(held) if held else "",
+        holder=held,
+        too_early_for=early,
+        forbidden=forbidden(server, unit)[0],
+        lingering=lingering(server, unit, port),
+    )
+
+
+def lingering(server: Host, unit: Unit, port: int) -> int:
+    """How many connections of before are in TIME_WAIT on the port of a unit that fails at once: for a minute, they keep one that does not
+    set SO_REUSEADDR from binding it."""
+    counts = (server.before.socket_counts if server.before else None) or {}
+    held = holders_of(server, unit, port) or forbidden(server, unit)[0]
+    return counts.get(str(port), {}).get("TIME_WAIT", 0) if _fails_at_once(unit) and not held else 0
 
 
 def forbidden(server: Host, unit: Unit) -> tuple[Literal["port", "families"] | None, str]:

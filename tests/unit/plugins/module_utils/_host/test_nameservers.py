@@ -1,49 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What resolv.conf says, and how long the C library may take by it."""
+"""Which nameservers answer what."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import Dial, resolve
-from ansible_collections.threeway.handshake.plugins.module_utils._host.nameservers import (
-    MOST_SECONDS,
-    Resolver,
-    ask,
-    configured,
-    unconfigured,
-)
-
-
-@pytest.mark.parametrize(
-    ("text", "found", "patience"),
-    [
-        ("", Resolver((), 5, 2), 12.0),
-        ("nameserver 192.0.2.1\n", Resolver(("192.0.2.1",), 5, 2), 12.0),
-        ("nameserver 192.0.2.1\nnameserver 2001:db8::1\n", Resolver(("192.0.2.1", "2001:db8::1"), 5, 2), 22.0),
-        (
-            "# nameserver x\nnameserver\noptions timeout:1 attempts:1 rotate\nnameserver 192.0.2.1\n",
-            Resolver(("192.0.2.1",), 1, 1),
-            10.0,
-        ),
-        ("options timeout:99999 attempts:-1\n" + "nameserver 192.0.2.1\n" * 9, Resolver(("192.0.2.1",) * 3, 30, 2), MOST_SECONDS),
-        ("domain a.test\nsearch b.test. c.test\noptions ndots:2 ndots:99\n", Resolver((), 5, 2, ("b.test", "c.test"), 15), MOST_SECONDS),
-        ("\0\xff options timeout:x", Resolver((), 5, 2), 12.0),
-    ],
-)
-def test_our_patience_is_longer_than_the_resolver_s(tmp_path: Path, text: str, found: Resolver, patience: float) -> None:
-    path = tmp_path / "resolv.conf"
-    path.write_bytes(text.encode("latin-1"))
-    assert configured(str(path)) == found
-    assert found.patience == patience
-    assert found.patience > min(found.timeout * max(1, len(found.nameservers)), MOST_SECONDS - 1)  # the first dead ones are waited for
-
-
-def test_without_a_file_the_defaults_count(tmp_path: Path) -> None:
-    assert configured(str(tmp_path / "none")) == Resolver((), 5, 2)
+from ansible_collections.threeway.handshake.plugins.module_utils._host.nameservers import ask
+from ansible_collections.threeway.handshake.plugins.module_utils._host.resolv_conf import Resolver
 
 
 def test_a_name_that_no_query_can_have_is_not_asked_for() -> None:
@@ -58,28 +23,3 @@ def test_what_is_no_address_costs_its_own_line(tmp_path: Path) -> None:
 
 def test_a_literal_is_told_without_nameservers() -> None:
     assert "nameservers" not in resolve([Dial(0, "127.0.0.1", 1)])[0].record()
-
-
-@pytest.mark.parametrize(
-    ("name", "ndots", "names"),
-    [
-        ("db", 1, ["db.a.test", "db.b.test", "db"]),
-        ("db.x", 1, ["db.x", "db.x.a.test", "db.x.b.test"]),
-        ("db.x", 5, ["db.x.a.test", "db.x.b.test", "db.x"]),
-        ("db.", 5, ["db"]),
-    ],
-)
-def test_the_search_list_is_asked_as_the_c_library_does(name: str, ndots: int, names: list[str]) -> None:
-    assert Resolver((), 5, 2, ("a.test", "b.test"), ndots).names(name) == names
-
-
-def test_why_nobody_is_configured(tmp_path: Path) -> None:
-    path, target = tmp_path / "resolv.conf", tmp_path / "run" / "stub-resolv.conf"
-    assert unconfigured(str(path)) == {"error": "ENOENT", "link": None}
-    path.symlink_to(target)
-    assert unconfigured(str(path)) == {"error": "ENOENT", "link": str(target)}
-    target.parent.mkdir()
-    target.write_text("search example.test\n")
-    assert unconfigured(str(path)) == {"error": None, "link": str(target)}
-    target.write_text("nameserver 192.0.2.1\n")
-    assert unconfigured(str(path)) is None

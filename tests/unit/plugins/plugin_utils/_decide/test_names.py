@@ -237,7 +237,10 @@ WRITTEN: list[tuple[Any, tuple[str, ...]]] = [
     (Judgement(True, "it connects"), ("why",)),
     (Why("proven", "it is stopped", Backend("closed", 5432), "db1"), ("reason",)),
     (Accepting(None, "the application", "; it is stopped"), ("state",)),
-    (StoppedUnit(Unit(port=5432, unit="a.service", how="declared"), "it exits with status 1", "a has the port"), ("ended", "held")),
+    (
+        StoppedUnit(unit=Unit(port=5432, unit="a.service", how="declared"), ended="it exits with status 1", held="a has the port"),
+        ("ended", "held"),
+    ),
     (TranslatedInside(5432, "network namespace 4026531840"), ("namespace",)),
 ]
 
