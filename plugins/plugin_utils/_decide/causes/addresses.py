@@ -255,8 +255,8 @@ CAUSES = (
         "In the recording of the host that sends to an address, both the link address of the managed host that has it and a foreign one "
         "claim it (ARP, neighbour discovery), and the foreign one was used, and sent more than such claims in its name; or the client's "
         "next hop has the client's address as well, and leaves its ARP requests unanswered. Or the server and another managed host both "
-        "have the address, on interfaces to others, and the other one's recording shows that it got the SYN or answered it. Or no SYN comes "
-        "to the server, and a foreign link address that is no router's claims its address to it, as in answer to an ARP probe or a "
+        "have the address, on interfaces to others, and the other one's recording shows that it got the SYN or answered it. Or no SYN "
+        "comes to the server, and a foreign link address that is no router's claims its address to it, as in answer to an ARP probe or a "
         "solicitation, or its kernel found the address taken (dadfailed). Where the real one is not seen to claim it, the foreign one does "
         "nothing but claim it, or the other one did not record the flow: likely.",
         "All claims come from the managed host.",
