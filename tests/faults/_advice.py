@@ -22,6 +22,7 @@ TYPED = {
     "ephemeral_ports_exhausted",
     "firewall_drop",
     "firewall_reject",
+    "group_frame",
     "learned_gateway",
     "loopback_kept",
     "nat_hidden",

@@ -36,6 +36,7 @@ RTA_IIF, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH = 3, 4, 5
 RTA_MARK, RTA_VIA, RTA_UID, RTA_IP_PROTO, RTA_SPORT, RTA_DPORT = 16, 18, 25, 27, 28, 29
 RTAX_MTU = 2
 LOCAL_TABLE = 255
+MOST_PORTS = 8  # for which a way is asked for, where rules tell ports apart
 REFUSALS = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES"}  # fib_props in net/ipv4/fib_semantics.c
 RULE_REFUSALS = {"blackhole": "EINVAL", "unreachable": "ENETUNREACH", "prohibit": "EACCES"}  # fib4_rule_action
 
@@ -123,6 +124,14 @@ def _answer(netlink: Netlink, question: Question, indices: t.Mapping[str, int], 
         pass
     result["rule"] = _leading_rule(question, result, rules)
     return result
+
+
+def by_port(questions: t.Sequence[Question], ports: t.Sequence[int], rules: t.Sequence[Rule]) -> list[Question]:
+    """The same questions for each port at either end, where a policy rule asks for ports."""
+    if not any(rule.source_ports or rule.destination_ports for rule in rules):
+        return []
+    ends = [{name: port} for port in ports[:MOST_PORTS] for name in ("local_port", "remote_port")]
+    return [question._replace(**end) for question in questions for end in ends]
 
 
 def inward(answer: Answer, rules: t.Sequence[Rule]) -> list[Question]:

@@ -123,6 +123,7 @@ FIXES: dict[str, Callable[[Case, Finding], Fix | None]] = {
     "tunnel_drop": way.tunnel_drop,
     "bridge_port": network.bridge_port,
     "mac_conflict": network.mac_conflict,
+    "group_frame": addresses.group_frame,
     "broadcast_address": addresses.broadcast_address,
     "address_without_interface": addresses.address_without_interface,
     "router_route": routers.router_route,

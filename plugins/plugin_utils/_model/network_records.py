@@ -94,6 +94,8 @@ class Route:
     others: tuple[IpAddress, ...] | None = None  # the gateways of other routes to the same prefix, of one that an advertisement brought
     only_from: tuple[Network, ...] | None = None  # where there is no way: the sources for which there is one
     uid: Count | None = None  # of the user that the question is about; None: the one as whom Ansible runs there
+    local_port: Port | None = None  # of the question, where rules may ask for it
+    remote_port: Port | None = None
 
     @property
     def refused_by_rule(self) -> bool:

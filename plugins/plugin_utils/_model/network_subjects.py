@@ -160,10 +160,12 @@ class BridgePort:
 
 @dataclass(frozen=True)
 class Broadcast:
-    """A host's own address, by whose prefix another one is for all machines, and the ``prefix`` that the machine with that one has."""
+    """A host's own address, by whose prefix another one is for all machines, and the ``prefix`` that the machine with that one has,
+    and its name."""
 
     own: Address | None
     prefix: int | None
+    whose: str | None
 
 
 @dataclass(frozen=True)

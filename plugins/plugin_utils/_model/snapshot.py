@@ -31,6 +31,9 @@ from .socket_records import (
 )
 from .unit_records import BalancedServer, SocketUnit, Unit, XinetdService
 
+Ports = tuple[int | None, int | None]
+"""The local and the remote one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
@@ -97,24 +100,28 @@ class Snapshot:
                 found[remote].append(number)
         return found
 
-    def route(self, remote: str, local: str | None, uid: int | None) -> Route | None:
-        """The kernel's answer for the way to ``remote`` (from ``local``, and for a user, where that was asked)."""
-        asked = remote, local, uid
+    def route(self, remote: str, local: str | None, uid: int | None, ports: Ports = (None, None)) -> Route | None:
+        """The kernel's answer for the way to ``remote`` (from ``local``, for a user, and of a connection with these ports, local and remote,
+        where that was asked)."""
+        asked = remote, local, uid, ports
         if asked not in self._ways:
             self._ways[asked] = self._route(*asked)
         return self._ways[asked]
 
     @cached_property
-    def _ways(self) -> dict[tuple[str, str | None, int | None], Route | None]:
+    def _ways(self) -> dict[tuple[str, str | None, int | None, Ports], Route | None]:
         """What was asked so far: there may be an answer for each port of a remote host."""
         return {}
 
-    def _route(self, remote: str, local: str | None, uid: int | None) -> Route | None:
+    def _route(self, remote: str, local: str | None, uid: int | None, ports: Ports) -> Route | None:
         if self.routes is None:
             return None
         uids, locals_ = self.routes.each("uid"), self.routes.each("local")
+        asked = self.routes.each("local_port"), self.routes.each("remote_port")
         known = self._routes_to.get(remote, ())
-        candidates = [number for number in known if uids[number] == uid] or [number for number in known if uids[number] is None] or known
+        of_user = [number for number in known if uids[number] == uid] or [number for number in known if uids[number] is None] or known
+        of_ports = {each: [number for number in of_user if tuple(ends[number] for ends in asked) == each] for each in (ports, (None, None))}
+        candidates = next(filter(None, of_ports.values()), of_user)
         exact = [number for number in candidates if locals_[number] == local]
         own: Collection[str] = self.own if self.addresses is not None else ()
         usable = [number for number in candidates if locals_[number] is None or locals_[number] in own]  # from others' it fails by design

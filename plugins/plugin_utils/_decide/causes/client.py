@@ -16,7 +16,7 @@ from ..._model.socket_subjects import PortRange
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
-from ..last_hop import refusing_rule
+from ..last_hop import by_policy, refusing_rule, rule_of
 from .advertised import deaf_interface, deaf_to_routers
 from .catalogue import Accounts, Cause
 from .needs import ROUTE, needs
@@ -184,10 +184,10 @@ def _route_type(kind: str, errno: str) -> Callable[[Case], Finding | None]:
             "proven" if route.type == kind else "likely",
             case.client.name,
             "client.route",
-            f"{refusing_rule(case.client, route) or f'a route of type {kind}'} on {case.client.name} refuses {case.address}",
+            f"{refusing_rule(case.client, route) or f'a route of type {kind}{by_policy(route)}'} on {case.client.name} refuses {case.address}",
             (
                 errno_evidence(case),
-                case.saw(case.client, "rtnetlink route get", f"{case.address}: {kind} ({errno})"),
+                case.saw(case.client, "rtnetlink route get", f"{case.address}: {kind} ({errno}){rule_of(case.client, route)}"),
                 *nothing_sent(case),
             ),
             detail={"table": route.table},

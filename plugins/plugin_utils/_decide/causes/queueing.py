@@ -66,12 +66,11 @@ def _place(case: Case) -> tuple[Host, Leg, str, Route | None] | None:
     if kind == "unsent":
         return case.client, "syn", "client.egress", case.route
     if kind == "unanswered" and case.server and case.client_address and case.accepted_by_server():
-        return case.server, "syn_ack", "server.egress", case.server.route(case.client_address, case.server_address)
+        return case.server, "syn_ack", "server.egress", case.way(case.server, case.client_address, case.server_address, back=True)
     via = next((via for via in case.vias if via.name == case.outcome.host), None)
     if kind in ("lost_syn", "lost_syn_ack") and via is not None:
         leg: Leg = "syn" if kind == "lost_syn" else "syn_ack"
-        target = onward(case, via).target
-        return via, leg, "path.forward" if leg == "syn" else "path.return", via.route(target) if target else None
+        return via, leg, "path.forward" if leg == "syn" else "path.return", onward(case, via).route
     return None
 
 

@@ -22,7 +22,7 @@ from .stretch import forbidden, kept_unasked
 
 @needs(SERVER, CLIENT_ADDRESS)
 def _no_return_route(case: Case, server: Host, client: str) -> Finding | None:
-    route = server.route(client, case.server_address) if server.owns(case.server_address) else None
+    route = case.way(server, client, case.server_address, back=True) if server.owns(case.server_address) else None
     if route is None or not (route.error or route.type in REFUSING):
         return None
     dropped, overflows = server.delta("TcpExt", "ListenDrops"), server.delta("TcpExt", "ListenOverflows")
@@ -81,7 +81,7 @@ def _may_end_at_server(case: Case) -> bool:
 
 @needs(SERVER, CLIENT_ADDRESS)
 def _return_neighbour_unresolved(case: Case, server: Host, client: str) -> Finding | None:
-    route = server.route(client, case.server_address)
+    route = case.way(server, client, case.server_address, back=True)
     if route is not None and route.error:
         return None
     next_hop = (route.gateway if route else None) or client

@@ -42,7 +42,7 @@ def _tunnel_drop(case: Case, entry: tuple[Host, Link], between: tuple[str, str])
     host, link = entry
     back = case.outcome.kind == "lost_syn_ack"
     target = case.outcome.last_seen.packet.dst if case.outcome.last_seen else ""  # after the host's translations
-    route = host.route(target, None if back else case.source or case.client_address)
+    route = case.way(host, target, None if back else case.source or case.client_address, back)
     outer = f"the packets to UDP port {link.udp_port}" if link.udp_port else "the packets"
     there = between[1]
     dropped = _dropped_by_itself(case, host, link)
