@@ -176,7 +176,7 @@ def _wrong_prefix(host: str, found: Broadcast, taken: str | None = None) -> Fix:
         [
             shell("ip", "address", "add", f"{own.address}/{right}", "dev", own.interface),
             shell("ip", "address", "delete", f"{own.address}/{own.prefix}", "dev", own.interface),
-            *([shell("ip", "neigh", "flush", "to", taken, "dev", own.interface, "nud", "all")] if taken else []),
+            *([shell("ip", "neigh", "delete", taken, "dev", own.interface)] if taken else []),
         ]
         if right and right != own.prefix
         else (),
