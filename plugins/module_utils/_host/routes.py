@@ -130,8 +130,12 @@ def by_port(questions: t.Sequence[Question], ports: t.Sequence[int], rules: t.Se
     """The same questions for each port at either end, where a policy rule asks for ports."""
     if not any(rule.source_ports or rule.destination_ports for rule in rules):
         return []
-    ends = [{name: port} for port in ports[:MOST_PORTS] for name in ("local_port", "remote_port")]
-    return [question._replace(**end) for question in questions for end in ends]
+    return [
+        each
+        for question in questions
+        for port in ports[:MOST_PORTS]
+        for each in (question._replace(local_port=port), question._replace(remote_port=port))
+    ]
 
 
 def inward(answer: Answer, rules: t.Sequence[Rule]) -> list[Question]:

@@ -103,6 +103,7 @@ FIXES: dict[str, Callable[[Case, Finding], Fix | None]] = {
     "neighbour_silent": neighbour.neighbour_silent,
     "asymmetric_route": asymmetric.asymmetric_route,
     "local_table_late": routes.local_table_late,
+    "no_local_route": routes.no_local_route,
     "wrong_source_address": asymmetric.wrong_source_address,
     "proxy_answers": neighbour.proxy_answers,
     "next_hop_silent": neighbour.next_hop_silent,

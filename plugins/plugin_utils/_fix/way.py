@@ -182,6 +182,15 @@ def tunnel_drop(_case: Case, finding: Finding) -> Fix | None:
             f"give the tunnel {name} of {host} {entry} back: restart what manages it on {host} (the overlay's agent or container engine)"
         )
         return advice("tunnel", host, summary, [route, hop, shell(*table)])
+    if other := tunnel.other_end:
+        what = "UDP port (dstport)" if other.udp_port != tunnel.link.udp_port else "number of the network (VNI)"
+        return advice(
+            "tunnel",
+            "path",
+            f"give {name} of {host} and {other.name} of {tunnel.there} the same {what}, where the overlay is configured: neither can be "
+            "changed while the tunnel is there",
+            [shell("ip", "-d", "link", "show", "type", "vxlan")],
+        )
     return advice(
         "tunnel",
         "path",

@@ -32,6 +32,7 @@ class Link:
     manager: str | None = None  # the unit that manages it
     arp: bool | None = None  # False: NOARP
     udp_port: Port | None = None  # to which a tunnel sends what it carries, where its kind has one
+    vni: Count | None = None  # the number of a VXLAN's network
     drops: dict[str, Count] = field(default_factory=dict)  # lost packets, counters that are not 0
 
 

@@ -122,7 +122,8 @@ class MarkedAstray:
 class Tunnel:
     """A tunnel that a host hands packets for an address to, which do not come to ``there``.
 
-    ``outer``: the packets that carry them, in words; ``by_itself``: the tunnel's own device drops them.
+    ``outer``: the packets that carry them, in words; ``by_itself``: the tunnel's own device drops them; ``other_end``: the tunnel's
+    end there, where that does not take what this one sends.
     """
 
     link: Link
@@ -131,6 +132,7 @@ class Tunnel:
     target: str
     outer: str
     by_itself: bool = False
+    other_end: Link | None = None
 
 
 @dataclass(frozen=True)

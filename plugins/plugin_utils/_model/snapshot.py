@@ -101,8 +101,8 @@ class Snapshot:
         return found
 
     def route(self, remote: str, local: str | None, uid: int | None, ports: Ports = (None, None)) -> Route | None:
-        """The kernel's answer for the way to ``remote`` (from ``local``, for a user, and of a connection with these ports, local and remote,
-        where that was asked)."""
+        """The kernel's answer for the way to ``remote`` (from ``local``, for a user, and of a connection with these ports, where that was
+        asked)."""
         asked = remote, local, uid, ports
         if asked not in self._ways:
             self._ways[asked] = self._route(*asked)

@@ -13,6 +13,7 @@ from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Finding
 from ..last_hop import believed, by_policy, came_by, hop_of, refusing_rule, routed
+from .advertised import deaf_interface, deaf_to_routers
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
 from .link_states import concerned, is_down, state
@@ -40,10 +41,11 @@ def _no_return_route(case: Case, server: Host, client: str) -> Finding | None:
             case.saw(server, "rtnetlink route get", f"{client} from {case.server_address}: {said}"),
             *([case.saw(server, "counter ListenDrops", f"+{dropped}, ListenOverflows +{overflows}")] if dropped else []),
             *([case.saw(server, "counter OutNoRoutes", f"+{unroutable}")] if unroutable else []),
+            *(deaf_to_routers(case, server) if said == "ENETUNREACH" else ()),
         ),
         leg="syn_ack",
         detail={"remote": client, "answer": said},
-        subject=route,
+        subject=(deaf_interface(case, server) if route.type is None and said == "ENETUNREACH" else None) or route,
     )
 
 
