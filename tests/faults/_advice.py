@@ -40,6 +40,7 @@ TYPED = {
     "router_not_forwarding",
     "proxy_answers",
     "queueing_drop",
+    "queueing_held",
     "rp_filter_drop",
     "stale_connection",
     "stale_translation",

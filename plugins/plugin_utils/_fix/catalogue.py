@@ -86,6 +86,7 @@ FIXES: dict[str, Callable[[Case, Finding], Fix | None]] = {
     "cgroup_filter": kernel.cgroup_filter,
     "kernel_drop": kernel.kernel_drop,
     "queueing_drop": kernel.queueing_drop,
+    "queueing_held": kernel.queueing_held,
     "tcp_md5_mismatch": application.tcp_md5_mismatch,
     "tcp_ao_mismatch": application.tcp_ao_mismatch,
     "min_ttl_drop": application.min_ttl_drop,
