@@ -169,8 +169,16 @@ def ecmp_member_bad(case: Case, finding: Finding) -> Fix:
     return advice("advice", finding.host, f"look at the members of equal-cost routes and bonds {case.outcome.stretch}")
 
 
-def tunnel_drop(_case: Case, finding: Finding) -> Fix | None:
-    tunnel = finding.about(Tunnel)
+def tunnel_drop(case: Case, finding: Finding) -> Fix | None:
+    tunnel, way = finding.about(Tunnel), finding.about(Route)
+    if way:
+        return advice(
+            "tunnel",
+            "path",
+            f"see whether what the route {way.words} of {case.client.name} puts packets into ({way.encap}) is forwarded, and taken "
+            f"apart where it is to be: its segments, labels or peers exist, and are routed; or take the encapsulation away",
+            [shell("ip", *(["-6"] if ":" in case.address else []), "route", "get", case.address)],
+        )
     if tunnel is None:
         return None
     name, host = tunnel.link.name, tunnel.host

@@ -89,6 +89,7 @@ class Route:
     prefix: Network | None = None
     rule: int | None = None  # the priority of the policy rule that leads to the table
     multipath: tuple[PathHop, ...] | None = None  # all next hops, where connections are spread over several
+    encap: str | None = None  # the kind of packets into which it puts others (seg6, mpls, ip ...)
     origin: str | None = None  # who made it: ra, dhcp, static, kernel ...
     instead_of: IpAddress | None = None  # the gateway that the table has, where an ICMP redirect led to another one
     sourceless: PassedOver | None = None  # where it would lead if no policy rule asked for the source

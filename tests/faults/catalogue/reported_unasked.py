@@ -70,6 +70,45 @@ def a_route_asks_for_ecn(fleet: Machines) -> None:
     shell(fleet, "web1", f"ip route add {DB1}/32 via 10.0.1.1 features ecn")
 
 
+# -- a route that puts packets into others, so that none is seen to leave
+
+SEGMENT = "2001:db8:99::1"
+
+
+def by_segment(fleet: Machines, known: bool) -> None:
+    """web1 sends to db1 by a segment of SRv6, which r1 may know."""
+    fleet.listen("db1", "::", 5432)
+    if known:
+        shell(fleet, "r1", "sysctl -qw net.ipv6.conf.all.seg6_enabled=1 net.ipv6.conf.eth0.seg6_enabled=1")
+        shell(fleet, "r1", f"ip -6 route add {SEGMENT}/128 encap seg6local action End.DT6 table 254 dev eth1")
+    shell(fleet, "web1", "ip -6 route add 2001:db8:99::/64 via 2001:db8:1::1")
+    shell(fleet, "web1", f"ip -6 route add {DB1_V6}/128 encap seg6 mode encap segs {SEGMENT} via 2001:db8:1::1 dev eth0")
+
+
+@fault(
+    "tunnel_drop/segment",
+    "timeout",
+    code="tunnel_drop",
+    host="path",
+    leg="syn",
+    segment="client.egress",
+    certainties=("likely",),
+    says=("a route of web1 puts the SYN into other packets (seg6: 2001:db8:2::21/128 via 2001:db8:1::1 dev eth0)",),
+    flow=Flow(DB1_V6, timeout=1.0),
+    slow=True,
+    **BRIEF,
+)
+def nobody_knows_the_segment(fleet: Machines) -> None:
+    """https://github.com/netgroup/srv6-mininet-extensions/issues/3"""
+    by_segment(fleet, known=False)
+
+
+@twin("tunnel_drop/segment", flow=Flow(DB1_V6, timeout=1.0), slow=True, **BRIEF)
+def the_router_knows_the_segment(fleet: Machines) -> None:
+    """That no SYN is seen to leave does not mean that a proxy of the client took it."""
+    by_segment(fleet, known=True)
+
+
 # -- the local table, which nobody looks at
 
 TAKEN_AWAY = f"ip route delete local {DB1} dev eth0 table local"

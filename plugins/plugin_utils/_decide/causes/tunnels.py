@@ -12,7 +12,7 @@ from ..case import Case
 from ..finding import Evidence, Finding
 from ..last_hop import by_policy
 from .catalogue import Accounts, Cause
-from .needs import BETWEEN, needs
+from .needs import BETWEEN, ROUTE, SERVER, FirstOf, needs
 from .stretch import LOSSES, PACKETS, inside
 
 # IFLA_INFO_KIND of links that put packets into others, or hand them to a program (tun, as VPNs have it).
@@ -73,6 +73,32 @@ def _tunnel_drop(case: Case, entry: tuple[Host, Link], between: tuple[str, str])
     )
 
 
+@needs(SERVER, ROUTE)
+def _put_into_others(case: Case, server: Host, route: Route) -> Finding | None:
+    """A route can put packets into others by itself, without a tunnel's interface: as SRv6, MPLS and overlays do."""
+    if case.outcome.kind != "unsent" or route.encap is None or case.arrived or not server.saw_everything:
+        return None
+    client = case.client
+    return Finding(
+        "likely",
+        "path",
+        "client.egress",
+        f"a route of {client.name} puts the SYN into other packets ({route.encap}: {route.words}{by_policy(route)}), and it does not come "
+        f"to {server.name}",
+        (
+            *case.passage(),
+            case.saw(client, "rtnetlink route get", f"{case.address}: encap {route.encap}, {_way(route)}"),
+        ),
+        leg="syn",
+        detail={"encap": route.encap, "prefix": route.prefix, "interface": route.interface, "table": route.table},
+        undecided=(
+            f"a recording on {route.interface} of {client.name} of the packets that carry it, and where they are to be taken apart, would "
+            "show how far they come",
+        ),
+        subject=route,
+    )
+
+
 def _dropped_by_itself(case: Case, host: Host, link: Link) -> int:
     """How many packets the tunnel's own device dropped, where these are all that it was given of the flow."""
     before = next((each for each in (host.before.links if host.before else None) or () if each.name == link.name), None)
@@ -109,12 +135,13 @@ CAUSES = (
     Cause(
         "tunnel_drop",
         "Packets are lost in a tunnel",
-        ("path.forward", "path.return"),
-        LOSSES,
-        "Not provable from the ends: the packet leaves a host by a tunnel and does not come out of it. Whichever host, or whatever is "
+        ("path.forward", "path.return", "client.egress"),
+        (*LOSSES, "unsent"),
+        "Not provable from the ends: the packet leaves a host by a tunnel, or by a route that puts it into other packets, and does not "
+        "come out of it. Whichever host, or whatever is "
         "between, drops what carries it is not recorded.",
         "It arrives, or left by an interface that carries it as it is.",
-        last_resort=_tunnel_drop,
+        last_resort=FirstOf((_tunnel_drop, _put_into_others)),
         accounts_for=(Accounts("counter", ("link.tx_dropped",)),),
     ),
 )
