@@ -118,7 +118,7 @@ class MarkedAstray:
     tables: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tunnel:
     """A tunnel that a host hands packets for an address to, which do not come to ``there``.
 

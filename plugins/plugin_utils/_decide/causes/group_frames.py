@@ -46,7 +46,7 @@ def _group_frame(case: Case, taken: tuple[Host, Observation, Leg]) -> Finding | 
     kind, mac = _GROUPS[seen.frame.pkttype], sender_mac(seen)
     sender = case.fleet.with_mac(mac) if mac else None
     by = f"{sender.name} sends" if sender else f"the last hop (link address {mac}) sends" if mac else "the last hop sends"
-    why, subject, told = _why(case, sender, host, seen)
+    why, subject, evidence = _why(case, sender, host, seen)
     does = "IP forwards" if forwards else "TCP takes"
     unfiltered = ruling is not None or droppers(host, FORWARDING if forwards else RECEIVING, case.family) == []
     return Finding(
@@ -56,7 +56,7 @@ def _group_frame(case: Case, taken: tuple[Host, Observation, Leg]) -> Finding | 
         f"{by} {PACKETS[leg]} to {host.name} in {kind} frames, and {does} only what comes in frames for {host.name} alone{why}",
         (
             case.saw(host, "capture", f"{PACKETS[leg]} in on {seen.interface} in a {kind} frame, sent by link address {mac}"),
-            *told,
+            *evidence,
             *case.passage(),
         ),
         leg=leg,

@@ -69,7 +69,7 @@ def _tunnel_drop(case: Case, entry: tuple[Host, Link], between: tuple[str, str])
             f"a recording of {outer} that carry it, at both ends, would show whether {host.name} or {there} drops them, as a firewall "
             f"does, or something {case.outcome.stretch}",
         ),
-        subject=Tunnel(link, host.name, there, target, outer, bool(dropped), other),
+        subject=Tunnel(link=link, host=host.name, there=there, target=target, outer=outer, by_itself=bool(dropped), other_end=other),
     )
 
 
