@@ -91,13 +91,14 @@ class Snapshot:
         return {entry.address: entry for entry in reversed(self.addresses or ())}
 
     @cached_property
-    def _routes_to(self) -> Mapping[str, Sequence[int]]:
-        """Which of the kernel's answers are for packets of its own, by where they are to go."""
-        found: dict[str, list[int]] = defaultdict(list)
+    def _routes_to(self) -> Mapping[str, Mapping[Ports, Sequence[int]]]:
+        """Which of the kernel's answers are for packets of its own, by where they are to go, and by the ports that were asked about."""
+        found: dict[str, dict[Ports, list[int]]] = defaultdict(dict)
         routes = self.routes or Many.of(())
-        for number, (remote, iif) in enumerate(zip(routes.each("remote"), routes.each("iif"), strict=True)):
+        asked = (routes.each(name) for name in ("remote", "iif", "local_port", "remote_port"))
+        for number, (remote, iif, local_port, remote_port) in enumerate(zip(*asked, strict=True)):
             if not iif:
-                found[remote].append(number)
+                found[remote].setdefault((local_port, remote_port), []).append(number)
         return found
 
     def route(self, remote: str, local: str | None, uid: int | None, ports: Ports = (None, None)) -> Route | None:
@@ -117,11 +118,10 @@ class Snapshot:
         if self.routes is None:
             return None
         uids, locals_ = self.routes.each("uid"), self.routes.each("local")
-        asked = self.routes.each("local_port"), self.routes.each("remote_port")
-        known = self._routes_to.get(remote, ())
-        of_user = [number for number in known if uids[number] == uid] or [number for number in known if uids[number] is None] or known
-        of_ports = {each: [number for number in of_user if tuple(ends[number] for ends in asked) == each] for each in (ports, (None, None))}
-        candidates = next(filter(None, of_ports.values()), of_user)
+        known = self._routes_to.get(remote, {})
+        groups = [known.get(ports, ()), known.get((None, None), ()), next(iter(known.values()), ())]
+        of_user = ([number for number in group if uids[number] == wanted] for wanted in (uid, None) for group in groups)
+        candidates = next(filter(None, of_user), next(filter(None, groups), ()))
         exact = [number for number in candidates if locals_[number] == local]
         own: Collection[str] = self.own if self.addresses is not None else ()
         usable = [number for number in candidates if locals_[number] is None or locals_[number] in own]  # from others' it fails by design
