@@ -61,7 +61,7 @@ PROBE = "is what probe tells of an attempt"
 KEPT = {
     "Snapshot": {"kernel": PEOPLE, "firewall": "is read apart, as Firewall"},
     "Link": {**dict.fromkeys(("index", "type", "group"), ON_THE_HOST)},
-    "Route": dict.fromkeys(("mark", "oif", "local_port", "remote_port"), QUESTION),
+    "Route": dict.fromkeys(("mark", "oif"), QUESTION),
     "PathHop": {"weight": PEOPLE},
     "PolicyRule": {"action": PEOPLE},
     "Hooks": {"ipsec_policies": PEOPLE},

@@ -27,10 +27,10 @@ TC_H_CLSACT_INGRESS, TC_H_CLSACT_EGRESS = 0xFFFFFFF2, 0xFFFFFFF3
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 _HOOKS = {"netdev": ("ingress", "egress"), "arp": ("input", "output", "forward")}
 _IP_HOOKS = ("prerouting", "input", "forward", "output", "postrouting", "ingress")
-_COMMON_QDISCS = ("noop", "noqueue", "pfifo_fast", "mq", "fq", "fq_codel")  # of interest only once they dropped something
+_COMMON_QDISCS = ("noop", "noqueue", "pfifo_fast", "mq", "fq", "fq_codel")  # of interest only if they dropped or hold something
 _BIG, _SIGNED = struct.Struct("!I"), struct.Struct("!i")
 _TCMSG = struct.Struct("=B3xiIII")  # struct tcmsg: family, interface, handle, parent, info
-_QUEUE = struct.Struct("=8xI")  # struct gnet_stats_queue, as far as drops
+_QUEUE = struct.Struct("=I4xI")  # struct gnet_stats_queue, as far as drops: qlen, backlog, drops
 _SPD_INFO = struct.Struct("=III")  # struct xfrmu_spdinfo, as far as fwdcnt
 
 Absent = t.List[t.Dict[str, str]]
@@ -100,15 +100,15 @@ def _base_chain(body: bytes) -> t.Iterator[dict[str, t.Any]]:
 
 
 def traffic_control(route: Netlink, names: t.Mapping[int, str]) -> list[dict[str, t.Any]]:
-    """Queueing disciplines that filter or have dropped something, with the kinds of their filters. `names`: links by index."""
+    """Queueing disciplines that filter, hold or have dropped something, with the kinds of their filters. `names`: links by index."""
     found = []
     for body in route.request(RTM_GETQDISC, NLM_F_DUMP, _TCMSG.pack(0, 0, 0, 0, 0)):
         _family, index, handle, _parent, _info = unpack(_TCMSG, body, "a queueing discipline")
         about = attributes(body[_TCMSG.size :])
         kind = _name(about.get(TCA_KIND)) or ""
         queue = attributes(about.get(TCA_STATS2, b"")).get(TCA_STATS_QUEUE)
-        drops = unpack(_QUEUE, queue, "a queue's counters")[0] if queue else 0
-        if kind in _COMMON_QDISCS and not drops:
+        waiting, drops = unpack(_QUEUE, queue, "a queue's counters") if queue else (0, 0)
+        if kind in _COMMON_QDISCS and not (drops or waiting):
             continue
         ways = {"egress": handle}
         if kind in ("ingress", "clsact"):
@@ -116,10 +116,9 @@ def traffic_control(route: Netlink, names: t.Mapping[int, str]) -> list[dict[str
             ways.update({"egress": TC_H_CLSACT_EGRESS} if kind == "clsact" else {})
         for direction, parent in ways.items():
             filters = [] if kind in _COMMON_QDISCS else _filters(route, index, parent)
-            if filters or drops:
-                found.append(
-                    {"interface": names.get(index, str(index)), "direction": direction, "kind": kind, "filters": filters, "drops": drops}
-                )
+            if filters or drops or waiting:
+                where = {"interface": names.get(index, str(index)), "direction": direction, "kind": kind}
+                found.append({**where, "filters": filters, "drops": drops, "waiting": waiting})
     return found
 
 

@@ -17,7 +17,7 @@ IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_OPERSTATE, IFL
 IFLA_GROUP, IFLA_EXT_MASK, IFLA_CARRIER, IFLA_XDP = 27, 29, 33, 43
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA, IFLA_XDP_ATTACHED = 1, 2, 4, 5, 2
 IFLA_BRPORT_STATE, IFLA_BRPORT_MODE = 1, 4
-IFLA_VXLAN_PORT = 15
+IFLA_VXLAN_ID, IFLA_VXLAN_PORT = 1, 15
 RTEXT_FILTER_SKIP_STATS = 8  # leaves out IPv6's many values per link; the counters of the link itself come all the same
 IFF_UP, IFF_NOARP = 0x1, 0x80
 IFA_ADDRESS, IFA_LOCAL, IFA_CACHEINFO, IFA_FLAGS = 1, 2, 6, 8
@@ -190,7 +190,7 @@ def _link(body: bytes) -> dict[str, t.Any]:
         "mac": mac_text(mac) if mac else None,
         "up": bool(flags & IFF_UP),
         "arp": not flags & IFF_NOARP,
-        "udp_port": _udp_port(kind, info.get(IFLA_INFO_DATA, b"")),
+        **_vxlan(kind, info.get(IFLA_INFO_DATA, b"")),
         "carrier": bool(about.get(IFLA_CARRIER, b"\0")[0]),
         "operstate": _OPERSTATES[operstate] if operstate < len(_OPERSTATES) else str(operstate),
         "master": _optional_number(about.get(IFLA_MASTER)),
@@ -211,10 +211,11 @@ def _port(info: t.Mapping[int, bytes]) -> dict[str, t.Any]:
     return {"port_state": None if state is None else known.get(state), "hairpin": None if hairpin is None else hairpin != 0}
 
 
-def _udp_port(kind: str, data: bytes) -> int | None:
-    """Where a VXLAN sends the packets in which it carries others."""
-    raw = attributes(data).get(IFLA_VXLAN_PORT) if kind == "vxlan" else None
-    return int(unpack(_PORT, raw, "a tunnel's port")[0]) if raw else None
+def _vxlan(kind: str, data: bytes) -> dict[str, t.Any]:
+    """Where a VXLAN sends the packets in which it carries others, and the number of its network."""
+    about = attributes(data) if kind == "vxlan" else {}
+    port = about.get(IFLA_VXLAN_PORT)
+    return {"udp_port": unpack(_PORT, port, "a tunnel's port")[0] if port else None, "vni": _optional_number(about.get(IFLA_VXLAN_ID))}
 
 
 def address_text(family: int, raw: bytes) -> str:

@@ -33,9 +33,12 @@ from .route_tables import (
 
 RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000
 RTA_IIF, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH = 3, 4, 5, 7, 8, 9
+RTA_ENCAP_TYPE = 21
 RTA_MARK, RTA_VIA, RTA_UID, RTA_IP_PROTO, RTA_SPORT, RTA_DPORT = 16, 18, 25, 27, 28, 29
 RTAX_MTU = 2
 LOCAL_TABLE = 255
+MOST_PORTS = 8  # for which a way is asked for, where rules tell ports apart
+_ENCAPS = ("none", "mpls", "ip", "ila", "ip6", "seg6", "bpf", "seg6local", "rpl", "ioam6", "xfrm")  # linux/lwtunnel.h
 REFUSALS = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES"}  # fib_props in net/ipv4/fib_semantics.c
 RULE_REFUSALS = {"blackhole": "EINVAL", "unreachable": "ENETUNREACH", "prohibit": "EACCES"}  # fib4_rule_action
 
@@ -97,7 +100,7 @@ def _answer(netlink: Netlink, question: Question, indices: t.Mapping[str, int], 
     names = {index: name for name, index in indices.items()}
     result: Answer = dict(question._asdict())
     result.update(error=None, type=None, interface=None, gateway=None, source=None, table=None, prefix=None, mtu=None)
-    result.update(multipath=[], rule=None, origin=None, instead_of=None, others=[], sourceless=None, only_from=[])
+    result.update(encap=None, multipath=[], rule=None, origin=None, instead_of=None, others=[], sourceless=None, only_from=[])
     try:
         result.update(_parse(_ask(netlink, question, indices, RTM_F_LOOKUP_TABLE), names))
         result["source"] = result["source"] or (question.local if question.iif is None else None)
@@ -123,6 +126,18 @@ def _answer(netlink: Netlink, question: Question, indices: t.Mapping[str, int], 
         pass
     result["rule"] = _leading_rule(question, result, rules)
     return result
+
+
+def by_port(questions: t.Sequence[Question], ports: t.Sequence[int], rules: t.Sequence[Rule]) -> list[Question]:
+    """The same questions for each port at either end, where a policy rule asks for ports."""
+    if not any(rule.source_ports or rule.destination_ports for rule in rules):
+        return []
+    return [
+        each
+        for question in questions
+        for port in ports[:MOST_PORTS]
+        for each in (question._replace(local_port=port), question._replace(remote_port=port))
+    ]
 
 
 def inward(answer: Answer, rules: t.Sequence[Rule]) -> list[Question]:
@@ -184,9 +199,16 @@ def _parse(body: bytes, names: t.Mapping[int, str]) -> Answer:
         "table": number_of(about.get(RTA_TABLE)) or table,
         "prefix": f"{address_text(family, about[RTA_DST]) if RTA_DST in about else _any(family)}/{length}",
         "mtu": number_of(mtu) or None,
+        "encap": _encap(about.get(RTA_ENCAP_TYPE)),
         "multipath": hops if len(hops) > 1 else [],
         "origin": ORIGINS.get(protocol),
     }
+
+
+def _encap(raw: bytes | None) -> str | None:
+    """Into what kind of packets the route puts those that take it."""
+    kind = unpack(struct.Struct("=H"), raw, "a type of encapsulation")[0] if raw else 0
+    return None if not kind else _ENCAPS[kind] if kind < len(_ENCAPS) else str(kind)
 
 
 def _multipath(family: int, data: bytes, names: t.Mapping[int, str]) -> t.Iterator[Answer]:

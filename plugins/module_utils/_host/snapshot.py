@@ -88,7 +88,8 @@ def take(
     snapshot.add("raw_protocols", raw_sockets.protocols)
     try:
         with Netlink(NETLINK_ROUTE) as netlink:
-            _network(snapshot, netlink, closing, [*map(_question, order.get("pairs") or ()), *map(_way, destinations)])
+            pairs = list(map(_question, order.get("pairs") or ()))
+            _network(snapshot, netlink, closing, pairs, [_way(each) for each in destinations], order.get("ports") or ())
     except ObserveError as error:
         snapshot.lacks("links, addresses, rules, routes, neighbours, hooks and sysctls", str(error))
     rewritten = _firewall(snapshot, order, run, destinations, local_ports or {})
@@ -108,7 +109,14 @@ def take(
     return snapshot.parts, snapshot.absent
 
 
-def _network(snapshot: Parts, netlink: Netlink, closing: bool, questions: t.Sequence[_routes.Question]) -> None:
+def _network(
+    snapshot: Parts,
+    netlink: Netlink,
+    closing: bool,
+    pairs: t.Sequence[_routes.Question],
+    ways: t.Sequence[_routes.Question],
+    ports: t.Sequence[int],
+) -> None:
     links = snapshot.add("links", lambda: _links.links(netlink)) or []
     names = {link["index"]: link["name"] for link in links}
     indices = {name: index for index, name in names.items()}
@@ -121,7 +129,7 @@ def _network(snapshot: Parts, netlink: Netlink, closing: bool, questions: t.Sequ
 
     snapshot.add("rules", add_rules)
     routes = snapshot.parts["routes"] = []
-    pending = list(dict.fromkeys(questions))
+    pending = list(dict.fromkeys([*pairs, *_routes.by_port(pairs, ports, rules), *ways]))
     for question in pending:
         try:
             answer = _routes.answer(netlink, question, indices, rules)

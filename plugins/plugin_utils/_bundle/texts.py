@@ -51,7 +51,7 @@ VOCABULARY: Mapping[str, frozenset[str]] = {
         "Relay": "program",
         "Resolution": "error sources unreadable",
         "Rewritten": "direction",
-        "Route": "error type origin",
+        "Route": "error type origin encap",
         "Rule": "family manager interfaces",
         "Socket": "state",
         "Trace": "hook verdict",

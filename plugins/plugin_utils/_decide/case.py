@@ -183,7 +183,18 @@ class Case:
     @property
     def route(self) -> Route | None:
         """The client's route to the address, as its kernel resolves it."""
-        return self.once("route", lambda: self.client.route(self.address, self.source or self.client_address, self.uid))
+        return self.once("route", lambda: self.way(self.client, self.address, self.source or self.client_address))
+
+    @property
+    def encapsulated(self) -> bool:
+        """Whether the client's route puts the packets into others, so that its recording has none that leaves."""
+        return self.route is not None and self.route.encap is not None
+
+    def way(self, host: Host, remote: str, local: str | None = None, back: bool = False) -> Route | None:
+        """How a host's kernel routes a packet of these handshakes to the server's end, or back: policy rules may ask for its ports."""
+        server_port = self.server_port if host is self.server else self.port
+        uid = self.uid if host is self.client and not back else None
+        return host.route(remote, local, uid, (server_port, None) if back else (None, self.port))
 
     @property
     def gateway(self) -> tuple[str, str | None]:

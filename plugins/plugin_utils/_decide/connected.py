@@ -26,7 +26,7 @@ def connected(case: Case, attempt: Attempt) -> Outcome:
     client, server, probe = case.client, case.server, attempt.probe
     if client is server and not wire_syns(case, attempt) and _publishes(client, case):
         return Outcome("completed")  # with a container of its own, whose port it publishes to itself as well
-    if client.saw_everything and not wire_syns(case, attempt) and not client.translates("postrouting"):
+    if client.saw_everything and not wire_syns(case, attempt) and not client.translates("postrouting") and not case.encapsulated:
         return Outcome("diverted", "syn", "client.firewall", client.name, row=first(attempt.of("syn")))
     owns = case.server_owns(case.address)
     # Of several servers, any may have the address, and so may a host on the way that takes connections for them.

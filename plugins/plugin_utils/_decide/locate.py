@@ -92,6 +92,8 @@ def _left_client(case: Case, attempt: Attempt) -> bool | None:
     probe = attempt.probe
     if wire_syns(case, attempt) or probe.via:  # others saw it
         return True
+    if case.encapsulated and case.server is not None and came_to(case.server, attempt):
+        return True
     if case.client.saw_everything:
         # Translated to another port, a SYN escapes the recorder; then only an answer shows that it left.
         translated = attempt.isn is None and case.client.translates("output", "postrouting")

@@ -16,6 +16,7 @@ from .._model.address_subjects import (
     TurnedBack,
     TwinAddress,
     Unscoped,
+    WrongEntry,
 )
 from .._model.fixes import Fix
 from .._model.host import Host
@@ -23,6 +24,7 @@ from .._model.network_records import Address
 from .._model.network_subjects import Broadcast
 from .._values.words import asking
 from .make import advice, shell
+from .neighbour import neighbour_wrong
 from .network import configured, with_ipv6
 from .sysctl import of_interface
 
@@ -157,23 +159,40 @@ def address_without_interface(case: Case, finding: Finding) -> Fix | None:
 
 def broadcast_address(case: Case, finding: Finding) -> Fix | None:
     found = finding.about(Broadcast)
-    if found is None:
-        return None
+    return _wrong_prefix(finding.host, found) if found else None
+
+
+def _wrong_prefix(host: str, found: Broadcast, taken: str | None = None) -> Fix:
+    """``taken``: an address that the host has sent to in broadcast frames, whose entry in the neighbour table stays as it is."""
     if found.own is None:
-        return advice("address", finding.host, "dial the address of one machine")
+        return advice("address", host, "dial the address of one machine")
     own, right = found.own, found.prefix
     return advice(
         "address",
-        finding.host,
-        f"correct the prefix of {own.address}/{own.prefix} on {own.interface} of {finding.host}"
-        + (f" to /{right}, which {case.server.name} has," if right and case.server else "")
-        + " now and where it is configured, or give the server another address",
+        host,
+        f"correct the prefix of {own.address}/{own.prefix} on {own.interface} of {host}"
+        + (f" to /{right}, which {found.whose} has," if right and found.whose else "")
+        + f" now and where it is configured, or give {found.whose or 'the other one'} another address",
         [
             shell("ip", "address", "add", f"{own.address}/{right}", "dev", own.interface),
             shell("ip", "address", "delete", f"{own.address}/{own.prefix}", "dev", own.interface),
+            *([shell("ip", "neigh", "delete", taken, "dev", own.interface)] if taken else []),
         ]
         if right and right != own.prefix
         else (),
+    )
+
+
+def group_frame(case: Case, finding: Finding) -> Fix | None:
+    if prefix := finding.about(Broadcast):
+        return _wrong_prefix(finding.host, prefix, str(finding.detail["address"]))
+    if finding.about(WrongEntry):
+        return neighbour_wrong(case, finding)
+    return advice(
+        "neighbour",
+        finding.host,
+        f"find the machine with link address {finding.detail['sender_mac']}, and why it sends to a group: a static entry of its neighbour "
+        "table, as for Wake-on-LAN, or a cluster whose members share a multicast link address",
     )
 
 

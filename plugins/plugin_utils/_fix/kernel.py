@@ -92,6 +92,19 @@ def queueing_drop(_case: Case, finding: Finding) -> Fix | None:
     )
 
 
+def queueing_held(_case: Case, finding: Finding) -> Fix | None:
+    queue = finding.about(Queueing)
+    if queue is None:
+        return None
+    return advice(
+        "traffic_control",
+        finding.host,
+        f"give the class of {queue.kind or 'the queueing discipline'} on {queue.interface} of {finding.host} in which the packets wait a "
+        f"rate at which they leave (tc -s class show dev {queue.interface}), or take it away",
+        [shell("tc", "qdisc", "delete", "dev", queue.interface, "root")] if fit.interface(queue.interface) else [],
+    )
+
+
 def xdp_drop(_case: Case, finding: Finding) -> Fix | None:
     link = finding.about(Link)
     return advice("advice", finding.host, f"look at the XDP program (ip link show {link.name}; bpftool net)") if link else None

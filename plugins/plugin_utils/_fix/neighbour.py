@@ -16,7 +16,7 @@ from .._model.socket_records import Namespace
 from . import fit
 from .make import advice, ip, mending, shell
 from .network import passing
-from .routes import behind_local, not_next_door
+from .routes import as_local, behind_local, not_next_door
 from .sysctl import of_interface, sysctls
 from .trusted import for_owner
 
@@ -95,6 +95,8 @@ def neighbour_silent(case: Case, finding: Finding) -> Fix | None:
         return None
     if silent.stopped and (change := _by_ufw(case, host)):
         return advice("firewall", host.name, f"{change.summary}: neighbour discovery passes then as well", change.commands)
+    if silent.kind == "no_local_route" and (entry := host.interface_of(silent.address)):
+        return as_local(host.name, entry)
     return passing(host.name, silent.port) if silent.port else advice("neighbour", host.name, _to_answer(host, silent))
 
 

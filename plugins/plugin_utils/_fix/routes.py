@@ -44,19 +44,23 @@ def no_route(case: Case, finding: Finding) -> Fix:
     if meant := translated_from(case.address):
         return by_nat64(client.name, meant, f"add a route to {case.address}, that leads to a NAT64 translator, on {client.name}")
     if deaf := finding.about(DeafInterface):
-        setting = of_interface(6, deaf.name, "accept_ra")
-        return advice(
-            "sysctl",
-            client.name,
-            f"add a route to {case.address} on {client.name}; where its default route came by router advertisements, set "
-            f"{setting or f'accept_ra of {deaf.name}'}=2, since it ignores them as long as it forwards",
-            [shell("sysctl", "-w", f"{setting}=2")] if setting else (),
-        )
+        return _listening_again(client, deaf, case.address)
     if case.route and case.route.only_from:
         return advice("route", client.name, for_more_sources(client.name, case.address, case.route.only_from, "it"))
     if lone := finding.about(Lone):
         return _said_on_link(client, lone, case.address)
     return or_restarted(_towards(case, client, case.address), client, f"{client.name} lacks a route to {case.address}")
+
+
+def _listening_again(host: Host, deaf: DeafInterface, remote: str) -> Fix:
+    setting = of_interface(6, deaf.name, "accept_ra")
+    return advice(
+        "sysctl",
+        host.name,
+        f"add a route to {remote} on {host.name}; where its default route came by router advertisements, set "
+        f"{setting or f'accept_ra of {deaf.name}'}=2, since it ignores them as long as it forwards",
+        [shell("sysctl", "-w", f"{setting}=2")] if setting else (),
+    )
 
 
 def _said_on_link(client: Host, lone: Lone, address: str) -> Fix:
@@ -84,6 +88,8 @@ def refusing(case: Case, finding: Finding) -> Fix | None:
 
 def no_return_route(case: Case, finding: Finding) -> Fix | None:
     route, server, client = finding.about(Route), case.server, case.client_address
+    if server and client and (deaf := finding.about(DeafInterface)):
+        return _listening_again(server, deaf, client)
     if route is None or server is None or client is None:
         return None
     if route.refused_by_rule:
@@ -111,6 +117,24 @@ def local_table_late(case: Case, finding: Finding) -> Fix | None:
     """Who moved the rule for the local table, as some container networks do, needs it where it is: the other one is to move."""
     ahead = finding.about(RuleAhead)
     return advice("route", finding.host, behind_local(finding.host, ahead), [ip(case.address, "rule", "show")]) if ahead else None
+
+
+def no_local_route(_case: Case, finding: Finding) -> Fix | None:
+    entry = finding.about(Address)
+    return as_local(finding.host, entry) if entry else None
+
+
+def as_local(host: str, entry: Address) -> Fix:
+    """Give a host the route back that the kernel had made with an address of its own."""
+    own, interface = entry.address, entry.interface
+    words = ("route", "add", "local", own, "dev", interface, "table", "local")
+    return advice(
+        "route",
+        host,
+        f"add the local route for {own} on {interface} of {host} again, or take the address away and add it again, and find out who "
+        "deleted it: a script or daemon that flushes or restores the local table",
+        [ip(own, *words)] if fit.address(own) and fit.interface(interface) else (),
+    )
 
 
 def behind_local(host: str, ahead: RuleAhead) -> str:

@@ -124,9 +124,18 @@ def _own_ttl(case: Case, host: Host, name: str) -> Fix:
     )
 
 
-def ecn_blackhole(case: Case, _finding: Finding) -> Fix:
+def ecn_blackhole(case: Case, finding: Finding) -> Fix:
     """2: take part when the other side asks, and do not ask."""
     host, where = case.client, case.outcome.stretch
+    if not finding.detail["by_sysctl"]:
+        route = f" ({case.route.words})" if case.route else ""
+        return advice(
+            "route",
+            host.name,
+            f"take features ecn from the route{route} of {host.name}, or use a congestion control that does not need ECN, since "
+            f"net.ipv4.tcp_ecn does not have it ask; or mend the device {where}",
+            [shell("ip", "route", "show"), shell("sysctl", "net.ipv4.tcp_congestion_control")],
+        )
     return sysctls(
         host,
         {"net.ipv4.tcp_ecn": 2},

@@ -169,8 +169,16 @@ def ecmp_member_bad(case: Case, finding: Finding) -> Fix:
     return advice("advice", finding.host, f"look at the members of equal-cost routes and bonds {case.outcome.stretch}")
 
 
-def tunnel_drop(_case: Case, finding: Finding) -> Fix | None:
-    tunnel = finding.about(Tunnel)
+def tunnel_drop(case: Case, finding: Finding) -> Fix | None:
+    tunnel, way = finding.about(Tunnel), finding.about(Route)
+    if way:
+        return advice(
+            "tunnel",
+            "path",
+            f"see whether what the route {way.words} of {case.client.name} puts packets into ({way.encap}) is forwarded, and taken "
+            f"apart where it is to be: its segments, labels or peers exist, and are routed; or take the encapsulation away",
+            [shell("ip", *(["-6"] if ":" in case.address else []), "route", "get", case.address)],
+        )
     if tunnel is None:
         return None
     name, host = tunnel.link.name, tunnel.host
@@ -182,6 +190,15 @@ def tunnel_drop(_case: Case, finding: Finding) -> Fix | None:
             f"give the tunnel {name} of {host} {entry} back: restart what manages it on {host} (the overlay's agent or container engine)"
         )
         return advice("tunnel", host, summary, [route, hop, shell(*table)])
+    if other := tunnel.other_end:
+        what = "UDP port (dstport)" if other.udp_port != tunnel.link.udp_port else "number of the network (VNI)"
+        return advice(
+            "tunnel",
+            "path",
+            f"give {name} of {host} and {other.name} of {tunnel.there} the same {what}, where the overlay is configured: neither can be "
+            "changed while the tunnel is there",
+            [shell("ip", "-d", "link", "show", "type", "vxlan")],
+        )
     return advice(
         "tunnel",
         "path",

@@ -27,6 +27,7 @@ class TrafficControl:
     direction: str = "egress"
     filters: tuple[str, ...] = ()
     drops: Count = 0
+    waiting: Count = 0  # packets in the queue
     kind: str | None = None  # tbf, htb ...
 
 

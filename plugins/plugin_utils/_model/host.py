@@ -22,7 +22,7 @@ from .recording import Observation, Recording
 from .records import whole
 from .rehearsals import Rehearsal, Use
 from .rule_records import Rule
-from .snapshot import Snapshot
+from .snapshot import Ports, Snapshot
 from .socket_records import TemporaryListeners
 from .trace_records import Tracing
 
@@ -130,9 +130,9 @@ class Host:
         """Whether ``address`` is this host's own; ``None`` when its addresses are unknown."""
         return None if self.snapshot is None or self.snapshot.addresses is None else address in self.snapshot.own
 
-    def route(self, remote: str, local: str | None = None, uid: int | None = None) -> Route | None:
-        """The kernel's answer for the way to ``remote`` (from ``local``, and for a user, where that was asked)."""
-        return self.snapshot.route(remote, local, uid) if self.snapshot else None
+    def route(self, remote: str, local: str | None = None, uid: int | None = None, ports: Ports = (None, None)) -> Route | None:
+        """The kernel's answer for the way to ``remote`` (from ``local``, for a user and for ports, where that was asked)."""
+        return self.snapshot.route(remote, local, uid, ports) if self.snapshot else None
 
     def neighbour(self, address: str, interface: str | None) -> Neighbour | None:
         known = self.snapshot.neighbours_at.get(address, ()) if self.snapshot else ()

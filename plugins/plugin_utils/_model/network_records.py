@@ -32,6 +32,7 @@ class Link:
     manager: str | None = None  # the unit that manages it
     arp: bool | None = None  # False: NOARP
     udp_port: Port | None = None  # to which a tunnel sends what it carries, where its kind has one
+    vni: Count | None = None  # the number of a VXLAN's network
     drops: dict[str, Count] = field(default_factory=dict)  # lost packets, counters that are not 0
 
 
@@ -88,12 +89,15 @@ class Route:
     prefix: Network | None = None
     rule: int | None = None  # the priority of the policy rule that leads to the table
     multipath: tuple[PathHop, ...] | None = None  # all next hops, where connections are spread over several
+    encap: str | None = None  # the kind of packets into which it puts others (seg6, mpls, ip ...)
     origin: str | None = None  # who made it: ra, dhcp, static, kernel ...
     instead_of: IpAddress | None = None  # the gateway that the table has, where an ICMP redirect led to another one
     sourceless: PassedOver | None = None  # where it would lead if no policy rule asked for the source
     others: tuple[IpAddress, ...] | None = None  # the gateways of other routes to the same prefix, of one that an advertisement brought
     only_from: tuple[Network, ...] | None = None  # where there is no way: the sources for which there is one
     uid: Count | None = None  # of the user that the question is about; None: the one as whom Ansible runs there
+    local_port: Port | None = None  # of the question, where rules may ask for it
+    remote_port: Port | None = None
 
     @property
     def refused_by_rule(self) -> bool:

@@ -121,11 +121,12 @@ class MarkedAstray:
     tables: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tunnel:
     """A tunnel that a host hands packets for an address to, which do not come to ``there``.
 
-    ``outer``: the packets that carry them, in words; ``by_itself``: the tunnel's own device drops them.
+    ``outer``: the packets that carry them, in words; ``by_itself``: the tunnel's own device drops them; ``other_end``: the tunnel's
+    end there, where that does not take what this one sends.
     """
 
     link: Link
@@ -134,6 +135,7 @@ class Tunnel:
     target: str
     outer: str
     by_itself: bool = False
+    other_end: Link | None = None
 
 
 @dataclass(frozen=True)
@@ -163,10 +165,12 @@ class BridgePort:
 
 @dataclass(frozen=True)
 class Broadcast:
-    """A host's own address, by whose prefix another one is for all machines, and the ``prefix`` that the machine with that one has."""
+    """A host's own address, by whose prefix another one is for all machines, and the ``prefix`` that the machine with that one has,
+    and its name."""
 
     own: Address | None
     prefix: int | None
+    whose: str | None
 
 
 @dataclass(frozen=True)

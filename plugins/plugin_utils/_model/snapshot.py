@@ -31,6 +31,9 @@ from .socket_records import (
 )
 from .unit_records import BalancedServer, Denials, SocketUnit, Unit, XinetdService
 
+Ports = tuple[int | None, int | None]
+"""The local and the remote one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
@@ -89,33 +92,37 @@ class Snapshot:
         return {entry.address: entry for entry in reversed(self.addresses or ())}
 
     @cached_property
-    def _routes_to(self) -> Mapping[str, Sequence[int]]:
-        """Which of the kernel's answers are for packets of its own, by where they are to go."""
-        found: dict[str, list[int]] = defaultdict(list)
+    def _routes_to(self) -> Mapping[str, Mapping[Ports, Sequence[int]]]:
+        """Which of the kernel's answers are for packets of its own, by where they are to go, and by the ports that were asked about."""
+        found: dict[str, dict[Ports, list[int]]] = defaultdict(dict)
         routes = self.routes or Many.of(())
-        for number, (remote, iif) in enumerate(zip(routes.each("remote"), routes.each("iif"), strict=True)):
+        asked = (routes.each(name) for name in ("remote", "iif", "local_port", "remote_port"))
+        for number, (remote, iif, local_port, remote_port) in enumerate(zip(*asked, strict=True)):
             if not iif:
-                found[remote].append(number)
+                found[remote].setdefault((local_port, remote_port), []).append(number)
         return found
 
-    def route(self, remote: str, local: str | None, uid: int | None) -> Route | None:
-        """The kernel's answer for the way to ``remote`` (from ``local``, and for a user, where that was asked)."""
-        asked = remote, local, uid
+    def route(self, remote: str, local: str | None, uid: int | None, ports: Ports = (None, None)) -> Route | None:
+        """The kernel's answer for the way to ``remote`` (from ``local``, for a user, and of a connection with these ports, where that was
+        asked)."""
+        asked = remote, local, uid, ports
         if asked not in self._ways:
             self._ways[asked] = self._route(*asked)
         return self._ways[asked]
 
     @cached_property
-    def _ways(self) -> dict[tuple[str, str | None, int | None], Route | None]:
+    def _ways(self) -> dict[tuple[str, str | None, int | None, Ports], Route | None]:
         """What was asked so far: there may be an answer for each port of a remote host."""
         return {}
 
-    def _route(self, remote: str, local: str | None, uid: int | None) -> Route | None:
+    def _route(self, remote: str, local: str | None, uid: int | None, ports: Ports) -> Route | None:
         if self.routes is None:
             return None
         uids, locals_ = self.routes.each("uid"), self.routes.each("local")
-        known = self._routes_to.get(remote, ())
-        candidates = [number for number in known if uids[number] == uid] or [number for number in known if uids[number] is None] or known
+        known = self._routes_to.get(remote, {})
+        groups = [known.get(ports, ()), known.get((None, None), ()), next(iter(known.values()), ())]
+        of_user = ([number for number in group if uids[number] == wanted] for wanted in (uid, None) for group in groups)
+        candidates = next(filter(None, of_user), next(filter(None, groups), ()))
         exact = [number for number in candidates if locals_[number] == local]
         own: Collection[str] = self.own if self.addresses is not None else ()
         usable = [number for number in candidates if locals_[number] is None or locals_[number] in own]  # from others' it fails by design

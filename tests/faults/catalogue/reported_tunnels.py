@@ -13,15 +13,16 @@ from tests.lab._machines import Machines
 POD = "10.0.42.1"
 
 
-def overlay(fleet: Machines) -> None:
+def overlay(fleet: Machines, at_web1: str = "id 1 dstport 8472") -> None:
     """VXLAN between web1 and db1, as flannel makes it."""
     fleet.listen("db1", "::", 5432)
+    ends = {"web1": at_web1, "db1": "id 1 dstport 8472"}
     for host, own, other, number in (("web1", WEB1, DB1, 1), ("db1", DB1, WEB1, 0)):
         shell(
             fleet,
             host,
             f"""
-            ip link add flannel.1 address 02:42:00:00:00:1{number} type vxlan id 1 dstport 8472 local {own} dev eth0 nolearning
+            ip link add flannel.1 address 02:42:00:00:00:1{number} type vxlan {ends[host]} local {own} dev eth0 nolearning
             ip address add 10.0.{42 + number}.1/32 dev flannel.1; ip link set flannel.1 up
             ip neigh replace 10.0.{43 - number}.1 lladdr 02:42:00:00:00:1{1 - number} dev flannel.1 nud permanent
             ip route add 10.0.{43 - number}.0/24 via 10.0.{43 - number}.1 dev flannel.1 onlink
@@ -36,7 +37,7 @@ def overlay(fleet: Machines) -> None:
     code="tunnel_drop",
     host="path",
     certainties=("likely",),
-    says=("flannel.1 (vxlan, UDP port 8472) of web1", "firewalls of web1 and db1"),
+    says=("flannel.1 (vxlan, UDP port 8472, VNI 1) of web1", "firewalls of web1 and db1"),
     flow=Flow(POD, timeout=1.0),
     **FORWARD,
 )
@@ -54,7 +55,7 @@ def the_outer_packets_are_not_let_in(fleet: Machines) -> None:
     leg="syn_ack",
     segment="path.return",
     certainties=("likely",),
-    says=("flannel.1 (vxlan, UDP port 8472) of db1",),
+    says=("flannel.1 (vxlan, UDP port 8472, VNI 1) of db1",),
     flow=Flow(POD, timeout=1.0),
     slow=True,
     **BRIEF,
@@ -62,6 +63,37 @@ def the_outer_packets_are_not_let_in(fleet: Machines) -> None:
 def the_outer_packets_back_are_lost(fleet: Machines) -> None:
     overlay(fleet)
     fleet.nft("r1", chain("forward", f"ip saddr {DB1} udp dport 8472 drop"))
+
+
+@fault(
+    "tunnel_drop/ports",
+    "timeout",
+    code="tunnel_drop",
+    host="path",
+    certainties=("likely",),
+    says=("its end there, flannel.1, has other numbers (vxlan, UDP port 8472, VNI 1)", "the same UDP port (dstport)"),
+    flow=Flow(POD, timeout=1.0),
+    slow=True,
+    **FORWARD,
+)
+def the_ends_use_different_ports(fleet: Machines) -> None:
+    """https://github.com/projectcalico/calico/issues/10692: one node has the port of its environment, and one that of its configuration."""
+    overlay(fleet, "id 1 dstport 4789")
+
+
+@fault(
+    "tunnel_drop/networks",
+    "timeout",
+    code="tunnel_drop",
+    host="path",
+    certainties=("likely",),
+    says=("its end there, flannel.1, has other numbers (vxlan, UDP port 8472, VNI 1)", "the same number of the network (VNI)"),
+    flow=Flow(POD, timeout=1.0),
+    slow=True,
+    **FORWARD,
+)
+def the_ends_are_of_different_networks(fleet: Machines) -> None:
+    overlay(fleet, "id 2 dstport 8472")
 
 
 @twin("tunnel_drop", flow=Flow(POD, timeout=1.0), **BRIEF)

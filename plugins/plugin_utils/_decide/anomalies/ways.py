@@ -45,8 +45,8 @@ def _also(observations: list[Observation], seen: Observation) -> bool:
 def other_interfaces(case: Case) -> Iterator[Anomaly]:
     """SYNs of the client and SYN-ACKs of the server that left by an interface which the route to the other end does not name."""
     for host, leg, remote in _senders(case):
-        local, uid = (case.source, case.uid) if host is case.client else (case.server_address, None)
-        route = host.route(remote, local, uid)
+        back = leg == "syn_ack"
+        route = case.way(host, remote, case.server_address if back else case.source, back)
         if route is None or route.interface is None:
             continue
         found: dict[str, list[Key]] = defaultdict(list)

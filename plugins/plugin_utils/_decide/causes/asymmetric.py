@@ -26,7 +26,7 @@ def _asymmetric_route(case: Case, server: Host, client: str, came: Observation, 
         return None
     if any(row.at(case.client.name, "in") for attempt in case.attempts for row in attempt.of("syn_ack")):
         return None  # one arrived by that way
-    route = server.route(client, case.server_address)
+    route = case.way(server, client, case.server_address, back=True)
     if not _interfaces(case, server, "syn", "in").isdisjoint(_interfaces(case, server, "syn_ack", "out")):
         return _next_door(case, server, client, route, came) if route and route.gateway is None and route.interface else None
     if server.is_port(came.interface) or server.is_port(left.interface):
@@ -38,8 +38,8 @@ def _asymmetric_route(case: Case, server: Host, client: str, came: Observation, 
         server.name,
         "path.return",
         f"the SYN comes in at {server.name} by {came.interface}, but the SYN-ACK leaves by {left.interface}"
-        + (f" via {route.gateway}" if route and route.gateway else "")
-        + (by_policy(route) if route else "")
+        + (f" via {route.gateway}" if route and route.gateway and route.interface == left.interface else "")
+        + (by_policy(route) if route and route.interface == left.interface else "")
         + ", and is lost there: who filters by source address or connection on that way drops it",
         (
             *case.passage(),
@@ -75,7 +75,7 @@ def _split_at_router(case: Case, via: Host) -> Finding | None:
         return None
     if not _interfaces(case, via, "syn", "in").isdisjoint(_interfaces(case, via, "syn_ack", "out")):
         return None
-    hop, route = hop_of(via, came), via.route(left.packet.dst)
+    hop, route = hop_of(via, came), case.way(via, left.packet.dst, back=True)
     return Finding(
         "likely",
         via.name,
@@ -169,11 +169,11 @@ def _wrong_source_address(case: Case, source: str, sent: Observation, server: Ho
     ]
     if case.declared.has(case.client.name, source) or not fitting or holder is None or case.count("syn_ack", case.client, "in"):
         return None
-    route = case.client.route(case.address, case.source, case.uid)
+    route = case.way(case.client, case.address, case.source)
     chosen = (
         "the flow asks for it" if case.source == source else "the route says so" if route and route.source == source else "a rule or bind"
     )
-    back = server.route(source, case.server_address)
+    back = case.way(server, source, case.server_address, back=True)
     return Finding(
         "likely",
         case.client.name,

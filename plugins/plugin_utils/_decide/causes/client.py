@@ -16,7 +16,7 @@ from ..._model.socket_subjects import PortRange
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
-from ..last_hop import refusing_rule
+from ..last_hop import by_policy, refusing_rule, rule_of
 from .advertised import deaf_interface, deaf_to_routers
 from .catalogue import Accounts, Cause
 from .needs import ROUTE, needs
@@ -165,11 +165,11 @@ def _no_route(case: Case) -> Finding | None:
             *([case.saw(case.client, "rtnetlink route get", f"{case.address}: ENETUNREACH")] if route else []),
             *([case.saw(case.client, "counter OutNoRoutes", f"+{counter}")] if counter else []),
             *shown_without(case, case.client, lacking),
-            *deaf_to_routers(case),
+            *deaf_to_routers(case, case.client),
             *_without_network(case),
             *nothing_sent(case),
         ),
-        subject=route if rule else lacking or deaf_interface(case) or lone_address(case),
+        subject=route if rule else lacking or deaf_interface(case, case.client) or lone_address(case),
     )
 
 
@@ -184,10 +184,11 @@ def _route_type(kind: str, errno: str) -> Callable[[Case], Finding | None]:
             "proven" if route.type == kind else "likely",
             case.client.name,
             "client.route",
-            f"{refusing_rule(case.client, route) or f'a route of type {kind}'} on {case.client.name} refuses {case.address}",
+            f"{refusing_rule(case.client, route) or f'a route of type {kind}{by_policy(route)}'} on {case.client.name} refuses "
+            f"{case.address}",
             (
                 errno_evidence(case),
-                case.saw(case.client, "rtnetlink route get", f"{case.address}: {kind} ({errno})"),
+                case.saw(case.client, "rtnetlink route get", f"{case.address}: {kind} ({errno}){rule_of(case.client, route)}"),
                 *nothing_sent(case),
             ),
             detail={"table": route.table},

@@ -15,13 +15,11 @@ from ..last_hop import INITIAL_TTLS
 from ..rows import Row
 from ..translation import led_away, surely_untranslated, translated_on_the_way
 from .catalogue import Accounts, Cause
+from .ecn import all_ask, one_without, shown
 from .misdelivered import address_elsewhere, conflict, others
 from .needs import ADDRESSES, SERVER, SYN_OUT, needs
 from .rules import kept_by
 from .traversals import Place, judged
-
-_ECN = 0xC0  # ECE and CWR
-_ONE_WITHOUT_ECN = "an attempt without ECN (net.ipv4.tcp_ecn=2 on the client) would show whether that is what something on the way refuses"
 
 
 @needs(SERVER, lambda case: case.outcome.row)
@@ -36,8 +34,7 @@ def _path_reset(case: Case, server: Host, row: Row) -> Finding | None:
     via = _answerer(case, row)
     host = via.name if via else "path"
     ttl = f"; its TTL at {case.client.name} is {row.packet.ttl}"
-    syns = [seen.packet.tcp for attempt in case.subject for each in attempt.of("syn") if (seen := each.at(case.client.name, "out"))]
-    ecn = (_ONE_WITHOUT_ECN,) if syns and all(tcp and tcp.flags & _ECN == _ECN for tcp in syns) else ()
+    ecn = (one_without(case),) if all_ask(case) else ()
     on_the_way = via is not None or case.arrived > 0 or nearer(case, row)
     sender = host if via else "something on the way" if on_the_way else "something on the way, or another machine that has the address"
     return Finding(
@@ -55,7 +52,7 @@ def _path_reset(case: Case, server: Host, row: Row) -> Finding | None:
             *case.passage(),
             case.saw(case.client, "capture", f"an RST arrived{ttl}"),
             case.saw(server, "capture", f"no RST left {server.name}" + ("" if case.arrived else ", and no SYN arrived")),
-            *([case.saw(case.client, "capture", "all SYNs that were reset ask for ECN (ECE and CWR)")] if ecn else []),
+            *([case.saw(case.client, "capture", "all SYNs that were reset ask for ECN (ECE and CWR)"), *shown(case)] if ecn else []),
         ),
         leg="syn" if not case.arrived else "syn_ack",
         detail={"ttl": row.packet.ttl, "window": row.packet.tcp.window if row.packet.tcp else None},

@@ -23,12 +23,12 @@ def last_sight(case: Case) -> tuple[Evidence, ...]:
     if seen is None or host is None:
         return ()
     way = "left by" if seen.direction == "out" else "came in on"
-    text = f"the {PACKETS[case.outcome.kind]} {way} {seen.interface}{_gateway(host, seen)}, source {seen.packet.src}"
+    text = f"the {PACKETS[case.outcome.kind]} {way} {seen.interface}{_gateway(case, host, seen)}, source {seen.packet.src}"
     return (case.saw(host, "capture", f"{text}{_last_error(case)}"),)
 
 
-def _gateway(host: Host, seen: Observation) -> str:
-    route = host.route(seen.packet.dst) if seen.direction == "out" else None
+def _gateway(case: Case, host: Host, seen: Observation) -> str:
+    route = case.way(host, seen.packet.dst, back=case.outcome.kind == "lost_syn_ack") if seen.direction == "out" else None
     if route is None or route.interface != seen.interface:
         return ""
     way = f"gateway {route.gateway}" if route.gateway else f"{seen.packet.dst} on the link"
@@ -49,7 +49,7 @@ def lost_between(case: Case, reached: Reach | None) -> LostBetween | None:
     last = case.outcome.last_seen
     if sender is None or last is None or last.direction != "out" or inside(case) is not None:
         return None
-    route = sender.route(last.packet.dst, last.packet.src) or sender.route(last.packet.dst)
+    route = case.way(sender, last.packet.dst, last.packet.src, back=case.outcome.kind == "lost_syn_ack")
     if route is None or route.interface != last.interface or route.multipath:
         return None
     other = next((host for host in case.hosts if host is not sender and host.owns(last.packet.dst)), None)

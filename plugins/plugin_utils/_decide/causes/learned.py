@@ -45,7 +45,7 @@ def _learned_gateway(case: Case) -> Finding | None:
 
 
 def _way_back(case: Case) -> Route | None:
-    return case.server.route(case.client_address, case.server_address) if case.server and case.client_address else None
+    return case.way(case.server, case.client_address, case.server_address, back=True) if case.server and case.client_address else None
 
 
 def _learned(route: Route) -> tuple[str, tuple[str, ...]]:

@@ -131,7 +131,7 @@ def _queue_drops(case: Case) -> Finding | None:
 def _past(case: Case) -> str:
     """How the server answers, where that is not the way by which the SYN came."""
     server, client = case.server, case.client_address
-    route = server.route(client, case.server_address) if server and client else None
+    route = case.way(server, client, case.server_address, back=True) if server and client else None
     if server is None or route is None or route.interface is None:
         return ""
     way = f"via {route.gateway}" if route.gateway else f"straight to {client}, as {route.prefix} is on its link"

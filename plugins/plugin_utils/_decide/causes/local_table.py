@@ -1,7 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""Policy rules that stand ahead of the one for the local table: what is for the host itself is routed, and not delivered."""
+"""What is for a host itself, and is routed instead of delivered: by a policy rule ahead of the one for the local table, or as that table
+does not have the address."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from ..._model.network_subjects import RuleAhead
 from ..._model.recording import Observation
 from ..case import Case
 from ..finding import Finding
+from ..last_hop import added_rules
 from ..outcome import Leg
 from ..translation import sent_elsewhere
 from .catalogue import Accounts, Cause
@@ -18,6 +20,7 @@ from .hooks import comes_as_it_is
 from .needs import needs
 from .reverse_path import entered
 
+_UNSETTLED = frozenset(("tentative", "dadfailed"))
 _NOT_FORWARDED = ("EHOSTUNREACH", "ENETUNREACH")  # and no errors of the checks of a source
 
 
@@ -43,6 +46,48 @@ def not_delivered(host: Host, interface: str, source: str, own: str) -> Route | 
 def ahead(route: Route) -> str:
     """The rule that precedes the rule for the local table, in words."""
     return f"policy rule {route.rule} (table {route.table})" if route.rule is not None else "a policy rule"
+
+
+def not_in_table(host: Host, own: str) -> Route | None:
+    """The kernel's answer for a host's own address, where that is not local although no policy rule leads elsewhere. The addresses of a
+    VRF are in its table, and those that may be another machine's are in none yet."""
+    entry, route = host.interface_of(own), host.route(own)
+    link = host.link(entry.interface) if entry else None
+    if entry is None or link is None or not link.up or link.vrf or not _UNSETTLED.isdisjoint(entry.flags):
+        return None
+    if route is None or route.type == "local" or added_rules(host, 6 if ":" in own else 4) != []:
+        return None
+    return route
+
+
+def said_of(own: str, route: Route) -> str:
+    way = route.error or f"{route.type} via {route.gateway or 'the link'} dev {route.interface}"
+    return f"{own}: {way}, not local"
+
+
+@needs(entered)
+def _no_local_route(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Finding | None:
+    """The kernel adds it with the address; who deletes it alone, or restores a table that lacks it, takes the address away in effect."""
+    host, seen, segment, leg = entry
+    own = seen.packet.dst
+    route, on = not_in_table(host, own), host.interface_of(own)
+    if host not in (case.client, case.server) or route is None or on is None or sent_elsewhere(case, host):
+        return None
+    errors = host.delta("Ip" if case.family == 4 else "Ip6", "InAddrErrors")
+    return Finding(
+        "proven" if comes_as_it_is(host, case.family) and not case.completed else "likely",
+        host.name,
+        segment,
+        f"{host.name} does not deliver what is for its own address {own} on {on.interface}: its local table has no route for it",
+        (
+            *case.passage(),
+            case.saw(host, "rtnetlink route get", said_of(own, route)),
+            *([case.saw(host, "counter InAddrErrors", f"+{errors}")] if errors else []),
+        ),
+        leg=leg,
+        detail={"address": own, "interface": on.interface},
+        subject=on,
+    )
 
 
 @needs(entered, _led_past)
@@ -80,6 +125,21 @@ CAUSES = (
         "translated it before that: likely.",
         "The kernel delivers it.",
         rule=_local_table_late,
+        accounts_for=(
+            Accounts("counter", ("Ip.InAddrErrors", "Ip6.InAddrErrors", "IpExt.InNoRoutes", "Ip6.InNoRoutes", "Ip.ForwDatagrams")),
+            Accounts("icmp_error", anywhere=True),
+        ),
+    ),
+    Cause(
+        "no_local_route",
+        "The local table lacks the host's own address",
+        ("server.route", "client.ingress"),
+        ("unanswered", "ignored_syn_ack"),
+        "A packet for a host's own address, which is on an interface that is up and in no VRF, enters the host, which has no policy rules "
+        "of its own, and the kernel, asked for the way to that address, does not call it local. Where rules may have marked or translated "
+        "it before that: likely.",
+        "The kernel calls it local.",
+        rule=_no_local_route,
         accounts_for=(
             Accounts("counter", ("Ip.InAddrErrors", "Ip6.InAddrErrors", "IpExt.InNoRoutes", "Ip6.InNoRoutes", "Ip.ForwDatagrams")),
             Accounts("icmp_error", anywhere=True),

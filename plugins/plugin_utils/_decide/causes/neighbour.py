@@ -29,7 +29,7 @@ def _neighbour_wrong(case: Case) -> Finding | None:
         return None
     back, last = case.outcome.kind == "lost_syn_ack", case.outcome.last_seen
     target = last.packet.dst if last else (case.client_address if back else case.address) or ""  # after the sender's translations
-    route = sender.route(target, uid=case.uid if sender is case.client else None)
+    route = case.way(sender, target, back=back)
     next_hop = (route.gateway if route else None) or target
     passed = not back and _passed(case, sender)
     entry = sender.neighbour(next_hop, route.interface if route else None)

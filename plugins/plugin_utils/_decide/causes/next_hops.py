@@ -23,7 +23,7 @@ from .routers import stopped_at
 @needs(stopped_at)
 def _next_hop_silent(case: Case, via: Host) -> Finding | None:
     way = onward(case, via)
-    route = via.route(way.target) if way.target else None
+    route = way.route
     if way.passed or way.target is None or route is None or route.error or route.multipath or route.interface is None:
         return None
     hop = route.gateway

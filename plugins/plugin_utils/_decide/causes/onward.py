@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..._model.host import Host
+from ..._model.network_records import Route
 from ..case import Case
 from ..outcome import Leg
 from .counted import proof
@@ -17,10 +18,11 @@ from .traversals import Place, comes_to_routing, judged
 
 @dataclass(frozen=True)
 class Onward:
-    """``target``: the destination after the host's own translations. ``passed``: the packet demonstrably came through its routing
-    decision. ``sure``: it came that far, and nothing contradicts that it ended there."""
+    """``target``: the destination after the host's own translations, and ``route``: the host's way there. ``passed``: the packet
+    demonstrably came through its routing decision. ``sure``: it came that far, and nothing contradicts that it ended there."""
 
     target: str | None
+    route: Route | None
     passed: bool
     sure: bool
 
@@ -32,7 +34,8 @@ def onward(case: Case, via: Host) -> Onward:
     target, known = _target(case, place)
     passed = _passed_routing(case, place)
     # What routes refuse, they refuse of each attempt.
-    return Onward(target, passed, known and not passed and not case.completed and comes_to_routing(case, place))
+    route = case.way(via, target, back=back) if target else None
+    return Onward(target, route, passed, known and not passed and not case.completed and comes_to_routing(case, place))
 
 
 def _target(case: Case, place: Place) -> tuple[str | None, bool]:

@@ -16,6 +16,7 @@ from ..case import Case
 from ..finding import Certainty, Evidence, Finding
 from ..reach import Reach, reach
 from .catalogue import Cause
+from .ecn import by_another_way, shown
 from .icmp import meaning_of, quoting
 from .last_sight import last_sight, lost_between
 from .losses import beside_each_other, departures, outlook, wilson
@@ -49,9 +50,14 @@ def _ecn_blackhole(case: Case, server: Host) -> Finding | None:
         "path",
         "path.forward",
         f"something {case.outcome.stretch} drops SYNs that ask for ECN; the plain retransmission passes",
-        (*case.passage(), Evidence("path", "captures", f"{lost} SYNs with ECE and CWR were lost, {plural(passed, 'SYN')} without passed")),
+        (
+            *case.passage(),
+            Evidence("path", "captures", f"{lost} SYNs with ECE and CWR were lost, {plural(passed, 'SYN')} without passed"),
+            *shown(case),
+        ),
         leg="syn",
-        undecided=("a first SYN without ECN (net.ipv4.tcp_ecn=2) would rule out a device that drops the first SYN of each connection",),
+        detail={"by_sysctl": not by_another_way(case.client)},
+        undecided=("a first SYN without ECN would rule out a device that drops the first SYN of each connection",),
     )
 
 

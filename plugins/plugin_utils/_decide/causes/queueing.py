@@ -25,14 +25,14 @@ _REASONS = "QDISC_"  # what the kernel's reasons begin with (include/net/droprea
 
 def _queueing_drop(case: Case) -> Finding | None:
     """Recorders see what leaves a host after its queueing disciplines: what these drop is seen on no wire."""
-    place = _place(case)
+    place = place_of(case)
     if place is None:
         return None
     host, leg, segment, route = place
     drops = _risen(host, route.interface if route else None)
     least = max(1, len(case.subject))
     said = next((each for each in case.dropped if (each.host, each.leg) == (host, leg) and each.exact and _by_queue(each)), None)
-    if not drops or (said is None and (drops[1] < least or _ends_earlier(case, host, leg, route))):
+    if not drops or (said is None and (drops[1] < least or ends_earlier(case, host, leg, route))):
         return None
     queue, by = drops
     kind = f"the queueing discipline {queue.kind}" if queue.kind else "a queueing discipline"
@@ -60,22 +60,21 @@ def _by_queue(dropped: Dropped) -> bool:
     return dropped.drop_reason.startswith(_REASONS)
 
 
-def _place(case: Case) -> tuple[Host, Leg, str, Route | None] | None:
+def place_of(case: Case) -> tuple[Host, Leg, str, Route | None] | None:
     """Where the packet vanished on its way out, and the route by which it was to leave, as far as that is known."""
     kind = case.outcome.kind
     if kind == "unsent":
         return case.client, "syn", "client.egress", case.route
     if kind == "unanswered" and case.server and case.client_address and case.accepted_by_server():
-        return case.server, "syn_ack", "server.egress", case.server.route(case.client_address, case.server_address)
+        return case.server, "syn_ack", "server.egress", case.way(case.server, case.client_address, case.server_address, back=True)
     via = next((via for via in case.vias if via.name == case.outcome.host), None)
     if kind in ("lost_syn", "lost_syn_ack") and via is not None:
         leg: Leg = "syn" if kind == "lost_syn" else "syn_ack"
-        target = onward(case, via).target
-        return via, leg, "path.forward" if leg == "syn" else "path.return", via.route(target) if target else None
+        return via, leg, "path.forward" if leg == "syn" else "path.return", onward(case, via).route
     return None
 
 
-def _ends_earlier(case: Case, host: Host, leg: Leg, route: Route | None) -> bool:
+def ends_earlier(case: Case, host: Host, leg: Leg, route: Route | None) -> bool:
     """Whether the packet does not come to the interface at all, so that what is dropped there is others'."""
     if any(ruling.stops for place in suspects(case) if place.host is host and place.leg == leg and (ruling := judged(case, place))):
         return True
@@ -88,12 +87,12 @@ def _ends_earlier(case: Case, host: Host, leg: Leg, route: Route | None) -> bool
 
 def _risen(host: Host, interface: str | None) -> tuple[TrafficControl, int] | None:
     """What dropped most of what left by an interface, or by any, between the looks at a host, and how many packets."""
-    was = {(each.interface, each.kind): each.drops for each in _sending(host.before)}
-    now = [(each, each.drops - was.get((each.interface, each.kind), 0)) for each in _sending(host.after)]
+    was = {(each.interface, each.kind): each.drops for each in sending(host.before)}
+    now = [(each, each.drops - was.get((each.interface, each.kind), 0)) for each in sending(host.after)]
     return max((each for each in now if interface in (None, each[0].interface) and each[1] > 0), key=lambda each: each[1], default=None)
 
 
-def _sending(snapshot: Snapshot | None) -> list[TrafficControl]:
+def sending(snapshot: Snapshot | None) -> list[TrafficControl]:
     tc = (snapshot.hooks.tc if snapshot and snapshot.hooks else None) or ()
     return [each for each in tc if each.direction == "egress" and each.kind not in _FILTERING]
 

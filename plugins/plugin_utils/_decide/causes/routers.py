@@ -38,8 +38,7 @@ def stopped_at(case: Case) -> Host | None:
 def _router_refuses(case: Case, via: Host) -> Finding | None:
     """A route of type unreachable, blackhole or prohibit: the kernel says so when it is asked for the way."""
     way = onward(case, via)
-    target = way.target
-    route = via.route(target) if target else None
+    target, route = way.target, way.route
     if way.passed or target is None or route is None or route.type not in REFUSING:
         return None
     prefix, rule = route.prefix or "default", refusing_rule(via, route)
@@ -67,8 +66,8 @@ def _only_usual_rules(case: Case, via: Host) -> bool:
 @needs(stopped_at, lambda case: case.client if case.outcome.kind == "lost_syn_ack" else case.server)
 def _router_hides(case: Case, via: Host, owner: Host) -> Finding | None:
     """A bridge of containers, a VPN or a prefix that is too wide has the address on a link of the host on the way, where nobody answers."""
-    target = onward(case, via).target
-    route = via.route(target) if target else None
+    way = onward(case, via)
+    target, route = way.target, way.route
     entry = owner.interface_of(target) if target else None
     if target is None or entry is None or route is None or route.error or route.interface is None:
         return None

@@ -13,6 +13,7 @@ from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Finding
 from ..last_hop import believed, by_policy, came_by, hop_of, refusing_rule, routed
+from .advertised import deaf_interface, deaf_to_routers
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
 from .link_states import concerned, is_down, state
@@ -22,7 +23,7 @@ from .stretch import forbidden, kept_unasked
 
 @needs(SERVER, CLIENT_ADDRESS)
 def _no_return_route(case: Case, server: Host, client: str) -> Finding | None:
-    route = server.route(client, case.server_address) if server.owns(case.server_address) else None
+    route = case.way(server, client, case.server_address, back=True) if server.owns(case.server_address) else None
     if route is None or not (route.error or route.type in REFUSING):
         return None
     dropped, overflows = server.delta("TcpExt", "ListenDrops"), server.delta("TcpExt", "ListenOverflows")
@@ -40,10 +41,11 @@ def _no_return_route(case: Case, server: Host, client: str) -> Finding | None:
             case.saw(server, "rtnetlink route get", f"{client} from {case.server_address}: {said}"),
             *([case.saw(server, "counter ListenDrops", f"+{dropped}, ListenOverflows +{overflows}")] if dropped else []),
             *([case.saw(server, "counter OutNoRoutes", f"+{unroutable}")] if unroutable else []),
+            *(deaf_to_routers(case, server) if said == "ENETUNREACH" else ()),
         ),
         leg="syn_ack",
         detail={"remote": client, "answer": said},
-        subject=route,
+        subject=(deaf_interface(case, server) if route.type is None and said == "ENETUNREACH" else None) or route,
     )
 
 
@@ -81,7 +83,7 @@ def _may_end_at_server(case: Case) -> bool:
 
 @needs(SERVER, CLIENT_ADDRESS)
 def _return_neighbour_unresolved(case: Case, server: Host, client: str) -> Finding | None:
-    route = server.route(client, case.server_address)
+    route = case.way(server, client, case.server_address, back=True)
     if route is not None and route.error:
         return None
     next_hop = (route.gateway if route else None) or client

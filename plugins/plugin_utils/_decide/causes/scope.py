@@ -66,7 +66,7 @@ def _broadcast_address(case: Case, route: Route) -> Finding | None:
         ),
         leg="syn",
         detail={"type": route.type, "network": str(own.network) if own else None},
-        subject=Broadcast(own, theirs.prefix if theirs else None),
+        subject=Broadcast(own, theirs.prefix if theirs else None, case.server.name if case.server else None),
     )
 
 

@@ -14,6 +14,7 @@ from ..finding import Finding
 from ..translation import sent_elsewhere, surely_untranslated
 from . import units
 from .catalogue import Accounts, Cause
+from .ecn import all_ask, one_without, shown
 from .instead import instead
 from .listener_names import describe, process_of
 from .misplaced import elsewhere, misplaced, nearest, only_apart
@@ -175,17 +176,24 @@ def _refused_unseen(case: Case) -> Finding | None:
     if _was_asked(case) or case.outcome.kind not in REFUSALS:
         return None
     errno = None if any(host.captured for host in case.hosts) else case.errno()
+    ecn = all_ask(case)
     return Finding(
         "possible",
         "path",
         "server.socket",
-        f"{case.target} refuses the connection with an RST: nothing listens there, or something on the way or at the host rejects it",
-        (*case.passage(), *((case.ended(case.client, "connect()", f"{errno}, {plural(len(case.subject), 'attempt')}"),) if errno else ())),
+        f"{case.target} refuses the connection with an RST: nothing listens there, or something on the way or at the host rejects it"
+        + (", such as one that takes no SYN with ECN, for which all of these ask" if ecn else ""),
+        (
+            *case.passage(),
+            *((case.ended(case.client, "connect()", f"{errno}, {plural(len(case.subject), 'attempt')}"),) if errno else ()),
+            *(shown(case) if ecn else ()),
+        ),
         leg="syn",
         undecided=(
             f"a recording at {case.address} would show who sends the RST: name the machine in the flow's servers if you manage it"
             if case.server is None
             else f"the listeners and rules of {case.server.name} would show it: diagnose it, too, and not by captures only",
+            *([one_without(case)] if ecn else []),
         ),
     )
 

@@ -9,10 +9,10 @@ from ..._model.host import Host
 from ..._model.network_records import Link, Route
 from ..._model.network_subjects import Tunnel
 from ..case import Case
-from ..finding import Finding
+from ..finding import Evidence, Finding
 from ..last_hop import by_policy
 from .catalogue import Accounts, Cause
-from .needs import BETWEEN, needs
+from .needs import BETWEEN, ROUTE, SERVER, FirstOf, needs
 from .stretch import LOSSES, PACKETS, inside
 
 # IFLA_INFO_KIND of links that put packets into others, or hand them to a program (tun, as VPNs have it).
@@ -42,30 +42,60 @@ def _tunnel_drop(case: Case, entry: tuple[Host, Link], between: tuple[str, str])
     host, link = entry
     back = case.outcome.kind == "lost_syn_ack"
     target = case.outcome.last_seen.packet.dst if case.outcome.last_seen else ""  # after the host's translations
-    route = host.route(target, None if back else case.source or case.client_address)
+    route = case.way(host, target, None if back else case.source or case.client_address, back)
     outer = f"the packets to UDP port {link.udp_port}" if link.udp_port else "the packets"
     there = between[1]
     dropped = _dropped_by_itself(case, host, link)
+    other = None if dropped else _unlike(case, link, there, target)
     return Finding(
         "likely",
         host.name if dropped else "path",
         case.outcome.segment or "path.forward",
         f"the {PACKETS[case.outcome.kind]} goes into the tunnel {link.name} ({_what(link)}) of {host.name}{_why(target, route)}, and does "
-        f"not come to {there}" + (f": {link.name} itself drops it, as it does with what it knows no way for" if dropped else ""),
+        f"not come to {there}"
+        + (f": {link.name} itself drops it, as it does with what it knows no way for" if dropped else "")
+        + (f": its end there, {other.name}, has other numbers ({_what(other)})" if other else ""),
         (
             *case.passage(),
             case.saw(host, "rtnetlink link", f"{link.name}: {_what(link)}"),
+            *([Evidence(there, "rtnetlink link", f"{other.name}: {_what(other)}")] if other else []),
             *([case.saw(host, f"counter tx_dropped of {link.name}", f"+{dropped}")] if dropped else []),
             *([case.saw(host, "rtnetlink route get", f"{target}: {_way(route)}")] if route else []),
         ),
         detail={"interface": link.name, "kind": link.kind, "udp_port": link.udp_port, "table": route.table if route else None},
         undecided=()
-        if dropped
+        if dropped or other
         else (
             f"a recording of {outer} that carry it, at both ends, would show whether {host.name} or {there} drops them, as a firewall "
             f"does, or something {case.outcome.stretch}",
         ),
-        subject=Tunnel(link, host.name, there, target, outer, bool(dropped)),
+        subject=Tunnel(link=link, host=host.name, there=there, target=target, outer=outer, by_itself=bool(dropped), other_end=other),
+    )
+
+
+@needs(SERVER, ROUTE)
+def _put_into_others(case: Case, server: Host, route: Route) -> Finding | None:
+    """A route can put packets into others by itself, without a tunnel's interface: as SRv6, MPLS and overlays do."""
+    if case.outcome.kind != "unsent" or route.encap is None or case.arrived or not server.saw_everything:
+        return None
+    client = case.client
+    return Finding(
+        "likely",
+        "path",
+        "client.egress",
+        f"a route of {client.name} puts the SYN into other packets ({route.encap}: {route.words}{by_policy(route)}), and it does not come "
+        f"to {server.name}",
+        (
+            *case.passage(),
+            case.saw(client, "rtnetlink route get", f"{case.address}: encap {route.encap}, {_way(route)}"),
+        ),
+        leg="syn",
+        detail={"encap": route.encap, "prefix": route.prefix, "interface": route.interface, "table": route.table},
+        undecided=(
+            f"a recording on {route.interface} of {client.name} of the packets that carry it, and where they are to be taken apart, would "
+            "show how far they come",
+        ),
+        subject=route,
     )
 
 
@@ -78,8 +108,18 @@ def _dropped_by_itself(case: Case, host: Host, link: Link) -> int:
     return rose if before is not None and given and rose >= given else 0
 
 
+def _unlike(case: Case, link: Link, there: str, target: str) -> Link | None:
+    """The other end of a VXLAN, where it expects another UDP port or number of the network than this one sends."""
+    other = next((host for host in case.hosts if host.name == there), None)
+    own = other.interface_of(target) if other else None
+    ends = [each for each in (other.snapshot.links if other and other.snapshot else None) or () if each.kind == link.kind == "vxlan"]
+    end = next((each for each in ends if own and each.name == own.interface), ends[0] if len(ends) == 1 else None)
+    return end if end and (end.udp_port, end.vni) != (link.udp_port, link.vni) else None
+
+
 def _what(link: Link) -> str:
-    return f"{link.kind}, UDP port {link.udp_port}" if link.udp_port else f"{link.kind}"
+    parts = [f"{link.kind}", *([f"UDP port {link.udp_port}"] if link.udp_port else [])]
+    return ", ".join([*parts, *([f"VNI {link.vni}"] if link.vni is not None else [])])
 
 
 def _why(target: str, route: Route | None) -> str:
@@ -95,12 +135,13 @@ CAUSES = (
     Cause(
         "tunnel_drop",
         "Packets are lost in a tunnel",
-        ("path.forward", "path.return"),
-        LOSSES,
-        "Not provable from the ends: the packet leaves a host by a tunnel and does not come out of it. Whichever host, or whatever is "
+        ("path.forward", "path.return", "client.egress"),
+        (*LOSSES, "unsent"),
+        "Not provable from the ends: the packet leaves a host by a tunnel, or by a route that puts it into other packets, and does not "
+        "come out of it. Whichever host, or whatever is "
         "between, drops what carries it is not recorded.",
         "It arrives, or left by an interface that carries it as it is.",
-        last_resort=_tunnel_drop,
+        last_resort=FirstOf((_tunnel_drop, _put_into_others)),
         accounts_for=(Accounts("counter", ("link.tx_dropped",)),),
     ),
 )

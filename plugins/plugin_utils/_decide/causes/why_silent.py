@@ -18,7 +18,7 @@ from ..._model.recording import Observation
 from ..._values.words import plural
 from ..finding import Evidence
 from .link_states import OPEN, as_port
-from .local_table import ahead, not_delivered
+from .local_table import ahead, not_delivered, not_in_table, said_of
 
 _TAKES_IN, _SENDS = ("prerouting", "input", "ingress"), ("output", "postrouting", "egress")
 _CUT_OFF = ("optimistic", "dadfailed", "tentative")  # flags of an address for which a host does not answer, or not yet
@@ -101,6 +101,11 @@ def _by_address(asked: Asked) -> Iterator[Reason]:
             state,
             (Evidence(asked.owner.name, "rtnetlink addresses", f"{asked.address} on {entry.interface}: {', '.join(flags)}"),),
         )
+
+    route = not_in_table(asked.owner, asked.address)
+    if route:
+        shown = Evidence(asked.owner.name, "rtnetlink route get", said_of(asked.address, route))
+        yield Reason("no_local_route", "its local table has no route for that address", (shown,))
 
 
 def _by_link(asked: Asked) -> Iterator[Reason]:

@@ -77,7 +77,7 @@ def test_traffic_control_names_filters(namespace: Rootless) -> None:
     """)
     hooks, _absent = read(namespace)
     assert sorted(hooks["tc"], key=lambda one: (one["interface"], one["direction"])) == [
-        {"interface": "eth0", "direction": "egress", "kind": "clsact", "filters": ["bpf"], "drops": 0},
+        {"interface": "eth0", "direction": "egress", "kind": "clsact", "filters": ["bpf"], "drops": 0, "waiting": 0},
     ]
 
 
@@ -87,9 +87,10 @@ def test_what_a_shaper_dropped_is_counted(namespace: Rootless) -> None:
     tc qdisc add dev eth0 root tbf rate 8kbit burst 1540 limit 1600
     """)
     namespace.send("192.0.2.2", count=8, size=1000)
-    shown = json.loads(namespace.sh("tc -s -j qdisc show dev eth0"))[0]["drops"]
-    assert shown > 0
-    assert read(namespace)[0]["tc"] == [{"interface": "eth0", "direction": "egress", "kind": "tbf", "filters": [], "drops": shown}]
+    shown = json.loads(namespace.sh("tc -s -j qdisc show dev eth0"))[0]
+    assert shown["drops"] > 0
+    counted = {"drops": shown["drops"], "waiting": shown["qlen"]}
+    assert read(namespace)[0]["tc"] == [{"interface": "eth0", "direction": "egress", "kind": "tbf", "filters": [], **counted}]
 
 
 def test_ipsec_policies_are_counted(namespace: Rootless) -> None:

@@ -58,6 +58,7 @@ def test_tunnels_tell_the_port_that_carries_them(network: Rootless) -> None:
     links = network.python("_host.links, _wire.netlink", "links.links(netlink.Netlink(0))")
     shown = {one["ifname"]: one.get("linkinfo", {}).get("info_data", {}) for one in json.loads(network.sh("ip -j -d link"))}
     assert {one["name"]: one["udp_port"] for one in links} == {name: data.get("port") for name, data in shown.items()}
+    assert {one["name"]: one["vni"] for one in links} == {name: data.get("id") for name, data in shown.items()}
     assert {one["udp_port"] for one in links} == {None, 8472}
 
 
