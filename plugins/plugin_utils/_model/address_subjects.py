@@ -140,6 +140,7 @@ class Deaf:
 class TakenForOwn:
     """An address that a host's routes lead to itself although it has not got it; of an anycast address, the own one whose network it is."""
 
+    address: str
     route: Route
     own: Address | None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 
 from ..._model.host import Host
-from ..._model.network_records import Address, Route
+from ..._model.network_records import LOOPBACK, Address, Route
 from ..._model.network_subjects import Source, SplitWays, TwoWays
 from ..._model.recording import Observation
 from ..case import Case
@@ -29,7 +29,7 @@ def _asymmetric_route(case: Case, server: Host, client: str, came: Observation, 
     route = server.route(client, case.server_address)
     if not _interfaces(case, server, "syn", "in").isdisjoint(_interfaces(case, server, "syn_ack", "out")):
         return _next_door(case, server, client, route, came) if route and route.gateway is None and route.interface else None
-    if server.is_port(came.interface) or server.is_port(left.interface):
+    if server.is_port(came.interface) or server.is_port(left.interface) or left.interface == LOOPBACK:
         return None
     hop = hop_of(server, came)
     address = server.interface_of(case.server_address)
