@@ -13,7 +13,7 @@ from ..._model.network_subjects import Source, SplitWays, TwoWays
 from ..._model.recording import Observation
 from ..case import Case
 from ..finding import Evidence, Finding
-from ..last_hop import believed, by_policy, came_by, hop_of, routed, rule_of
+from ..last_hop import believed, by_policy, came_by, hop_of, routed, rule_of, sender_mac
 from .catalogue import Accounts, Cause
 from .needs import CLIENT_ADDRESS, SERVER, SYN_ACK_OUT, SYN_IN, SYN_OUT, FirstOf, needs
 from .stretch import inside
@@ -118,9 +118,11 @@ def _interfaces(case: Case, host: Host, kind: str, direction: str) -> set[str]:
 
 def _next_door(case: Case, server: Host, client: str, route: Route, came: Observation) -> Finding | None:
     """The server takes the client for a neighbour, whose SYN came through a router."""
-    why = believed(server, route)
+    why, entry = believed(server, route), server.neighbour(client, route.interface)
     if why is None or not routed(came):
         return None
+    if entry and entry.mac and entry.mac.lower() == sender_mac(came):
+        return None  # it came from that neighbour, which forwards for others in its own name
     hop = hop_of(server, came)
     return Finding(
         "likely",
@@ -201,7 +203,7 @@ CAUSES = (
         ("path.return",),
         ("lost_syn_ack", "silent"),
         "Not provable at the server: all SYN-ACKs leave it by another interface than the SYNs came in by, or straight to a client whose "
-        "SYNs came through a router, and none arrives. Or the managed router that the SYN-ACK left last sends it on by another interface "
+        "SYNs came through another machine, a router, and none arrives. Or the managed router that the SYN-ACK left last sends it on by another interface "
         "than the SYN came in by.",
         "A SYN-ACK arrives by that way, or leaves by the SYN's interface.",
         rule=FirstOf((_asymmetric_route, _split_at_router)),
