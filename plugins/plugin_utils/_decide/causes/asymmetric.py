@@ -203,8 +203,8 @@ CAUSES = (
         ("path.return",),
         ("lost_syn_ack", "silent"),
         "Not provable at the server: all SYN-ACKs leave it by another interface than the SYNs came in by, or straight to a client whose "
-        "SYNs came through another machine, a router, and none arrives. Or the managed router that the SYN-ACK left last sends it on by another interface "
-        "than the SYN came in by.",
+        "SYNs came through another machine, a router, and none arrives. Or the managed router that the SYN-ACK left last sends it on by "
+        "another interface than the SYN came in by.",
         "A SYN-ACK arrives by that way, or leaves by the SYN's interface.",
         rule=FirstOf((_asymmetric_route, _split_at_router)),
         precedes=("path_drop",),
