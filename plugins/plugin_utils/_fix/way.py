@@ -12,6 +12,7 @@ from .._model.fixes import Fix
 from .._model.network_records import LOOPBACK, Route
 from .._model.network_subjects import GOAL, NarrowPath, Outlook, Tunnel
 from . import fit
+from .asymmetric import past_the_mark
 from .make import advice, ip, shell
 
 _CLAMP = (
@@ -43,6 +44,8 @@ def path_drop(case: Case, finding: Finding) -> Fix:
     if lost and lost.direct:
         look = f"look at the switches, bridges and hypervisors {where}: no router is there, and ARP passes, but IP does not"
         return advice("advice", finding.host, f"{look} (port or MAC ACLs, ebtables, a bridge that shows its frames to a firewall)")
+    if lost and lost.marked:
+        return past_the_mark(lost.marked)
     if lost and lost.diverted and (diverted := _diverted(lost.sender, lost.diverted)):
         return diverted
     summary = f"look at filters, routes and security groups {where}"
