@@ -58,10 +58,8 @@ class Walk:
     def _receive(self) -> Outcome:
         packet = self._packet
         before = (packet.destination, packet.mark)
-        if packet.iif is not None and packet.iif.type == ARPHRD_LOOPBACK:
-            packet.tracking = packet.tracking or packet.connection(
-                self._ruleset.tracks_marks, self._ruleset.translates
-            )  # it was tracked when it was sent
+        if packet.iif is not None and packet.iif.type == ARPHRD_LOOPBACK:  # it was tracked when it was sent
+            packet.tracking = packet.tracking or packet.connection(self._ruleset.tracks_marks, self._ruleset.translates)
         bridge = self._bridge_of(packet.iif)
         crosses = bridge is not None and packet.oif is not None and packet.oif.master == bridge.name
         if bridge is not None and packet.iif is not None and (crosses or packet.iif.mac != bridge.mac):
