@@ -9,7 +9,7 @@ from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.address_subjects import LostBetween, LostRequests
 from .._model.fixes import Fix
-from .._model.network_records import LOOPBACK, Route
+from .._model.network_records import LEAST_MTU, LOOPBACK, Route
 from .._model.network_subjects import GOAL, NarrowPath, Outlook, Tunnel
 from . import fit
 from .asymmetric import past_the_mark
@@ -102,6 +102,13 @@ def path_mtu_blackhole(case: Case, finding: Finding) -> Fix | None:
         )
     if found.size is None:
         return advice("advice", finding.host, f"see which sizes of packets pass (diagnose_depth=full), and let {errors} through")
+    if case.family == 6 and found.size < LEAST_MTU:
+        return advice(
+            "advice",
+            finding.host,
+            f"have the tunnel {case.outcome.stretch} carry packets of {LEAST_MTU} bytes, as IPv6 asks of each link (RFC 8200, 5): with a "
+            f"larger MTU of what carries it, or by fragments of its own; only {found.size} pass, and no sender makes smaller ones{own}",
+        )
     by = [*(["via", route.gateway] if route and route.gateway else []), *(["dev", route.interface] if route and route.interface else [])]
     prefix = f"{case.address}/{128 if case.family == 6 else 32}"
     return advice(
