@@ -119,7 +119,7 @@ class MarkedAstray:
     tables: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ByMark:
     """The way of a packet from ``host`` to ``target`` that has a mark: the policy rule that asks for the mark, the next hop, where it is
     known, and the rule of the firewall that sets it; None: the listening socket has it. ``without``: the kernel's answer without a mark."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.faults._fault import DB1_V6, Flow, fault, twin
 from tests.faults.catalogue.firewall_rules import BRIEF
-from tests.faults.catalogue.reported import SHORT, shell
+from tests.faults.catalogue.reported import BY_R1, SHORT, shell
 from tests.lab._machines import Machines
 
 TWICE: dict[str, Any] = {
@@ -112,6 +112,34 @@ def the_server_has_a_route_of_type_local(fleet: Machines) -> None:
     """Of IPv4 the kernel takes no SYN from such an address (martian_source)."""
     fleet.listen("db1", "::", 5432)
     shell(fleet, "db1", "ip route add local 2001:db8:1::11/128 dev lo")
+
+
+AT_ROUTER: dict[str, Any] = {
+    **{"code": "taken_for_own", "host": "r1", "leg": "syn", "segment": "path.forward", "flow": BY_R1, "slow": True},
+    "says": ("r1 takes 10.0.2.21 for its own", "a route of type local leads 10.0.2.21/32 there", "db1 has it on eth0"),
+}
+
+
+def routed_to_the_router(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    shell(fleet, "r1", "ip route add local 10.0.2.21/32 dev lo")
+
+
+@fault("taken_for_own/local/router", "ECONNREFUSED", **AT_ROUTER)
+def a_route_of_type_local_of_the_router(fleet: Machines) -> None:
+    routed_to_the_router(fleet)
+
+
+@fault("taken_for_own/local/router/dropped", "timeout", **AT_ROUTER)
+def a_route_of_type_local_of_the_router_and_a_drop(fleet: Machines) -> None:
+    routed_to_the_router(fleet)
+    fleet.nft("r1", "table inet f { chain p { type filter hook input priority 10; ip daddr 10.0.2.21 drop; }\n}")
+
+
+@fault("taken_for_own/local/router/served", "connected", **{**AT_ROUTER, "status": "degraded"})
+def a_route_of_type_local_of_the_router_and_a_listener(fleet: Machines) -> None:
+    routed_to_the_router(fleet)
+    fleet.listen("r1", "0.0.0.0", 5432)
 
 
 @twin("taken_for_own/local", flow=SHORT, slow=True)

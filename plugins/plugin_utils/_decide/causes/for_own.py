@@ -48,12 +48,21 @@ def _endings(case: Case) -> Iterator[_Ending]:
     stays = sent.interface == LOOPBACK if sent else case.outcome.local or case.outcome.kind == "reset"
     if stays and route and (sent is None or sent.packet.dst == case.address):
         yield _Ending(client, case.address, server, route, Place(client, "syn", "out", "client.route"), sent)
-    via = swallower(case) if case.outcome.kind == "lost_syn" else None
+    via = _keeper(case)
     if via and (route := via.route(case.address)):
         yield _Ending(via, case.address, server, route, Place(via, "syn", "forward", "path.forward"))
     last = case.outcome.last_seen
     if server and last and kept(case) == (server, last) and (route := server.route(last.packet.dst)):
         yield _Ending(server, last.packet.dst, client, route, Place(server, "syn_ack", "out", "server.route"), last)
+
+
+def _keeper(case: Case) -> Host | None:
+    """The host on the way that kept the SYN, or answered it itself."""
+    row = case.outcome.row
+    if case.outcome.kind == "lost_syn" or row is None:
+        return swallower(case) if case.outcome.kind == "lost_syn" else None
+    took_in = [via for via in case.vias if case.count("syn", via, "in") and not case.count("syn", via, "out")]
+    return next((via for via in took_in if row.at(via.name, "out") and not row.at(via.name, "in")), None)
 
 
 def _taken(case: Case) -> _Ending | None:
@@ -180,12 +189,12 @@ CAUSES = (
         "A host takes the address for its own",
         ("client.route", "path.forward", "server.route"),
         ("refused_locally", "unsent", "reset", "icmp", "lost_syn", "lost_syn_ack", "silent", *_CONNECTED),
-        "The client's kernel, or that of a host on the way that took the SYN in and did not let it out, has a route of type local or "
-        "anycast for the address, which is on none of its interfaces; its rules do not lead the SYN elsewhere, or the SYN leaves the "
-        "client by its loopback interface, and its recording is complete. The same of the server, the client's address and the SYN-ACK. "
-        "Or client and server have the address both, and the SYN leaves the client by its loopback interface; where it was not seen, and "
-        "the route is of type local: likely. Where the server has the address that belongs to the routers of its IPv6 network, and the "
-        "SYN does not come to it: likely.",
+        "The client's kernel, or that of a host on the way that took the SYN in and did not let it out but may have answered it, has a "
+        "route of type local or anycast for the address, which is on none of its interfaces; its rules do not lead the SYN elsewhere, or "
+        "the SYN leaves the client by its loopback interface, and its recording is complete. The same of the server, the client's address "
+        "and the SYN-ACK. Or client and server have the address both, and the SYN leaves the client by its loopback interface; where it "
+        "was not seen, and the route is of type local: likely. Where the server has the address that belongs to the routers of its IPv6 "
+        "network, and the SYN does not come to it: likely.",
         "The packet leaves it, or only it has the address.",
         rule=FirstOf((_taken_for_own, _on_both, _of_some_router)),
         precedes=(

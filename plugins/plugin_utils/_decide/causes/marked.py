@@ -26,13 +26,21 @@ def by_mark(case: Case, host: Host, leg: Leg, left: Observation) -> ByMark | Non
         policy = _asking(case, host, mark, led.table)
         if policy is None or led.interface != left.interface:
             return None
-        way = led.interface, led.gateway
-        return ByMark(host.name, target, mark, policy, led.rule, *way, without=without)
+        return ByMark(
+            host=host.name,
+            target=target,
+            mark=mark,
+            policy=policy,
+            setter=led.rule,
+            interface=led.interface,
+            gateway=led.gateway,
+            without=without,
+        )
     listener = case.listener() if sends and leg == "syn_ack" else None
     policy = _asking(case, host, listener.mark) if listener and listener.mark else None
     if listener is None or not listener.mark or policy is None:
         return None
-    return ByMark(host.name, target, listener.mark, policy, without=without)
+    return ByMark(host=host.name, target=target, mark=listener.mark, policy=policy, without=without)
 
 
 def _asking(case: Case, host: Host, mark: int, table: int | None = None) -> PolicyRule | None:
