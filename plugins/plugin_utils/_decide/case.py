@@ -14,13 +14,13 @@ from .._model.host import Host
 from .._model.socket_records import Listener
 from .._values.words import plural
 from .finding import Evidence
+from .handshakes import Handshakes
 from .timeline import Attempt
-from .tried import Tried
 
 
 @dataclass(kw_only=True)
-class Case(Tried):
-    """What was tried and seen, and what the sockets, addresses and counters of its ends have of that."""
+class Case(Handshakes):
+    """The handshakes, and what the sockets, addresses and counters of its ends have of that."""
 
     def server_sockets(self, state: str) -> int:
         """The attempts for which the server holds a socket in ``state``."""

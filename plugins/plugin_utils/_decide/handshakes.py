@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 @dataclass(kw_only=True)
-class Tried:
+class Handshakes:
     """One client, one server (or none that we manage), one dialled address and port."""
 
     flow: str
