@@ -152,11 +152,12 @@ def _another_took_them(case: Case, server: Host) -> Finding | None:
     taken = server.delta("Tcp", "PassiveOpens")
     if case.arrived or not server.saw_everything or case.vias or taken is None or taken >= case.completed:
         return None  # a gateway may have given them another port, by which they are not known in its recording
+    came = f"{taken} at most" if taken else "none"
     return Finding(
         "likely",
         server.name,
         "client.resolve",
-        f"{case.address} is no address of {server.name}, and the handshakes did not come to it: whoever has the address took them. By "
+        f"{case.address} is no address of {server.name}, and {came} of the handshakes came to it: whoever has the address took them. By "
         f"{case.dialled} Ansible reaches {server.name}: if clients use another address, make it the handshake_address of {server.name}",
         (
             Evidence(server.name, "capture", "no SYN of this flow arrived"),
