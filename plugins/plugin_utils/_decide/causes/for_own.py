@@ -48,7 +48,8 @@ def _endings(case: Case) -> Iterator[_Ending]:
     stays = sent.interface == LOOPBACK if sent else case.outcome.local or case.outcome.kind == "reset"
     if stays and route and (sent is None or sent.packet.dst == case.address):
         yield _Ending(client, case.address, server, route, Place(client, "syn", "out", "client.route"), sent)
-    via = _keeper(case)
+    own = server.interface_of(case.address) if server else None
+    via = None if own and own.interface == LOOPBACK else _keeper(case)  # it is meant to: a balancer with direct routing
     if via and (route := via.route(case.address)):
         yield _Ending(via, case.address, server, route, Place(via, "syn", "forward", "path.forward"))
     last = case.outcome.last_seen
