@@ -219,6 +219,27 @@ verdicts:
           type: list
           elements: str
           returned: always
+    rerouted:
+      description: Where the kernel leads the packet since a rule has given it a mark.
+      type: dict
+      returned: when a rule did so and the kernel has a way for it, else null
+      contains:
+        interface:
+          description: The interface by which it leaves.
+          type: str
+          returned: always
+        gateway:
+          description: The address of the next hop. Null if the destination is on the link.
+          type: str
+          returned: always
+        table:
+          description: The routing table that has the route.
+          type: int
+          returned: always
+        rule:
+          description: The rule that set the mark last, as RV(verdicts[].rule). Null if none is known.
+          type: dict
+          returned: always
     rule:
       description:
         - The rule that decided. For V(accept), the last one that accepted the packet.

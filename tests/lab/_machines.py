@@ -211,6 +211,7 @@ class Machines(ABC):
         md5: tuple[str, str] | None = None,
         defer_accept: int = 0,
         min_ttl: int = 0,
+        mark: int = 0,
         filtered: bool = False,
         descriptors: int = 0,
     ) -> Handle:
@@ -220,7 +221,14 @@ class Machines(ABC):
         (RST), `greeting` sends a line. md5: (peer, key). defer_accept: seconds. filtered: a socket filter drops everything.
         descriptors: limit of open files.
         """
-        options = {"backlog": backlog, "behaviour": behaviour, "defer-accept": defer_accept, "min-ttl": min_ttl, "descriptors": descriptors}
+        options = {
+            "backlog": backlog,
+            "behaviour": behaviour,
+            "defer-accept": defer_accept,
+            "min-ttl": min_ttl,
+            "mark": mark,
+            "descriptors": descriptors,
+        }
         arguments = [f"--{name}={value}" for name, value in options.items()]
         arguments += [f"--device={device}"] if device else []
         arguments += ["--md5", *md5] if md5 else []

@@ -80,7 +80,12 @@ class Fleet(Machines):
         self._scratch.cleanup()
 
     def power_off(self, host: str) -> None:
-        """Take a host away, with all that runs on it and the ends of its wires."""
+        """Take a host away, with all that runs on it and the ends of its wires.
+
+        The kernel removes the interfaces of a namespace some time after its last process, and answers packets until then.
+        """
+        wires = [f"{host}.{name}" for name in self.topology["hosts"][host]["interfaces"]]
+        self.run(FABRIC, ["ip", "-batch", "-"], input="".join(f"link delete {wire}\n" for wire in wires))
         os.kill(self._pids[host], signal.SIGKILL)
 
     def enter(self, host: str) -> list[str]:

@@ -30,6 +30,8 @@ def make_listener(told: argparse.Namespace) -> socket.socket:
         listener.setsockopt(socket.IPPROTO_TCP, TCP_MD5SIG, md5_option(*told.md5))
     if told.defer_accept:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, told.defer_accept)
+    if told.mark:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, told.mark)
     if told.min_ttl:
         level, option = (socket.IPPROTO_IPV6, IPV6_MINHOPCOUNT) if family == socket.AF_INET6 else (socket.IPPROTO_IP, IP_MINTTL)
         listener.setsockopt(level, option, told.min_ttl)
@@ -86,6 +88,7 @@ def main() -> None:
     parser.add_argument("--md5", nargs=2, metavar=("PEER", "KEY"))
     parser.add_argument("--defer-accept", type=int, default=0, metavar="SECONDS")
     parser.add_argument("--min-ttl", type=int, default=0)
+    parser.add_argument("--mark", type=int, default=0)
     parser.add_argument("--filtered", action="store_true", help="a socket filter drops everything")
     parser.add_argument("--descriptors", type=int, default=0, help="limit of open files")
     told = parser.parse_args()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from . import prose
+from .deciding import sets_mark
 from .describer import Answer, Describer
 from .evaluation import Explored, Outcome, Reference, Step
 from .hidden import DESTINATIONS, Hidden
@@ -46,6 +47,16 @@ def rewritten(packet: Packet) -> Answer | None:
         return None
     changes = [prose.change(each) for each in packet.changes]
     return {**_met(packet), "mark": packet.mark, "direction": packet.direction, "changes": changes}
+
+
+def rerouted_answer(explored: Explored, describer: Describer) -> Answer | None:
+    """Where the kernel leads a packet since rules have given it a mark, and the last rule that did so; None where there is no mark."""
+    answer = explored.packet.rerouted
+    if answer is None or answer["type"] != "unicast":
+        return None
+    marking = [step.rule for step in explored.first.path if step.rule and step.matched and any(map(sets_mark, step.effects))]
+    way = {name: answer[name] for name in ("interface", "gateway", "table")}
+    return {**way, "rule": describer.rule(marking[-1]) if marking else None}
 
 
 def targets(explored: Explored, describer: Describer) -> list[Answer]:

@@ -63,7 +63,7 @@ def marking_rules(explored: Explored, without: t.Callable[[t.Collection[Rule]], 
     stopped = outcome is not None and outcome.verdict in ("drop", "reject") and outcome.rule is not None
     if not stopped and not _is_unroutable(explored):
         return []
-    marked = [number for number, step in enumerate(path) if step.rule and step.matched and any(map(_sets_mark, step.effects))]
+    marked = [number for number, step in enumerate(path) if step.rule and step.matched and any(map(sets_mark, step.effects))]
     if not marked:
         return []
     last = path[marked[-1]]
@@ -107,7 +107,7 @@ def _accepts(step: Step) -> bool:
     return step.matched is not False and bool(step.effects) and step.effects[-1].kind == "accept"
 
 
-def _sets_mark(action: Action) -> bool:
+def sets_mark(action: Action) -> bool:
     return action.kind == "set" and (action.target or "").startswith("mark")
 
 

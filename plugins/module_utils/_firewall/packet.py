@@ -137,6 +137,7 @@ class Packet:
         self.network, self.transport = network, transport
         self.options: bytes | None = None  # TCP options as on the wire, None when unknown
         self.length: int | None = None  # of the whole packet from the network header on
+        self.rerouted: dict[str, t.Any] | None = None  # what the kernel says of its way once rules have changed its mark
         self.changes: list[Change] = []  # what rules did to it, in order
         self.generation = 0  # raised by every change of a field that rules can ask for
         if self.family == 4:
@@ -228,6 +229,23 @@ class Packet:
         """A rule changed it."""
         self.changes.append(Change(what))
         self.generation += 1
+
+    def connection(self, marked: bool, translated: bool) -> Tracking:
+        """What conntrack has of its connection when it first sees the packet; whether earlier packets may have changed that."""
+        tracking = Tracking(self.state, "reply" if self.kind == "syn_ack" else "original")
+        tracking.zone = self.zone
+        if self.state == "new":
+            tracking.original = self.ends
+        elif self.state in ("established", "related"):
+            tracking.mark = None if marked else 0
+            if translated:
+                tracking.source_translated = tracking.destination_translated = None
+            elif tracking.direction == "original":
+                tracking.original = self.ends
+            else:
+                source, source_port, destination, destination_port = self.ends
+                tracking.original = Ends(destination, destination_port, source, source_port)
+        return tracking
 
     def copy(self) -> Packet:
         other = copy.copy(self)

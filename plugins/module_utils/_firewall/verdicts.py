@@ -11,7 +11,7 @@ from .._commands import Run
 from .._errors import ObserveError
 from .._wire.netlink import NETLINK_ROUTE, Netlink
 from . import prose
-from .answers import end_answer, hidden_answer, met_at, missed_answer, rewritten, step_answer, targets, zones
+from .answers import end_answer, hidden_answer, met_at, missed_answer, rerouted_answer, rewritten, step_answer, targets, zones
 from .deciding import accepting, bringing, entered_chains, is_ahead_of_conntrack, is_answered, leaving, marking_rules, shadowed_by
 from .describer import Answer, Describer
 from .evaluation import Evaluation, Explored, Outcome, Reference, Rule, SetChanges, Supposed, UnsupportedError, explore
@@ -127,6 +127,7 @@ def _verdict(
         "zones": zones(explored.packet),
         "way_back": back,
         "rule": rule,
+        "rerouted": rerouted_answer(explored, describer),
         "marked_by": [describer.rule(each) for each in marking],
         "change": change,
         "then": then,

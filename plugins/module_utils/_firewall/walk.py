@@ -10,6 +10,7 @@ hook (destinations at -100, sources at 100), only for the first packet of a conn
 
 from __future__ import annotations
 
+import functools
 import itertools
 import struct
 import typing as t
@@ -44,6 +45,7 @@ class Walk:
     def __init__(self, ruleset: Ruleset, facts: Facts, packet: Packet, evaluation: Evaluation) -> None:
         self._ruleset, self._facts, self._packet, self._evaluation = ruleset, facts, packet, evaluation
         self._asked = packet.ends
+        self._marked = False
 
     def run(self) -> Outcome:
         """What happens to the packet; it leaves the host, or reaches its socket, as the packet then is."""
@@ -56,8 +58,8 @@ class Walk:
     def _receive(self) -> Outcome:
         packet = self._packet
         before = (packet.destination, packet.mark)
-        if packet.iif is not None and packet.iif.type == ARPHRD_LOOPBACK:
-            packet.tracking = packet.tracking or self._tracking()  # it was tracked when it was sent
+        if packet.iif is not None and packet.iif.type == ARPHRD_LOOPBACK:  # it was tracked when it was sent
+            packet.tracking = packet.tracking or packet.connection(self._ruleset.tracks_marks, self._ruleset.translates)
         bridge = self._bridge_of(packet.iif)
         crosses = bridge is not None and packet.oif is not None and packet.oif.master == bridge.name
         if bridge is not None and packet.iif is not None and (crosses or packet.iif.mac != bridge.mac):
@@ -76,6 +78,7 @@ class Walk:
         if outcome.verdict != "accept":
             return outcome
         if (packet.destination, packet.mark) != before:
+            self._marked = packet.mark != before[1]
             self._route_again()
         return self._forward() if packet.direction == "forward" else self._hook("input")
 
@@ -83,7 +86,7 @@ class Walk:
         """Rules changed where the packet goes or its mark: it may now end here, or go on."""
         packet = self._packet
         iif = packet.iif.name if packet.iif else None
-        answer = self._facts.route(packet.destination, packet.source, packet.mark or 0, iif)
+        answer = self._way(packet.source, iif)
         if answer["type"] in _LOCAL:
             packet.direction, packet.oif = "in", None
         elif answer["type"] == "unicast":
@@ -107,15 +110,22 @@ class Walk:
     def _send(self) -> Outcome:
         packet = self._packet
         packet.link = Header(0, packet.link.why)  # it has none before it leaves
-        before = (packet.destination, packet.source, packet.mark)
+        before = (packet.destination, packet.source)
         outcome = self._hook("output")
         if outcome.verdict != "accept":
             return outcome
-        if (packet.destination, packet.source, packet.mark) != before:
-            answer = self._facts.route(packet.destination, None, packet.mark or 0)
+        if (packet.destination, packet.source) != before or self._marked:
+            answer = self._way(None, None)
             if answer["interface"]:
                 packet.oif = self._facts.link(answer["interface"])
         return self._leave()
+
+    def _way(self, source: bytes | None, iif: str | None) -> dict[str, t.Any]:
+        """What the kernel says of the packet's way, now that rules have changed it."""
+        packet = self._packet
+        answer = self._facts.route(packet.destination, source, packet.mark or 0, iif)
+        packet.rerouted = answer if self._marked and packet.mark else None
+        return answer
 
     def _leave(self) -> Outcome:
         packet = self._packet
@@ -194,12 +204,19 @@ class Walk:
         ordered: list[_Entry] = []
         for at, chain in enumerate(every):
             if chain.hook == hook and chain.kind != "nat":
-                ordered.append(_entry(chain))
+                ordered.append(_entry(chain)._replace(run=functools.partial(self._routing, chain)) if hook == "output" else _entry(chain))
             if nat and at == oldest:
                 ordered.append(_Entry(_NAT[hook], "address translation", lambda: self._translate(hook, nat)))
         if hook in _TRACKED:
             ordered.append(_Entry(CONNTRACK, "conntrack", self._track))
         return self._run_all(ordered)
+
+    def _routing(self, chain: BaseChain) -> Outcome:
+        """At output the kernel looks for the way again by a mark that a chain of type route sets, or iptables' table mangle."""
+        before = self._packet.mark
+        outcome = chain.run(self._packet, self._evaluation)
+        self._marked |= chain.kind == "route" and self._packet.mark != before
+        return outcome
 
     def _run_all(self, entries: t.Sequence[_Entry]) -> Outcome:
         for _priority, tied in itertools.groupby(sorted(entries, key=lambda each: each.priority), lambda each: each.priority):
@@ -228,7 +245,7 @@ class Walk:
             if self._packet.state != "new" and self._packet.ends != self._asked:
                 raise UnsupportedError("rules give it other ends before conntrack sees it: what connection it then belongs to is not known")
             look_up(self._packet, self._facts, self._evaluation, self._ruleset.translates, self._early)
-            self._packet.tracking = self._tracking()
+            self._packet.tracking = self._packet.connection(self._ruleset.tracks_marks, self._ruleset.translates)
         return ACCEPT
 
     def _early(self, syn: Packet) -> bool:
@@ -242,23 +259,6 @@ class Walk:
         finally:
             self._packet, evaluation.path, evaluation.passed = packet, path, passed
         return bool(early)
-
-    def _tracking(self) -> Tracking:
-        packet = self._packet
-        tracking = Tracking(packet.state, "reply" if packet.kind == "syn_ack" else "original")
-        tracking.zone = packet.zone
-        if packet.state == "new":
-            tracking.original = packet.ends
-        elif packet.state in ("established", "related"):
-            tracking.mark = None if self._ruleset.tracks_marks else 0
-            if self._ruleset.translates:
-                tracking.source_translated = tracking.destination_translated = None
-            elif tracking.direction == "original":
-                tracking.original = packet.ends
-            else:
-                source, source_port, destination, destination_port = packet.ends
-                tracking.original = type(packet.ends)(destination, destination_port, source, source_port)
-        return tracking
 
     def _is_tracked(self) -> bool:
         if self._ruleset.tracks(self._packet.family):

@@ -225,6 +225,7 @@ def _shortened(verdict: Record) -> Record:
         "users": {**users, "rule": _short(users["rule"])} if users else None,
         "one_of": [_short(rule) for rule in verdict["one_of"] if rule],
         "marked_by": [_short(rule) for rule in verdict["marked_by"]],
+        "rerouted": verdict["rerouted"] and {**verdict["rerouted"], "rule": _short(verdict["rerouted"]["rule"])},
         "targets": [{**target, "rule": _short(target["rule"])} for target in verdict["targets"]],
         "path": [{**step, "rule": _short(step["rule"]), "parts": step["parts"][:MOST_PARTS]} for step in steps],
         "passed": verdict["passed"] + left_out,

@@ -261,4 +261,6 @@ def _next_hops(routes: t.Iterable[_routes.Answer]) -> t.Iterator[tuple[str, str]
 
 
 def _rule(rule: policy_rules.Rule) -> dict[str, t.Any]:
-    return {"family": rule.family, "priority": rule.priority, "table": rule.table, "action": rule.action, "text": rule.text()}
+    mark = {"value": rule.mark[0], "mask": rule.mark[1]} if rule.mark and not rule.invert else None
+    named = {"family": rule.family, "priority": rule.priority, "table": rule.table, "action": rule.action}
+    return {**named, "mark": mark, "text": rule.text()}

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from .tcp_options import TcpOptions
 
+_OVERRIDE = 1
+
 
 class TcpFlags:
     """Bits of `Tcp.flags` (RFC 9293, RFC 3168; AE: RFC 9768, formerly NS)."""
@@ -91,6 +93,11 @@ class Neighbour:
     sender_mac: str | None
     target: str
     flags: int
+
+    @property
+    def for_others(self) -> bool:
+        """Whether a proxy sends it, or one of several that have an anycast address: an advertisement without override (RFC 4861, 7.2.4)."""
+        return self.operation == "reply" and ":" in self.sender and not self.flags & _OVERRIDE
 
 
 class Packet(NamedTuple):

@@ -16,6 +16,7 @@ from functools import cached_property
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet, TcpFlags
 
+from .._model.network_records import LOOPBACK
 from .._model.recording import Endpoint, Observation
 
 SAME_PACKET_S = 0.5  # observations of one packet are closer than this once clocks are aligned; retransmissions are 1 s apart
@@ -44,13 +45,13 @@ class Row:
         if key not in self._at:
             ways = [seen for seen in self.everywhere if seen.host == host]
             found = [seen for seen in ways if seen.direction == direction or (direction == "in" and seen.bridged)]
-            self._at[key] = next((observation for observation in found if observation.interface != "lo"), found[0] if found else None)
+            self._at[key] = next((observation for observation in found if observation.interface != LOOPBACK), found[0] if found else None)
         return self._at[key]
 
-    def kept_by_bridge(self, host: str) -> bool:
-        """Whether a bridge of the host got it to send, and none of its ports did."""
+    def stays_at(self, host: str) -> bool:
+        """Whether the host's IP sent it to the host alone: by its loopback interface, or by a bridge of whose ports none sent it."""
         left = [seen for seen in self.everywhere if (seen.host, seen.direction) == (host, "out")]
-        return bool(left) and all(seen.on_bridge for seen in left)
+        return bool(left) and all(seen.on_bridge or seen.interface == LOOPBACK for seen in left)
 
     @cached_property
     def identity(self) -> tuple[object, ...]:

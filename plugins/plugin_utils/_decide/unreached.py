@@ -14,10 +14,12 @@ _NAMES: dict[Leg, str] = {"syn": "SYN", "syn_ack": "SYN-ACK", "ack": "ACK"}
 
 def unreached(case: Case, explained: Explanation) -> str | None:
     """A sentence that names the segments after the decisive cause; None where there is none, or where some handshakes complete."""
-    if explained.decisive is None or case.completed:
+    cause, finding = explained.decisive or (None, None)
+    if cause is None or finding is None or (case.completed and not cause.in_its_place):
         return None
-    cause, finding = explained.decisive
     behind = STEPS[step(finding.leg or case.outcome.leg, finding.segment) + 1 :]
+    if cause.in_its_place:  # the other handshake begins with a SYN for the server's firewall
+        behind = (*(each for each in STEPS[step("syn", finding.segment) :] if each[0] == "syn"), *behind)
     by_packet = {leg: [segment for of, segment in behind if of == leg] for leg, _segment in behind}
     parts = [f"{_NAMES[leg]}: {', '.join(segments)}" if leg else ", ".join(segments) for leg, segments in by_packet.items()]
     return f"not reached because of {cause.code}, so other faults may be there; {'; '.join(parts)}" if parts else None

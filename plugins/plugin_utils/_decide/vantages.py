@@ -44,7 +44,7 @@ def loss_after(kind: str, leg: Leg, segment: str, place: int | None, way: Sequen
     if not beyond.saw_everything:
         return Outcome("silent", None, None, "path", last_seen=last)
     there = [row for row in rows if row.at(here.name, way[place][1])]
-    if here is beyond or (here.saw_everything and all(row.kept_by_bridge(here.name) for row in there)):
+    if here is beyond or (here.saw_everything and all(row.stays_at(here.name) for row in there)):
         return Outcome(kind, leg, segment, here.name, between=(here.name, here.name), last_seen=last, row=first(there))
     return Outcome(kind, leg, segment, "path", between=(here.name, beyond.name), last_seen=last, row=first(there))
 

@@ -23,11 +23,13 @@ from .._model.host import Host
 from .._model.network_records import Address
 from .._model.network_subjects import Broadcast
 from .._values.words import asking
-from .make import advice, shell
+from . import fit
+from .make import advice, ip, shell
 from .neighbour import neighbour_wrong
 from .network import configured, with_ipv6
 from .sysctl import of_interface
 
+_WITHOUT_A_WORD = (254, 255)  # RT_TABLE_MAIN and RT_TABLE_LOCAL, which are one for who asks the kernel while there are no policy rules
 _MASTERS = "with VRRP, find out why more than one is master: each must get the others' advertisements (IP protocol 112)"
 
 
@@ -205,13 +207,24 @@ def taken_for_own(case: Case, finding: Finding) -> Fix | None:
     if found is None:
         return None
     if found.own is None:
-        words = f"{found.route.type} {found.route.prefix or case.address}"
-        return advice("route", finding.host, f"remove the route '{words}' of {finding.host}, or give the server another address")
+        return _without_route(finding.host, found)
     setting = of_interface(6, found.own.interface, "forwarding") or f"forwarding of {found.own.interface}"
     return advice(
         "address",
         finding.host,
         f"{_not_the_first(case, found.own)}; or, where {finding.host} need not forward on {found.own.interface}, set {setting}=0 there",
+    )
+
+
+def _without_route(host: str, found: TakenForOwn) -> Fix:
+    route, words = found.route, f"{found.route.type} {found.route.prefix or found.address}"
+    table = () if route.table in _WITHOUT_A_WORD else ("table", route.table)
+    known = route.prefix is not None and route.interface is not None and fit.interface(route.interface)
+    return advice(
+        "route",
+        host,
+        f"remove the route '{words}' of {host}, now and where it is configured, or have who owns {found.address} use another address",
+        [ip(found.address, "route", "delete", *words.split(), "dev", route.interface, *table)] if known else (),
     )
 
 

@@ -197,13 +197,20 @@ def _without_lookups(host: str, asking: Asking) -> Fix:
     )
 
 
+_ENGINES = {"docker": "docker", "libpod": "podman"}
+"""What a container's engine calls its scope, to its command that can thaw one; those of Kubernetes have none."""
+
+
+def _engine(process: Process) -> list[str]:
+    """The command of what runs a container, where its scope tells."""
+    return [command for scope, command in _ENGINES.items() if process.unit == f"{scope}-{process.container}.scope"]
+
+
 def thawed(host: str, process: Process, why: str = "") -> Fix:
     """Whoever froze the control group can thaw it; a signal does not reach a frozen process."""
     if process.container:
-        summary, commands = (
-            f"thaw the container of {process.name} (pid {process.pid}) on {host}",
-            [shell("docker", "unpause", process.container)],
-        )
+        summary = f"thaw the container of {process.name} (pid {process.pid}) on {host} by what runs it"
+        commands = [shell(program, "unpause", process.container) for program in _engine(process)]
     elif fit.unit(process.unit):
         summary, commands = (
             f"thaw {process.unit} on {host}, which is frozen with {process.name}",

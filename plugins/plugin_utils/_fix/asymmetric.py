@@ -9,7 +9,7 @@ from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.network_records import Route
-from .._model.network_subjects import Source, SplitWays, TwoWays
+from .._model.network_subjects import ByMark, Source, SplitWays, TwoWays
 from . import fit
 from .make import advice, ip, shell
 from .tables import free_table
@@ -20,6 +20,8 @@ _OWN_BIT = "0x1000"  # a bit of marks outside kube-proxy's 0xc000, WireGuard's 0
 def asymmetric_route(case: Case, finding: Finding) -> Fix | None:
     """The subject is the two ways, or the route by which the server takes the client for a neighbour."""
     ways, route, server = finding.about(TwoWays), finding.about(Route), finding.host
+    if led := finding.about(ByMark):
+        return past_the_mark(led)
     if split := finding.about(SplitWays):
         return _by_the_way_in(server, split, free_table(case.named(server)))
     if route:
@@ -29,6 +31,23 @@ def asymmetric_route(case: Case, finding: Finding) -> Fix | None:
     if ways is None:
         return None
     return by_source(server, ways, case.server_address, free_table(case.named(server)))
+
+
+def past_the_mark(led: ByMark) -> Fix:
+    """A policy rule leads what has a mark: the flow is not to get the mark, or is to be led ahead of that rule."""
+    other, priority = led.without, led.policy.priority
+    whole = f"{led.target}/{128 if ':' in led.target else 32}"
+    known = other is not None and not other.error and other.type == "unicast" and other.table is not None and fit.address(led.target)
+    return advice(
+        "route",
+        led.host,
+        f"see whether {led.setting} on {led.host} is to mark what goes to {led.target}, for which policy rule {priority} "
+        f"('{led.policy.text}') leads it another way: if not, exempt it from that, or put a policy rule for it ahead of that one, and keep "
+        "it where the rules come from",
+        [ip(led.target, "rule", "add", "to", whole, "table", other.table, "priority", priority - 1)]
+        if known and other is not None and priority > 1
+        else (),
+    )
 
 
 def by_source(host: str, ways: TwoWays, source: str, table: int | None) -> Fix:

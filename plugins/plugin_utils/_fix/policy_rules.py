@@ -9,11 +9,19 @@ from .._model.fixes import Fix
 from .._model.network_records import Route
 from .make import advice, shell
 
+_OF_MAIN = 32766  # the priority of the rule that looks up table main, unless somebody has moved it
+
 
 def ahead_of(host: str, route: Route) -> Fix:
     """Such rules stand behind those for a tunnel, so that nothing leaves beside it while it is down: to take them away would undo that."""
     family = ("-6",) if ":" in route.remote else ()
     target = f"{route.remote}/{128 if family else 32}"
+    if (route.rule or 0) > _OF_MAIN:
+        summary = (
+            f"give {host} a route to {route.remote} in table main, which is looked up ahead of policy rule {route.rule} and has none; or "
+            f"take that rule away, which is of type {route.type} and refuses what no table has a way for"
+        )
+        return advice("route", host, summary, [shell("ip", *family, "route", "show", "table", "main")])
     first = shell("ip", *family, "rule", "add", "to", target, "lookup", "main", "priority", (route.rule or 0) - 1)
     return advice(
         "route",

@@ -123,23 +123,17 @@ def _again(name: str) -> tuple[str, str]:
 
 def _cannot_start(unit: Unit) -> str:
     """What must be done first where a start alone would end as the last one did; empty where it may help."""
-    missing = next((each.unit for each in unit.relatives if each.tie == "requires"), None)
     trigger = next((each for each in unit.relatives if each.tie == "triggered_by" and each.active == "active"), None)
     if unit.prepared:
         return f"mend what {unit.prepared.command}, which runs ahead of {unit.unit}, complains about"
     if unit.load in _NOT_LOADED:
         return f"see why systemd cannot load {unit.unit} ({unit.load})"
+    if unit.held_up:
+        return _held_up(unit)
     if unit.result == "exit-code" and unit.status in _NOT_RUN:
         return _NOT_RUN[unit.status].format(unit.unit)
     if unit.result == "oom-kill":
         return f"find out what took the memory in which {unit.unit} ran, or give it more"
-    if unit.queued:
-        ahead = " and ".join(each.unit for each in unit.relatives if each.tie == "waits_for") or "other jobs (systemctl list-jobs)"
-        return f"see why {ahead} is not done, for which the start of {unit.unit} waits: it is queued already, and another one waits as well"
-    if unit.unmet:
-        return f"see which condition of {unit.unit} is not met, and bring it about if it should run here"
-    if missing:
-        return f"start {missing}, which {unit.unit} requires, and see why it does not run"
     if unit.active == "activating" and unit.sub != "auto-restart":
         return f"see for what {unit.unit} waits while it starts ({unit.sub})"
     if unit.active in ("activating", "active"):
@@ -155,6 +149,17 @@ def _cannot_start(unit: Unit) -> str:
     if trigger and not trigger.listens:
         return f"see whether {trigger.unit}, which starts {unit.unit}, is to run it now"
     return ""
+
+
+def _held_up(unit: Unit) -> str:
+    if unit.held_up == "queued":
+        return (
+            f"see why {unit.waits_for} is not done (systemctl list-jobs), for which the start of {unit.unit} waits: it is queued already, "
+            "and another one waits as well"
+        )
+    if unit.held_up == "unmet" or unit.missing is None:
+        return f"see which condition of {unit.unit} is not met, and bring it about if it should run here"
+    return f"start {unit.missing.unit}, which {unit.unit} requires, and see why it does not run"
 
 
 def _is_ephemeral(host: Host, port: int) -> bool:

@@ -9,9 +9,10 @@ from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.address_subjects import LostBetween, LostRequests
 from .._model.fixes import Fix
-from .._model.network_records import LOOPBACK, Route
+from .._model.network_records import LEAST_MTU, LOOPBACK, Route
 from .._model.network_subjects import GOAL, NarrowPath, Outlook, Tunnel
 from . import fit
+from .asymmetric import past_the_mark
 from .make import advice, ip, shell
 
 _CLAMP = (
@@ -43,6 +44,8 @@ def path_drop(case: Case, finding: Finding) -> Fix:
     if lost and lost.direct:
         look = f"look at the switches, bridges and hypervisors {where}: no router is there, and ARP passes, but IP does not"
         return advice("advice", finding.host, f"{look} (port or MAC ACLs, ebtables, a bridge that shows its frames to a firewall)")
+    if lost and lost.marked:
+        return past_the_mark(lost.marked)
     if lost and lost.diverted and (diverted := _diverted(lost.sender, lost.diverted)):
         return diverted
     summary = f"look at filters, routes and security groups {where}"
@@ -99,6 +102,13 @@ def path_mtu_blackhole(case: Case, finding: Finding) -> Fix | None:
         )
     if found.size is None:
         return advice("advice", finding.host, f"see which sizes of packets pass (diagnose_depth=full), and let {errors} through")
+    if case.family == 6 and found.size < LEAST_MTU:
+        return advice(
+            "advice",
+            finding.host,
+            f"have the tunnel {case.outcome.stretch} carry packets of {LEAST_MTU} bytes, as IPv6 asks of each link (RFC 8200, 5): with a "
+            f"larger MTU of what carries it, or by fragments of its own; only {found.size} pass, and no sender makes smaller ones{own}",
+        )
     by = [*(["via", route.gateway] if route and route.gateway else []), *(["dev", route.interface] if route and route.interface else [])]
     prefix = f"{case.address}/{128 if case.family == 6 else 32}"
     return advice(

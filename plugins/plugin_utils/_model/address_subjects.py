@@ -12,7 +12,7 @@ from dataclasses import KW_ONLY, dataclass
 
 from .host import Host
 from .network_records import Address, Neighbour, Route
-from .network_subjects import BridgePort, RuleAhead, WithoutIpv6
+from .network_subjects import BridgePort, ByMark, RuleAhead, WithoutIpv6
 from .prose import Wording, worded
 
 
@@ -140,6 +140,7 @@ class Deaf:
 class TakenForOwn:
     """An address that a host's routes lead to itself although it has not got it; of an anycast address, the own one whose network it is."""
 
+    address: str
     route: Route
     own: Address | None
 
@@ -177,7 +178,7 @@ class LostBetween:
     """Who sent a packet that was lost further on, and by which gateway; ``direct``: the far end, where it is next door and answers there.
 
     ``mute``: no router answered SYNs with a rising TTL, the gateway included. ``diverted``: the route, where a policy rule for the source
-    leads past another one.
+    leads past another one. ``marked``: the way, where it is one for packets with a mark.
     """
 
     sender: str
@@ -185,6 +186,7 @@ class LostBetween:
     direct: str | None = None
     mute: bool = False
     diverted: Route | None = None
+    marked: ByMark | None = None
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,16 @@ class Rewritten:
 
 
 @dataclass(frozen=True)
+class Rerouted:
+    """Where the kernel leads a packet since ``rule`` has given it another mark."""
+
+    interface: str | None = None
+    gateway: IpAddress | None = None
+    table: Count | None = None
+    rule: Rule | None = None
+
+
+@dataclass(frozen=True)
 class Users:
     """Users whose packets fare otherwise than those of the user who was asked about: by name, and how many more there are."""
 
@@ -106,6 +116,7 @@ class Verdict:
     hidden: HiddenTranslation | None = None  # of a SYN, after the attempts
     sets: tuple[InSet, ...] = ()  # of a SYN that is stopped, after the attempts
     unloaded: Unloaded | None = None  # of a SYN that is stopped, after the attempts
+    rerouted: Rerouted | None = None
     marked_by: tuple[Rule, ...] = ()  # for which it is stopped, or has no way: the rule that gave it the mark, and the one that led there
     rule: Rule | None = None
     change: RuleChange | None = None
@@ -184,6 +195,8 @@ class Verdict:
         yield from (step.rule for step in self.path if step.rule)
         yield from self.one_of
         yield from self.marked_by
+        if self.rerouted and self.rerouted.rule:
+            yield self.rerouted.rule
         yield from (target.rule for target in self.targets if target.rule)
         if self.rule:
             yield self.rule

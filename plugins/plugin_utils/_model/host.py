@@ -147,10 +147,13 @@ class Host:
         """Whether the recording has an ARP reply or a neighbour advertisement for an address."""
         return any(message.operation == "reply" and message.sender == address for _seen, message in self.neighbour_messages("in"))
 
-    def claims(self, address: str) -> dict[str, int]:
-        """Link addresses that claim an address in ARP or neighbour discovery messages that came in here, and how often."""
-        messages = self.neighbour_messages("in", "other")
-        macs = [said.sender_mac.lower() for _seen, said in messages if said.sender == address and said.sender_mac]
+    def claims(self, address: str, by_holders: bool = False) -> dict[str, int]:
+        """Link addresses that claim an address in ARP or neighbour discovery messages that came in here, and how often.
+
+        Of IPv6, ``by_holders`` leaves out who answers for others, or for an anycast address: without Override (RFC 4861, 7.2.4).
+        """
+        messages = [said for _seen, said in self.neighbour_messages("in", "other") if said.sender == address]
+        macs = [said.sender_mac.lower() for said in messages if said.sender_mac and not (by_holders and said.for_others)]
         return dict(Counter(macs))
 
     def unanswered_requests(self, address: str) -> int:

@@ -133,8 +133,17 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """What a rule asks of packets' marks: that their bits of ``mask`` are those of ``value``."""
+
+    value: Count
+    mask: Count
+
+
+@dataclass(frozen=True)
 class PolicyRule:
     family: str
     priority: Count
     table: int | None = None
     text: str = ""  # as `ip rule` has it
+    mark: Mark | None = None

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 
-from .network_records import Address, Link, Route
+from .network_records import Address, Link, PolicyRule, Route
 from .probe_records import OverlookedLine, Unconfigured
+from .prose import Wording
 from .rule_records import Rule
 from .socket_records import Process
 
@@ -119,6 +120,31 @@ class MarkedAstray:
     mark: int
     rule: Rule
     tables: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByMark:
+    """The way of a packet from ``host`` to ``target`` that has a mark: the policy rule that asks for the mark, the next hop, where it is
+    known, and the rule of the firewall that sets it; None: the listening socket has it. ``without``: the kernel's answer without a mark."""
+
+    host: str
+    target: str
+    mark: int
+    policy: PolicyRule
+    setter: Rule | None = None
+    interface: str | None = None
+    gateway: str | None = None
+    without: Route | None = None
+
+    @property
+    def setting(self) -> Wording:
+        """What sets the mark."""
+        return self.setter.name if self.setter else "the option SO_MARK of the listening socket"
+
+    @property
+    def text(self) -> str:
+        """``by policy rule 99, 'from all fwmark 0x9 lookup 101', for the mark 0x9 of rule 'meta mark set 9'``"""
+        return f"by policy rule {self.policy.priority}, '{self.policy.text}', for the mark {self.mark:#x} of {self.setting}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,7 @@ class Listener:
     v6only: bool | None = False  # None: likewise
     device: str | None = None
     md5: tuple[str, ...] | None = None
+    mark: Count | None = None  # that its SYN-ACKs have, by which policy rules may lead them
     filtered: bool | None = None
     min_ttl: Count | None = None
     defer_accept: Count | None = None

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from .prose import Prose
 from .records import Count, IpAddress, Port
@@ -87,6 +88,27 @@ class Unit:
     confined: Confined = Confined()
     listens: tuple[Stream, ...] = ()
     relatives: tuple[Relative, ...] = ()
+
+    @property
+    def held_up(self) -> Literal["queued", "unmet", "requires"] | None:
+        """What keeps it from being started: other jobs, a condition, or a unit that it requires.
+
+        Conditions are looked at only once the others are done: where its start is queued, one that was not met is of the start before.
+        """
+        if self.queued:
+            return "queued"
+        return "unmet" if self.unmet else "requires" if self.active != "active" and self.missing else None
+
+    @property
+    def missing(self) -> Relative | None:
+        """The unit that it requires, and that does not run."""
+        return next((each for each in self.relatives if each.tie == "requires"), None)
+
+    @property
+    def waits_for(self) -> str:
+        """What comes ahead of it where its start is queued, and is not done."""
+        ahead = [f"{each.unit} ({each.active})" for each in self.relatives if each.tie == "waits_for"]
+        return " and ".join(ahead) or "other jobs of systemd"
 
     @property
     def ran_out(self) -> bool:

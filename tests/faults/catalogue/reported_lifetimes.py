@@ -49,10 +49,42 @@ def a_rule_sets_the_hop_limit(fleet: Machines) -> None:
     host="r1",
     says=("comes to 10.0.3.2 with a TTL that is used up there", "r1 sets it, as rule", "take it away"),
     flow=BY_R1,
-    **ON_THE_WAY,
+    **{**ON_THE_WAY, "certainties": ("proven",)},
 )
 def a_rule_of_the_router_sets_the_ttl(fleet: Machines) -> None:
     sets(fleet, "r1", 1)
+
+
+@fault(
+    "ttl_too_low/router/silent",
+    "EHOSTUNREACH",
+    host="r1",
+    says=("comes to 10.0.3.2 with a TTL that is used up there", "r1 sets it, as rule", "SYN out with TTL 1"),
+    flow=BY_R1,
+    **{**ON_THE_WAY, "certainties": ("proven",)},
+)
+def a_rule_of_the_router_sets_the_ttl_and_errors_are_few(fleet: Machines) -> None:
+    """Where a router sends few errors, no SYN with a rising TTL is answered."""
+    sets(fleet, "r1", 1)
+    fleet.sysctl("r2", "net.ipv4.icmp_ratelimit", 20000)
+
+
+@fault(
+    "routing_loop/past-a-rule",
+    "EHOSTUNREACH",
+    code="routing_loop",
+    host="path",
+    certainties=("proven", "likely"),
+    flow=Flow("10.0.9.9", server=None, via=("r1",), timeout=1.0),
+    topology=two_routers,
+    slow=True,
+    **FORWARD,
+)
+def a_rule_sets_the_ttl_of_others(fleet: Machines) -> None:
+    """The healthy part of it: what goes round has a normal TTL."""
+    shell(fleet, "r1", f"iptables-nft -t mangle -A POSTROUTING -d {DB1} -p tcp -j TTL --ttl-set 1")
+    fleet.run("r1", ["ip", "route", "add", "10.0.9.0/24", "via", "10.0.3.2"])
+    fleet.run("r2", ["ip", "route", "add", "10.0.9.0/24", "via", "10.0.3.1"])
 
 
 @fault(

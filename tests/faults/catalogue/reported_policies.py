@@ -46,6 +46,29 @@ def no_rule_for_the_source(fleet: Machines) -> None:
     fleet.nft("r1", CLOSED)
 
 
+MARKING = "table inet m {{ chain o {{ type {kind} hook output priority mangle; ip daddr 10.0.2.0/24 tcp dport 5432 meta mark set 9; }}; }}"
+FOR_MARK = "ip route add default via 10.0.1.1 dev eth0 table 101; ip rule add fwmark 9 lookup 101 priority 100"
+OF_A_MARK = ("gateway 10.0.1.1 (by policy rule 100, 'from all fwmark 0x9 lookup 101', for the mark 0x9 of rule 'ip daddr 10.0.2.0/24",)
+
+
+@fault("path_drop/rule-for-mark", "timeout", code="path_drop", host="path", says=OF_A_MARK, **FORWARD, **BY_SOURCE)
+def a_rule_for_a_mark_leads_elsewhere(fleet: Machines) -> None:
+    """What the kernel answers for packets without a mark is not so for those that have it."""
+    fleet.listen("db1", "::", 5432)
+    shell(fleet, "web1", f"{TWO_WAYS}; {FOR_MARK}")
+    fleet.nft("web1", MARKING.format(kind="route"))
+    fleet.nft("r1", CLOSED)
+
+
+@twin("path_drop/rule-for-mark", **BY_SOURCE)
+def a_chain_of_another_type_sets_the_mark(fleet: Machines) -> None:
+    """The kernel looks for no other way then."""
+    fleet.listen("db1", "::", 5432)
+    shell(fleet, "web1", f"{TWO_WAYS}; {FOR_MARK}")
+    fleet.nft("web1", MARKING.format(kind="filter"))
+    fleet.nft("r1", CLOSED)
+
+
 SWALLOWS = """import fcntl, os, struct
 tunnel = open("/dev/net/tun", "r+b", buffering=0)
 fcntl.ioctl(tunnel, 0x400454CA, struct.pack("16sH", b"tun0", 0x1001))
@@ -74,6 +97,39 @@ def a_rule_for_a_network_catches_the_hosts_own_answers(fleet: Machines) -> None:
     shell(fleet, "db1", "ip tuntap add tun0 mode tun; ip addr add 10.8.0.2/24 dev tun0; ip link set tun0 up")
     shell(fleet, "db1", "ip route add default dev tun0 table 100; ip rule add from 10.0.2.0/24 lookup 100 priority 1000")
     fleet.popen("db1", [fleet.python, "-c", SWALLOWS]).await_answer()
+
+
+BY_MARK: dict[str, Any] = {
+    **{"kernel": "timeout", "code": "asymmetric_route", "host": "db1", "leg": "syn_ack", "segment": "path.return"},
+    **{"certainties": ("likely",), "flow": SHORT, "slow": True, **BRIEF},
+}
+
+
+def by_tunnel(fleet: Machines) -> None:
+    """What has the mark 9 is led into a tunnel."""
+    shell(fleet, "db1", "ip tuntap add tun0 mode tun; ip addr add 10.8.0.2/24 dev tun0; ip link set tun0 up")
+    shell(fleet, "db1", "ip route add default dev tun0 table 100; ip rule add fwmark 9 lookup 100 priority 1000")
+    fleet.popen("db1", [fleet.python, "-c", SWALLOWS]).await_answer()
+
+
+@fault("asymmetric_route/marked-answers", says=("rule 1000, 'from all fwmark 0x9 lookup 100'", "of rule '-A OUTPUT"), **BY_MARK)
+def a_rule_marks_the_answers(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    by_tunnel(fleet)
+    shell(fleet, "db1", "iptables-nft -t mangle -A OUTPUT -p tcp --sport 5432 -j MARK --set-mark 9")
+
+
+@fault("asymmetric_route/marked-socket", says=("rule 1000, 'from all fwmark 0x9 lookup 100'", "SO_MARK of the listening socket"), **BY_MARK)
+def the_listening_socket_has_a_mark(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432, mark=9)
+    by_tunnel(fleet)
+
+
+@twin("asymmetric_route/marked-answers", flow=SHORT, slow=True)
+def a_rule_marks_others(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    by_tunnel(fleet)
+    shell(fleet, "db1", "iptables-nft -t mangle -A OUTPUT -p tcp --sport 5433 -j MARK --set-mark 9")
 
 
 @fault(

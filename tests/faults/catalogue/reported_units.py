@@ -75,7 +75,10 @@ WAITS = "[Service]\nType=oneshot\nTimeoutStartSec=infinity\nExecStart=/bin/sleep
     host="db1",
     leg="syn",
     segment="server.socket",
-    says=("its start is queued already, and waits for wait-online.service (activating)", "see why wait-online.service is not done"),
+    says=(
+        "its start is queued already, and waits for wait-online.service (activating)",
+        "see why wait-online.service (activating) is not done",
+    ),
     **NAMED,
 )
 def its_start_waits_for_another_one(fleet: Machines) -> None:

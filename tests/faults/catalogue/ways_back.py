@@ -9,6 +9,7 @@ from typing import Any
 from tests.faults._fault import DB1, Flow, fault, twin
 from tests.faults.catalogue.neighbours import SHORT
 from tests.faults.catalogue.path import BACK, sends_as_a_pod
+from tests.faults.catalogue.reported import shell
 from tests.lab._machines import Machines
 from tests.lab.topologies import Topology, at, default, with_hosts
 
@@ -101,6 +102,31 @@ def somebody_answers_for_the_client(fleet: Machines) -> None:
     with_prefix(fleet, 16)
     fleet.run("r1", ["ip", "neigh", "flush", "dev", "eth1"])  # its request tells db1 whose its link address is
     fleet.run("db1", ["ip", "neigh", "replace", "10.0.1.11", "lladdr", "02:00:00:00:00:99", "dev", "eth0", "nud", "permanent"])
+
+
+def masqueraded(fleet: Machines, more: str = "") -> None:
+    fleet.listen("db1", "::", 5432)
+    shell(fleet, "r1", f"iptables-nft -t nat -A POSTROUTING -o eth1 -p tcp -j MASQUERADE{more}")
+
+
+@fault(
+    "path_drop/masqueraded",
+    "timeout",
+    code="path_drop",
+    host="path",
+    certainties=("likely", "proven"),
+    slow=True,
+    **BACK,
+    **SHORT,
+)
+def the_neighbour_that_forwards_drops_the_answers(fleet: Machines) -> None:
+    """To db1, r1 is the client, next door: its SYNs have passed a router, which is r1 itself."""
+    masqueraded(fleet, "; iptables-nft -t raw -A PREROUTING -i eth1 -p tcp -j DROP")
+
+
+@twin("path_drop/masqueraded", slow=True, **SHORT)
+def the_neighbour_forwards_the_answers(fleet: Machines) -> None:
+    masqueraded(fleet)
 
 
 @fault(

@@ -103,7 +103,7 @@ def _own_claimed(case: Case, server: Host, mine: Address) -> Finding | None:
     if case.arrived or case.outcome.kind == "lost_ack":
         return None
     own = link_addresses(server)
-    claims = {mac: count for mac, count in server.claims(case.address).items() if mac not in own}
+    claims = {mac: count for mac, count in server.claims(case.address, by_holders=True).items() if mac not in own}
     if not own or not claims:
         return None
     mac = next(iter(claims))

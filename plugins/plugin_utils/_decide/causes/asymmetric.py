@@ -8,13 +8,14 @@ from __future__ import annotations
 import ipaddress
 
 from ..._model.host import Host
-from ..._model.network_records import Address, Route
+from ..._model.network_records import LOOPBACK, Address, Route
 from ..._model.network_subjects import Source, SplitWays, TwoWays
 from ..._model.recording import Observation
 from ..case import Case
 from ..finding import Evidence, Finding
-from ..last_hop import believed, by_policy, came_by, hop_of, routed, rule_of
+from ..last_hop import believed, by_policy, came_by, hop_of, routed, rule_of, sender_mac
 from .catalogue import Accounts, Cause
+from .marked import by_mark
 from .needs import CLIENT_ADDRESS, SERVER, SYN_ACK_OUT, SYN_IN, SYN_OUT, FirstOf, needs
 from .stretch import inside
 
@@ -29,22 +30,24 @@ def _asymmetric_route(case: Case, server: Host, client: str, came: Observation, 
     route = case.way(server, client, case.server_address, back=True)
     if not _interfaces(case, server, "syn", "in").isdisjoint(_interfaces(case, server, "syn_ack", "out")):
         return _next_door(case, server, client, route, came) if route and route.gateway is None and route.interface else None
-    if server.is_port(came.interface) or server.is_port(left.interface):
+    if server.is_port(came.interface) or server.is_port(left.interface) or left.interface == LOOPBACK:
         return None
-    hop = hop_of(server, came)
+    hop, led = hop_of(server, came), by_mark(case, server, "syn_ack", left)
     address = server.interface_of(case.server_address)
+    known = route if route and route.interface == left.interface else None
+    gateway = led.gateway if led else known.gateway if known else None
     return Finding(
         "likely",  # that it is lost there because the ways differ is what routers and firewalls do who look at sources or at connections
         server.name,
         "path.return",
         f"the SYN comes in at {server.name} by {came.interface}, but the SYN-ACK leaves by {left.interface}"
-        + (f" via {route.gateway}" if route and route.gateway and route.interface == left.interface else "")
-        + (by_policy(route) if route and route.interface == left.interface else "")
-        + ", and is lost there: who filters by source address or connection on that way drops it",
+        + (f" via {gateway}" if gateway else "")
+        + (f", {led.text}," if led else by_policy(known) if known else "")
+        + f"{'' if led else ','} and is lost there: who filters by source address or connection on that way drops it",
         (
             *case.passage(),
             case.saw(server, "capture", f"SYN in on {came.interface}{came_by(server, came)}, SYN-ACK out on {left.interface}"),
-            *_of_route(server, route, client, left.interface),
+            *(() if led else _of_route(server, route, client, left.interface)),
             *([case.saw(server, "rtnetlink addresses", f"{case.server_address} is on {address.interface}")] if address else []),
         ),
         leg="syn_ack",
@@ -52,12 +55,12 @@ def _asymmetric_route(case: Case, server: Host, client: str, came: Observation, 
             "in": came.interface,
             "out": left.interface,
             "in_gateway": hop,
-            "out_gateway": route.gateway if route else None,
-            "prefix": route.prefix if route else None,
+            "out_gateway": gateway,
+            "prefix": route.prefix if route and not led else None,
             "source": case.server_address,
         },
         undecided=(f"a recording beyond {left.interface} of {server.name}, at the next hop, would show who drops it",),
-        subject=TwoWays(came.interface, left.interface, hop, None if routed(came) else _network(address, came.interface, client)),
+        subject=led or TwoWays(came.interface, left.interface, hop, None if routed(came) else _network(address, came.interface, client)),
     )
 
 
@@ -75,14 +78,15 @@ def _split_at_router(case: Case, via: Host) -> Finding | None:
         return None
     if not _interfaces(case, via, "syn", "in").isdisjoint(_interfaces(case, via, "syn_ack", "out")):
         return None
-    hop, route = hop_of(via, came), case.way(via, left.packet.dst, back=True)
+    hop, route, led = hop_of(via, came), case.way(via, left.packet.dst, back=True), by_mark(case, via, "syn_ack", left)
     return Finding(
         "likely",
         via.name,
         "path.return",
         f"the SYN comes in at {via.name} by {came.interface}, but {via.name} sends the SYN-ACK on by {left.interface}"
         + (f" via {route.gateway}" if route and route.gateway and route.interface == left.interface else "")
-        + ", and it is lost there: who filters by source address or connection on that way drops it",
+        + (f", {led.text}," if led else "")
+        + f"{'' if led else ','} and it is lost there: who filters by source address or connection on that way drops it",
         (
             *case.passage(),
             case.saw(via, "capture", f"SYN in on {came.interface}{came_by(via, came)}, SYN-ACK out on {left.interface}"),
@@ -91,7 +95,7 @@ def _split_at_router(case: Case, via: Host) -> Finding | None:
         leg="syn_ack",
         detail={"in": came.interface, "out": left.interface, "in_gateway": hop},
         undecided=(f"a recording beyond {left.interface} of {via.name}, at the next hop, would show who drops it",),
-        subject=SplitWays(came.interface, left.interface, hop),
+        subject=led or SplitWays(came.interface, left.interface, hop),
     )
 
 
@@ -118,9 +122,11 @@ def _interfaces(case: Case, host: Host, kind: str, direction: str) -> set[str]:
 
 def _next_door(case: Case, server: Host, client: str, route: Route, came: Observation) -> Finding | None:
     """The server takes the client for a neighbour, whose SYN came through a router."""
-    why = believed(server, route)
+    why, entry = believed(server, route), server.neighbour(client, route.interface)
     if why is None or not routed(came):
         return None
+    if entry and entry.mac and entry.mac.lower() == sender_mac(came):
+        return None  # it came from that neighbour, which forwards for others in its own name
     hop = hop_of(server, came)
     return Finding(
         "likely",
@@ -201,8 +207,8 @@ CAUSES = (
         ("path.return",),
         ("lost_syn_ack", "silent"),
         "Not provable at the server: all SYN-ACKs leave it by another interface than the SYNs came in by, or straight to a client whose "
-        "SYNs came through a router, and none arrives. Or the managed router that the SYN-ACK left last sends it on by another interface "
-        "than the SYN came in by.",
+        "SYNs came through another machine, a router, and none arrives. Or the managed router that the SYN-ACK left last sends it on by "
+        "another interface than the SYN came in by.",
         "A SYN-ACK arrives by that way, or leaves by the SYN's interface.",
         rule=FirstOf((_asymmetric_route, _split_at_router)),
         precedes=("path_drop",),

@@ -38,6 +38,8 @@ class Cause:
 
     Of a flow that must be closed: a ``passing`` cause lets others through, or the same later, and so does not show that it is; one that
     ``forbids`` is as good as a rule of a firewall.
+
+    Where something at the server answers ``in_its_place``, it is its handshake with the server that fails, after the client's.
     """
 
     code: str
@@ -53,6 +55,7 @@ class Cause:
     accounts_for: tuple[Accounts, ...] = ()
     passing: bool = False
     forbids: bool = False
+    in_its_place: bool = False
 
     @property
     def parts(self) -> list[Need[Any]]:

@@ -149,6 +149,8 @@ def _rejected_by_icmp(case: Case, answer: IcmpAnswer) -> Finding | None:
     forwards = case.syn_at_server is not None and server is not None and server.owns(case.syn_at_server.dst) is False
     if forwards or (answer.meaning == "unreachable" and led_inside(case)):
         return None  # the server only tried to forward it
+    if server is not case.client and any(row.at(case.client.name, "out") for row in case.rows("icmp")):
+        return None  # it is the client's own, which came back over lo
     seen_out = server is not None and any(row.at(server.name, "out") for row in case.rows("icmp"))
     name = server.name if server else case.address
     return Finding(

@@ -25,8 +25,8 @@ from .traversals import Place, judged
 @needs(SERVER, lambda case: case.outcome.row)
 def _path_reset(case: Case, server: Host, row: Row) -> Finding | None:
     """An RST reached the client that the server did not send."""
-    if not server.saw_everything or row.at(server.name, "out"):
-        return None
+    if not server.saw_everything or row.at(server.name, "out") or row.at(case.client.name, "out"):
+        return None  # the server's, or the client's own, which came back over lo
     if conflict(case) or address_elsewhere(case):
         return None  # another managed host has the address, too, or instead: that cause names it
     if translated_on_the_way(case) or (case.server_owns(case.address) is False and not case.arrived):
@@ -117,6 +117,8 @@ def _answered_by_middlebox(case: Case, server: Host, _addresses: object) -> Find
     row = case.outcome.row
     if case.server_owns(case.address) is not True or led_away(case) or conflict(case):
         return None
+    if row and row.at(case.client.name, "out"):
+        return None  # the client's own, which came back over lo
     via = _answerer(case, row) if row else None
     on_the_way = via is not None or (row is not None and nearer(case, row))
     sender = via.name if via else "something on the way" if on_the_way else "something on the way, or another machine that has the address,"

@@ -13,6 +13,7 @@ from ..finding import Evidence
 from ..last_hop import by_policy, passed_over, rule_of
 from ..reach import Reach
 from .icmp import meaning_of
+from .marked import by_mark
 from .stretch import PACKETS, inside
 
 
@@ -23,7 +24,9 @@ def last_sight(case: Case) -> tuple[Evidence, ...]:
     if seen is None or host is None:
         return ()
     way = "left by" if seen.direction == "out" else "came in on"
-    text = f"the {PACKETS[case.outcome.kind]} {way} {seen.interface}{_gateway(case, host, seen)}, source {seen.packet.src}"
+    led = by_mark(case, host, case.outcome.leg or "syn", seen) if seen.direction == "out" else None
+    towards = f"{f', gateway {led.gateway}' if led.gateway else ''} ({led.text})" if led else _gateway(case, host, seen)
+    text = f"the {PACKETS[case.outcome.kind]} {way} {seen.interface}{towards}, source {seen.packet.src}"
     return (case.saw(host, "capture", f"{text}{_last_error(case)}"),)
 
 
@@ -49,6 +52,8 @@ def lost_between(case: Case, reached: Reach | None) -> LostBetween | None:
     last = case.outcome.last_seen
     if sender is None or last is None or last.direction != "out" or inside(case) is not None:
         return None
+    if led := by_mark(case, sender, case.outcome.leg or "syn", last):
+        return LostBetween(sender.name, led.gateway, marked=led)
     route = case.way(sender, last.packet.dst, last.packet.src, back=case.outcome.kind == "lost_syn_ack")
     if route is None or route.interface != last.interface or route.multipath:
         return None

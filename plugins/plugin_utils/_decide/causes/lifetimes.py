@@ -67,38 +67,42 @@ def _as_set(rule: Rule | None) -> str:
     return f", as {rule.name} has it" if rule else ""
 
 
-def _setting(case: Case) -> Iterator[tuple[Host, Rule]]:
-    """Hosts on the way that have such a rule, unless their recording shows that the SYN left them with a normal TTL."""
+def _setting(case: Case) -> Iterator[tuple[Host, Rule, Observation | None]]:
+    """Hosts on the way that have such a rule, and the SYN as it left them; not where they recorded that it left with a normal TTL."""
     for via in case.vias:
         rule, left = _set_by(case, Place(via, "syn", "forward", "path.forward")), case.observation("syn", via, "out")
         if rule and (left is None or left.packet.ttl < LOW_TTL):
-            yield via, rule
+            yield via, rule, left
 
 
 @needs(answer_of, SYN_OUT)
 def _ttl_set_on_the_way(case: Case, answer: IcmpAnswer, sent: Observation) -> Finding | None:
-    """It comes to a router with the same low TTL, whatever it was sent with: something ahead of that one sets it."""
+    """It leaves a managed host with a low TTL that a rule there sets. Or it comes to a router with the same low TTL, whatever it was sent
+    with: something ahead of that one sets it."""
     hops = reach(case.asked_hops())
-    if answer.meaning != "loop" or sent.packet.ttl < LOW_TTL or hops is None or hops.reset_ahead_of != answer.offender:
+    always = hops is not None and hops.reset_ahead_of == answer.offender
+    via, rule, left = next(_setting(case), (None, None, None))
+    if answer.meaning != "loop" or sent.packet.ttl < LOW_TTL or not (always or left):
         return None
-    via, rule = next(_setting(case), (None, None))
     where = via.name if via else f"something between {case.client.name} and it"
+    used_up_next = left is not None and left.packet.ttl == 1
     return Finding(
-        "likely",
+        "proven" if used_up_next else "likely",  # else it may have gone round in a loop
         via.name if via else "path",
         "path.forward",
         f"the SYN comes to {answer.offender} with a TTL that is used up there, whatever it was sent with: {where} sets it{_as_set(rule)}",
         (
             case.saw(case.client, "capture", f"SYN out with TTL {sent.packet.ttl}"),
             case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}"),
-            case.saw(case.client, "SYNs with rising TTL", hops.text),
+            *([case.saw(via, "capture", f"SYN out with TTL {left.packet.ttl}")] if via and left else []),
+            *([case.saw(case.client, "SYNs with rising TTL", hops.text)] if hops and always else []),
             *(kept_by(via, rule) if via and rule else ()),
         ),
         leg="syn",
         detail={"ttl": sent.packet.ttl, "offender": answer.offender},
-        undecided=(
-            f"the TTL of the SYN where it comes to {answer.offender} would show it: routers that share an address answer so in a loop",
-        ),
+        undecided=()
+        if used_up_next
+        else (f"the TTL of the SYN where it comes to {answer.offender} would show it: routers that share an address answer so in a loop",),
         subject=rule,
     )
 
@@ -160,8 +164,9 @@ CAUSES = (
         ("icmp", "lost_syn_ack"),
         "A time-exceeded error answers a SYN that left the client, or a SYN-ACK that left the server, with a TTL below 32. Of a "
         "SYN-ACK with more than the SYN needed on its way, or of a SYN with more than one unless SYNs with a higher TTL were seen to come "
-        "further without meeting a router twice: likely, as a loop may not show. Or one router answers SYNs of several TTLs in a row, and "
-        "nobody after it, so that something ahead of it sets the TTL of what left with a normal one: likely.",
+        "further without meeting a router twice: likely, as a loop may not show. Or a rule of a managed host on the way, evaluated, sets "
+        "the TTL of what left with a normal one, and the SYN leaves that host with a TTL of 1; with more, or where one router answers SYNs "
+        "of several TTLs in a row, and nobody after it, so that something ahead of it sets the TTL: likely.",
         "The same router answers at several distances, and others between them: a loop.",
         rule=FirstOf((_ttl_too_low, _ttl_too_low_back, _ttl_set_on_the_way)),
         precedes=("routing_loop", "path_drop"),

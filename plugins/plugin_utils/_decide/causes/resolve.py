@@ -10,6 +10,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolv
 from ..._model.host import Host
 from ..._model.network_subjects import Resolved, SlowNames, Unresolved
 from ..._model.probe_records import Resolution
+from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..outcome import OUTCOMES
@@ -152,15 +153,20 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
 
 def _another_took_them(case: Case, server: Host) -> Finding | None:
     """Ansible may reach a host by a port that a gateway forwards to it, and whose other ports lead elsewhere, or by a proxy."""
-    if case.arrived or not server.saw_everything or case.vias:
-        return None
+    taken = server.delta("Tcp", "PassiveOpens")
+    if case.arrived or not server.saw_everything or case.vias or taken is None or taken >= case.completed:
+        return None  # a gateway may have given them another port, by which they are not known in its recording
+    came = f"{taken} at most" if taken else "none"
     return Finding(
         "likely",
         server.name,
         "client.resolve",
-        f"{case.address} is no address of {server.name}, and none of the handshakes came to it: whoever has the address took them. By "
+        f"{case.address} is no address of {server.name}, and {came} of the handshakes came to it: whoever has the address took them. By "
         f"{case.dialled} Ansible reaches {server.name}: if clients use another address, make it the handshake_address of {server.name}",
-        (Evidence(server.name, "capture", "no SYN of this flow arrived"),),
+        (
+            Evidence(server.name, "capture", "no SYN of this flow arrived"),
+            case.saw(server, "counter Tcp PassiveOpens", f"+{taken}, fewer than the {plural(case.completed, 'handshake')} that completed"),
+        ),
         remark=True,
     )
 
@@ -255,8 +261,9 @@ CAUSES = (
         ("client.resolve",),
         ("reset", "icmp", "lost_syn", "silent", "refused_locally", "unsent", "diverted", "completed"),
         "The address that the name resolves to belongs to no interface of the server and to no host on the way, and no SYN arrives at "
-        "the server.",
-        "The SYN arrives at the server after all (address translation).",
+        "the server. Where they complete, Ansible reaches the server by that address, nobody says that clients do, and the server's TCP "
+        "took fewer connections (PassiveOpens): a remark that another machine took them.",
+        "The SYN arrives at the server after all (address translation), or a connection does.",
         rule=_name_resolves_elsewhere,
         precedes=("path_icmp_unreachable", "neighbour_unresolved", "path_reset"),
         accounts_for=(

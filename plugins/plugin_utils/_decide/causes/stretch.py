@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ..._model.host import Host
+from ..._model.network_records import LOOPBACK
 from ..._model.recording import Observation
 from ..case import Case
 from ..translation import sent_elsewhere
@@ -22,22 +23,22 @@ def packet_of(case: Case) -> str:
 
 def swallower(case: Case) -> Host | None:
     """The managed host on the way that took the packet in and did not let it out: not even to a bridge of its own."""
-    return None if kept_by_bridge(case) else next((via for via in case.vias if via.name == case.outcome.host), None)
+    return None if kept(case) else next((via for via in case.vias if via.name == case.outcome.host), None)
 
 
-def kept_by_bridge(case: Case) -> tuple[Host, Observation] | None:
-    """The managed host whose IP sent the lost packet by a bridge, of whose ports none did, and the packet there."""
-    outcome = case.outcome
-    if outcome.kind not in LOSSES or outcome.last_seen is None or not outcome.last_seen.on_bridge:
+def kept(case: Case) -> tuple[Host, Observation] | None:
+    """The managed host whose IP sent the lost packet by lo, or by a bridge of whose ports none did, and the packet there."""
+    outcome, seen = case.outcome, case.outcome.last_seen
+    if outcome.kind not in LOSSES or seen is None or not (seen.on_bridge or seen.interface == LOOPBACK):
         return None
     host = next((host for host in case.hosts if host.name == outcome.host), None)
-    return (host, outcome.last_seen) if host else None
+    return (host, seen) if host else None
 
 
 def inside(case: Case) -> Host | None:
-    """The managed host that the packet did not leave: it was taken in there, or kept by a bridge."""
-    kept = kept_by_bridge(case)
-    return kept[0] if kept else swallower(case)
+    """The managed host that the packet did not leave: it was taken in there, or sent to itself."""
+    found = kept(case)
+    return found[0] if found else swallower(case)
 
 
 def kept_unasked(case: Case, address: str) -> bool:
@@ -48,9 +49,9 @@ def kept_unasked(case: Case, address: str) -> bool:
         return True
     row = case.outcome.row
     answered = next((via for via in case.vias if row and row.at(via.name, "out") and not row.at(via.name, "in")), None)
-    kept = case.client if case.outcome.local else swallower(case) or answered
-    entry = kept.neighbour(address, None) if kept else None
-    return kept is not None and not kept.unanswered_requests(address) and not (entry and entry.unresolved)
+    host = case.client if case.outcome.local else swallower(case) or answered
+    entry = host.neighbour(address, None) if host else None
+    return host is not None and not host.unanswered_requests(address) and not (entry and entry.unresolved)
 
 
 def forbidden(case: Case) -> bool:

@@ -118,6 +118,7 @@ CAUSES = (
         rule=_synproxy_unserved,
         precedes=("application_closes",),
         accounts_for=_IN_ITS_PLACE,
+        in_its_place=True,
     ),
     Cause(
         "synproxy_loose",
@@ -131,5 +132,6 @@ CAUSES = (
         rule=_synproxy_loose,
         precedes=("application_closes", "path_reset", "firewall_reject", "firewall_drop"),
         accounts_for=(*_IN_ITS_PLACE, Accounts("counter", ("conntrack.invalid",), any_leg=True)),
+        in_its_place=True,
     ),
 )

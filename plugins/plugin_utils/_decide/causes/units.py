@@ -103,13 +103,8 @@ def ended(unit: Unit) -> str:
         return "it is masked"
     if unit.prepared:
         return f"{unit.prepared.command}, which runs ahead of it, exits with status {unit.prepared.status}"
-    if unit.unmet:
-        return "a condition in its section [Unit] is not met"
-    if unit.queued:
-        return f"its start is queued already, and waits for {waited_for(unit)}"
-    missing = next((each for each in unit.relatives if each.tie == "requires"), None)
-    if missing and unit.active != "active":
-        return f"{missing.unit}, which it requires, is {missing.active}{_status(missing)}"
+    if unit.held_up:
+        return _held_up(unit)
     if unit.result == "oom-kill":
         return "it was killed for lack of memory"
     if unit.code == "exited" and (unit.status or unit.sub == _AGAIN):
@@ -125,10 +120,12 @@ def ended(unit: Unit) -> str:
     return f"{trigger.unit} starts it, and is {trigger.active}" if trigger else ""
 
 
-def waited_for(unit: Unit) -> str:
-    """What comes ahead of a unit whose start is queued, and is not done."""
-    ahead = [f"{each.unit} ({each.active})" for each in unit.relatives if each.tie == "waits_for"]
-    return " and ".join(ahead) or "other jobs of systemd"
+def _held_up(unit: Unit) -> str:
+    if unit.held_up == "queued":
+        return f"its start is queued already, and waits for {unit.waits_for}"
+    if unit.held_up == "unmet" or unit.missing is None:
+        return "a condition in its section [Unit] is not met"
+    return f"{unit.missing.unit}, which it requires, is {unit.missing.active}{_status(unit.missing)}"
 
 
 def _status(unit: Relative) -> str:

@@ -155,3 +155,12 @@ def test_what_a_container_refuses_no_firewall_rejects(name: str) -> None:
 
 def test_nobody_is_to_listen_on_the_port_of_a_service() -> None:
     assert [each["code"] for each in causes(*recorded("firewall_drop.no-local-endpoint"))] == ["firewall_drop"]
+
+
+@pytest.mark.parametrize(("interface", "taken"), [("eth0", True), ("lo", False)])
+def test_a_balancer_with_direct_routing_takes_what_its_servers_have_on_lo(interface: str, taken: bool) -> None:
+    plan, found = recorded("taken_for_own.local.router.dropped")
+    for phase, part in (("open", "snapshot"), ("close", "after")):
+        for entry in found["db1"][phase]["evidence"][part]["addresses"]:
+            entry["interface"] = interface if entry["address"] == "10.0.2.21" else entry["interface"]
+    assert (certainty(plan, found, "taken_for_own") == "proven") is taken

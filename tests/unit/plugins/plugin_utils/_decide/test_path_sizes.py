@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.examine import examine
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.finding import Finding
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.way import path_mtu_blackhole
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.network_subjects import NarrowPath
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
@@ -105,3 +109,12 @@ def test_the_senders_own_firewall_may_keep_the_errors_from_it() -> None:
     for part in ("before", "after"):
         phases["web1"]["try"]["evidence"][part]["hooks"]["netfilter"] = [chain]
     assert "and in the firewall of web1 itself" in causes(plan, phases)[0]["fix"]["summary"]
+
+
+@pytest.mark.parametrize(("family", "size", "sets"), [(4, 1000, True), (6, 1279, False), (6, 1400, True)])
+def test_no_mtu_is_advised_that_ipv6_does_not_know(family: int, size: int, sets: bool) -> None:
+    case = examine(*recorded("path_mtu_blackhole"))[1][0].cases[0]
+    case.address = "2001:db8:2::21" if family == 6 else case.address
+    finding = Finding("proven", "path", "path.forward", "", (), subject=NarrowPath(size))
+    fix = path_mtu_blackhole(case, finding)
+    assert fix is not None and (f"to {size}" in str(fix.summary)) is sets and ("1280" in str(fix.summary)) is not sets

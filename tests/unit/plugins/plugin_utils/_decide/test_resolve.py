@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from tests.unit.plugins.plugin_utils._decide.test_neighbours import causes
-from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
+from tests.unit.plugins.plugin_utils.recordings import FINISHED, STARTED, Phases, recorded
 
 
 def resolution(found: Phases) -> dict[str, Any]:
@@ -52,3 +54,22 @@ def test_a_file_that_would_not_have_helped(closed: str, hosts: list[str], answer
     entry["nameservers"][0]["queries"][0]["answers"] = answers
     (told,) = causes(plan, found)
     assert (f"daemon may not read {closed}" in told["summary"]) == matters == ("chmod" in str(told["fix"]["commands"]))
+
+
+@pytest.mark.parametrize(("opened", "said"), [(0, "none"), (2, "2 at most"), (3, ""), (None, "")])
+def test_handshakes_of_another_machine_are_not_those_of_a_translated_port(opened: int | None, said: str) -> None:
+    """A gateway may hand them to the server on another port, by which they are not known in its recording."""
+    plan, found = recorded("answered_by_middlebox")
+    plan = replace(plan, entries=[replace(entry, assumed=True) for entry in plan.entries])
+    for phase, part in (("open", "snapshot"), ("close", "after")):
+        snapshot = found["db1"][phase]["evidence"][part]
+        snapshot["addresses"] = [{**each, "address": each["address"].replace("2.21", "2.99")} for each in snapshot["addresses"]]
+        snapshot["routes"] = []
+        counters = snapshot["counters"]["Tcp"]
+        counters["PassiveOpens"] = 7 + (opened or 0) * (phase == "close")
+        if opened is None:
+            del counters["PassiveOpens"]
+    remarks = decide(plan, found, STARTED, FINISHED).report["flows"][0]["remarks"]
+    assert [f"and {said} of the handshakes came to it: whoever has the address took them" in remark for remark in remarks] == [True] * bool(
+        said
+    )

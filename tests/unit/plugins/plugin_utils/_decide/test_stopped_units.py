@@ -61,7 +61,7 @@ INSTANCE = {"unit": "orders@1.service", "tie": "triggers", "active": "failed", "
         (
             {**UNIT, "active": "inactive", "queued": True, "relatives": [AHEAD]},
             "its start is queued already, and waits for wait-online.service (activating)",
-            "see why wait-online.service is not done",
+            "see why wait-online.service (activating) is not done",
         ),
         (
             {**UNIT, "active": "inactive", "relatives": [REQUIRED]},

@@ -36,6 +36,11 @@ def behind(flow: dict[str, Any]) -> list[str]:
             "ACK: client.firewall, path.forward, server.ingress, server.firewall, server.backlog, server.application",
             id="the SYN-ACK ends",
         ),
+        pytest.param(
+            "synproxy_unserved",
+            "SYN: server.firewall, server.route, server.socket, server.backlog; ACK: server.backlog, server.application",
+            id="SYNPROXY completes the client's handshake, and not its own",
+        ),
         pytest.param("defer_accept", "ACK: server.application", id="the ACK comes to the backlog"),
     ],
 )

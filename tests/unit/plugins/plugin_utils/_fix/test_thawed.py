@@ -20,6 +20,9 @@ CONTAINER = "3f" * 32
     ("about", "commands"),
     [
         ({"container": CONTAINER, "unit": f"docker-{CONTAINER}.scope"}, [f"docker unpause {CONTAINER}"]),
+        ({"container": CONTAINER, "unit": f"libpod-{CONTAINER}.scope"}, [f"podman unpause {CONTAINER}"]),
+        ({"container": CONTAINER, "unit": f"cri-containerd-{CONTAINER}.scope"}, []),
+        ({"container": CONTAINER, "unit": "web.service"}, []),
         ({"unit": "web.service"}, ["systemctl thaw web.service"]),
         ({"unit": "x; reboot.service"}, []),
         ({}, []),
@@ -28,7 +31,7 @@ CONTAINER = "3f" * 32
 def test_whoever_froze_it_can_thaw_it(about: dict[str, Any], commands: list[str]) -> None:
     fix = thawed("db1", Process(pid=7, name="nginx", frozen=True, **about))
     assert (fix.host, [*fix.commands]) == ("db1", commands)
-    assert ("cgroup.freeze" in str(fix.summary)) is not bool(commands)
+    assert ("cgroup.freeze" in str(fix.summary)) is not (bool(commands) or "container" in about)
 
 
 @pytest.mark.parametrize(("kind", "said"), [("no_ports", "net.ipv4.ip_local_port_range"), ("forbidden", "httpd_can_network_connect")])

@@ -11,9 +11,10 @@ import pytest
 
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.asymmetric import by_source
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.make import ip
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.policy_rules import ahead_of
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.tables import free_table
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.network_records import Link, PolicyRule
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.network_records import Link, PolicyRule, Route
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.network_subjects import TwoWays
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.snapshot import Snapshot
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
@@ -42,6 +43,14 @@ def test_answers_leave_by_the_way_that_was_advised(source: str, router: str, rem
         (way,) = json.loads(network.sh(f"ip -j route get {remote} from {source}"))
         assert (way["dev"], way["gateway"]) == ("eth0", router)
         assert "lookup 100" in network.sh(ip(source, "rule", "show"))
+
+
+@pytest.mark.parametrize(
+    ("priority", "command"), [(100, "ip rule add to 10.0.2.21/32 lookup main priority 99"), (40000, "ip route show table main")]
+)
+def test_no_rule_for_table_main_is_put_behind_the_one_that_it_has(priority: int, command: str) -> None:
+    refused = Route(local=None, remote="10.0.2.21", error="EHOSTUNREACH", type="unreachable", rule=priority)
+    assert [*ahead_of("web1", refused).commands] == [command]
 
 
 def host(rules: tuple[PolicyRule, ...] | None, links: tuple[Link, ...] | None) -> Host:
