@@ -33,7 +33,9 @@ def open_(order: Order, run: Run) -> dict[str, Any]:
         with part(answer, RECORDING):
             from .._record.detached import start_detached
 
-            answer["recorder"] = {"handle": start_detached(order["ports"], order["addresses"], order["recorder_seconds"])}
+            answer["recorder"] = {
+                "handle": start_detached(order["ports"], order["addresses"], order["recorder_seconds"], peers=order.get("peers") or ())
+            }
     _snapshot(answer, "snapshot", order, run, owners=True)
     if order.get("temporary_listeners"):
         with part(answer, LISTENERS):
@@ -212,7 +214,7 @@ def _record(answer: dict[str, Any], order: Order) -> Recording | None:
     with part(answer, RECORDING):
         from .._record.recorder import Recording
 
-        recording = Recording(order["ports"], order["addresses"], order["recorder_seconds"])
+        recording = Recording(order["ports"], order["addresses"], order["recorder_seconds"], peers=order.get("peers") or ())
     return recording
 
 

@@ -163,6 +163,19 @@ class Case:
         return syn.tcp.dport if syn and syn.tcp else self.port
 
     @property
+    def listening_end(self) -> tuple[str, int]:
+        """Where a socket of the server gets the SYN: where the server's own rules, evaluated, send it, if that is the server itself."""
+        return self.once("listening end", self._listening_end)
+
+    def _listening_end(self) -> tuple[str, int]:
+        end = self.server_address, self.server_port
+        ruling = self.server.rulings.elsewhere(*end) if self.server and self.server is not self.client else None
+        target = ruling.rewritten if ruling else None
+        if target is None or target.port is None or self.server is None or self.server.owns(target.destination) is not True:
+            return end
+        return target.destination, target.port
+
+    @property
     def client_address(self) -> str | None:
         """The client's address as the server sees it, or, without a recording there, as the client has it."""
         syn = self.syn_at_server
@@ -249,12 +262,12 @@ class Case:
         """All listeners on the server's port; ``None`` when listeners are unknown."""
         if self.server is None or self.server.snapshot is None or self.server.snapshot.listeners is None:
             return None
-        return [*self.server.snapshot.listeners_on.get(self.server_port, ())]
+        return [*self.server.snapshot.listeners_on.get(self.listening_end[1], ())]
 
     def listened_before(self) -> bool:
         """Whether a socket listened on the server's port already before the handshakes were tried, as far as that is known."""
         before = self.server.before if self.server else None
-        return before is None or before.listeners is None or self.server_port in before.listeners_on
+        return before is None or before.listeners is None or self.listening_end[1] in before.listeners_on
 
     def server_owns(self, address: str) -> bool | None:
         """Whether an address is the server's; every host has loopback addresses, and they are nobody else's."""
@@ -275,7 +288,7 @@ class Case:
         dual = family == 6 and not listener.v6only and listener.address == "::"
         if family != self.family and not dual:
             return "family"
-        if not is_any(listener.address) and listener.address != self.server_address:
+        if not is_any(listener.address) and listener.address != self.listening_end[0]:
             return "address"
         seen = self.observation("syn", self.server, "in")
         if listener.device and seen and seen.interface != listener.device:
@@ -325,7 +338,10 @@ class Case:
                 if host is not self.client and host is not self.server
                 else ("out" if (host is self.client) == (sender == "client") else "in",)
             )
-            parts += [f"{label} {'seen' if way == 'other' else way} {self.count(kind, host, way, sender)}x" for way in ways]
+            heard = kind != "ack" or all(attempt.hears(host.name, way) for attempt in self.subject for way in ways)
+            parts += [
+                f"{label} {'seen' if way == 'other' else way} {self.count(kind, host, way, sender)}x" for way in (ways if heard else ())
+            ]
         return ", ".join(parts)
 
     def saw(self, host: Host, source: str, observation: Wording) -> Evidence:

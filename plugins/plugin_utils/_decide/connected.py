@@ -45,13 +45,14 @@ def connected(case: Case, attempt: Attempt) -> Outcome:
         return Outcome("answered_elsewhere", "syn", "path.forward", "path", row=first(attempt.of("syn_ack")))
     acknowledgements = [row for kind in ("ack", "fin", "data") for row in attempt.of(kind, "client")]
     taken = seen_at(acknowledgements, (server, "in"))
-    known = client.saw_everything and attempt.isn is not None
-    if server.saw_everything and not taken and (known or half_open(case, attempt)):
+    known = client.saw_everything and attempt.isn is not None and attempt.hears(client.name, "out")
+    heard = server.saw_everything and attempt.hears(server.name, "in")
+    if heard and not taken and (known or half_open(case, attempt)):
         if known and not seen_at(acknowledgements, (client, "out")):
             return Outcome("lost_ack", "ack", "client.firewall", client.name)
         if not _had_time(attempt, acknowledgements, client, server):
             return Outcome("completed")
-        forward = way_of(case, back=False)
+        forward = [(host, way) for host, way in way_of(case, back=False) if attempt.hears(host.name, way)]
         return loss_after("lost_ack", "ack", "path.forward", furthest(acknowledgements, forward), forward, acknowledgements)
     if half_open(case, attempt):
         return Outcome("ignored_ack", "ack", None, server.name, last_seen=taken)

@@ -75,6 +75,7 @@ def _is_usual_port(host: Host, port: int) -> bool:
     crowded = (each.port for snapshot in (host.before, host.after) if snapshot for each in snapshot.half_open or ())
     stopped = stopped_unit(host, port) or any(unit.port == port and unit.active != "active" for unit in host.snapshot.units or ())
     alone = all(relay.port != port for relay in host.snapshot.relays or ()) and not (host.snapshot.calls or host.snapshot.tunnels)
+    alone = alone and not any(each.failed for each in host.snapshot.balancers or ())
     return served and not stopped and port not in crowded and alone
 
 

@@ -155,6 +155,8 @@ def _read_recording(host: Host, data: object) -> None:
     host.observations = known
     host.recorded_until = max(host.recorded_until or 0.0, recording.to)
     host.incomplete = host.incomplete or _missing(recording, undecodable)
+    if recording.beside == "lost":
+        host.lacks("connections on other ports", "the recorder had no room for all with the other hosts of its flows, and left them out")
 
 
 def _missing(recording: _Recording, undecodable: int) -> Prose | None:
@@ -172,6 +174,7 @@ class _Recording:
     to: Time
     dropped: Count = 0
     truncated: str | None = None
+    beside: str | None = None
 
 
 def recording_frames(data: object) -> str:

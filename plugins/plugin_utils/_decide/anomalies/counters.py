@@ -80,7 +80,8 @@ def _vanished(case: Case) -> Iterator[tuple[Host, set[int]]]:
                 yield host, {swallowed}
             continue
         numbers = {swallowed}
-        for kind in ("syn", "syn_ack", "ack"):
+        heard = all(attempt.hears(host.name, way) for attempt in case.subject for way in ("in", "out"))
+        for kind in ("syn", "syn_ack", "ack") if heard else ("syn", "syn_ack"):
             came, left = case.counted(kind, host, "in"), case.counted(kind, host, "out")
             numbers |= {left, came - left}
         numbers.add(sum(probe.syns or 0 for probe in case.probes) if host is case.client else 0)

@@ -19,7 +19,8 @@ from ..case import Case
 from ..finding import Certainty
 from . import called
 from .application import waiting_more
-from .backends import Tried, balanced, connects, named, took_elsewhere
+from .backends import Tried, balanced, connects, named, said_of, took_elsewhere
+from .unserved import refused, unanswered
 
 _REFUSED = {"haproxy": "L4CON", "nginx": str(errno.ECONNREFUSED)}  # HAProxy's check_status: connect() failed
 _OWN = {str(errno.EADDRNOTAVAIL): "no_ports", str(errno.EACCES): "forbidden", str(errno.EPERM): "forbidden"}
@@ -34,6 +35,8 @@ class Why:
     reason: Wording
     subject: Process | Backend
     host: str
+    explained: bool = False
+    """Whether the reason says what the balancer itself cannot know: what the server does with its packets."""
 
     def __post_init__(self) -> None:
         worded(self, "reason")
@@ -124,19 +127,25 @@ def unserved(
         return None
     # Another port than the flow's may be what the host in front serves from, or something else that it wants there.
     port = case.port if case.port in tried else next(iter(tried))
-    sure: Certainty = "proven" if not taken and (port == case.port or closed) else "likely"
+    by_its_word = any(each.port == port for each in said_of(case, front, behind))
+    sure: Certainty = "proven" if not taken and (port == case.port or (closed and by_its_word)) else "likely"
     answer = tried[port]
-    unserved = Backend("unserved", port)
+    unspecific = Backend("unserved", port)
     if answer.refused and listening == [] and port == case.port:
-        return Why(sure, f"nothing listens on port {port} of {behind.name}", Backend("closed", port), behind.name)
+        return Why(sure, f"nothing listens on port {port} of {behind.name}", Backend("closed", port), behind.name, explained=True)
     if answer.refused:
-        return Why(sure, f"{behind.name} refuses its connections to port {port}", unserved, behind.name)
+        because, backend = refused(case, front, behind, port)
+        return Why(
+            sure, f"{behind.name} refuses its connections to port {port}{because}", backend or unspecific, behind.name, bool(because)
+        )
     if answer.astray:
         return None  # it does answer, if not to the host in front
     if answer.arrived and behind.saw_everything:
-        return Why(sure, f"{behind.name} does not answer its SYNs to port {port}", unserved, behind.name)
+        because, backend = unanswered(case, front, behind, port)
+        reason = f"{behind.name} does not answer its SYNs to port {port}{because}"
+        return Why(sure, reason, backend or unspecific, behind.name, bool(because))
     if behind.saw_everything and answer.syns > answer.masked:
-        return Why(sure, f"{front.name}'s SYNs to port {port} do not come to {behind.name}", unserved, "path")
+        return Why(sure, f"{front.name}'s SYNs to port {port} do not come to {behind.name}", unspecific, "path")
     return None
 
 

@@ -14,7 +14,7 @@ from ..._model.unit_records import BalancedServer
 from ..case import Case
 from ..finding import Finding
 from . import bypassed, called
-from .backends import balanced, counted, in_its_words, said_of, took_elsewhere, tried_with
+from .backends import balanced, counted, in_its_words, said_of, to_serve, took_elsewhere, tried_with
 from .catalogue import Accounts, Cause
 from .front_reasons import as_others, down, nobody_where_said, stopped, unserved, untried
 from .needs import BEHIND, LISTENER, SERVER, needs
@@ -27,7 +27,8 @@ _OTHERS = "{} made connections with others than {} meanwhile, any of which may h
 @needs(SERVER, BEHIND, LISTENER)  # one in front that has no listener does not take connections at this port: it translates
 def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Finding | None:
     """The handshake ends in front of the server, and the server takes no connection."""
-    tried, closed = tried_with(case, front, behind), _closed(case)
+    seen, closed = tried_with(case, front, behind), _closed(case)
+    tried = to_serve(case, front, behind, seen)
     known = behind.snapshot.listeners if behind.snapshot else None
     listening = None if known is None else [listener for listener in known if listener.port == case.port]
     unit = stopped_for(behind, case.port) if listening == [] else None
@@ -37,8 +38,10 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
         or (unserved(case, front, behind, tried, closed, listening) if tried else untried(case, front, behind, closed, listening, unit))
     )
     said = _for_client(said_of(case, front, behind), case.client_address) or _without_address(case, front)
-    if why is None or why.certainty != "proven":
-        why = down(case, front, behind, said, tried, closed) or nobody_where_said(said, tried, behind, listening) or why
+    if why is None or why.certainty != "proven" or not why.explained:
+        balancers = down(case, front, behind, said, tried, closed) or nobody_where_said(said, tried, behind, listening)
+        if balancers and (why is None or balancers.certainty == "proven" or (why.certainty != "proven" and not why.explained)):
+            why = balancers
     if why is None:
         return None
     if why.certainty != "proven" and bypassed.refused(case):
@@ -62,7 +65,7 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
             *([case.saw(case.client, "probe", "connected, and closed by the other side at once")] if closed else []),
             *called.evidence(case, front, behind),
             *bypassed.evidence(case),
-            case.saw(behind, "capture", counted(front, tried)),
+            case.saw(behind, "capture", counted(front, seen)),
             *([case.saw(behind, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}")] if unit else []),
             *(case.saw(behind, "journal", line) for line in (unit.log[-3:] if unit else ())),
             *case.passage(),
@@ -124,7 +127,8 @@ CAUSES = (
         ("server.application",),
         ("completed", "reset_after", "late"),
         "A host on the way that has the address dialled, and listens there, takes the handshake; the server refuses or does not answer the "
-        "connections that this host makes to the flow's port, or whoever listens there is stopped, or no connection is seen, nothing "
+        "connections that this host makes to the flow's port (or to one to which the balancer says that it connects, if it closes at "
+        "once), or whoever listens there is stopped, or no connection is seen, nothing "
         "listens on the flow's port, the unit that should is stopped, and the host in front closes at once. Or HAProxy there says on its "
         "own socket that the server is up under no name, or set aside (MAINT, DRAIN), or that names of servers do not resolve, or nginx "
         "logs that it could not connect to it, or the host in front, dialling the server itself where HAProxy connects, is refused, "
