@@ -85,7 +85,7 @@ class Beside:
         if tcp is None or not self._ports.isdisjoint(tcp_ports(data, tcp)):
             return False
         opens = where.quote is not None or bool(data[tcp + 13] & (SYN | RST))
-        return opens and not self._peers.isdisjoint(ip_addresses(data, where))
+        return opens and not self._peers.isdisjoint(ip_addresses(data, where.quote or where))
 
     def close(self) -> None:
         self._ring.close()

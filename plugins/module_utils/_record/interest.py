@@ -57,4 +57,4 @@ class Interest(NamedTuple):
         if tcp is None:
             return False
         opens = where.quote is not None or bool(data[tcp + 13] & (SYN | RST))
-        return opens and not self.peers.isdisjoint(ip_addresses(data, where))
+        return opens and not self.peers.isdisjoint(ip_addresses(data, where.quote or where))

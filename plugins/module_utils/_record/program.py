@@ -80,7 +80,7 @@ def beside(ports: frozenset[int], peers: frozenset[bytes]) -> bpf.Program:
 
 def _find_headers(program: bpf.Program) -> None:
     """Go on, for TCP and ICMP errors that quote it, with the offset of the TCP header in register x; for ARP and neighbour discovery at
-    label "neighbour message". What it is, and its addresses, is in memory then."""
+    label "neighbour message". What it is, and its addresses (of an error, those of the packet that it quotes), is in memory then."""
     # What is sent over lo is received over lo: one observation is enough (libpcap leaves it out too).
     program.do(bpf.LDW, bpf.AD_PKTTYPE)
     program.when(bpf.JEQ, PACKET_OUTGOING, no="by ethertype")
@@ -115,6 +115,8 @@ def _find_headers(program: bpf.Program) -> None:
     program.do(bpf.LDB_X, 8 + 9)
     program.switch({TCP: "icmp quotes tcp"}, "reject")
     program.label("icmp quotes tcp")
+    _remember(program, _SPEAKER, bpf.LDW_X, 8 + 12)
+    _remember(program, _SUBJECT, bpf.LDW_X, 8 + 16)
     program.do(bpf.LDB_X, 8)
     program.do(bpf.AND, 15)
     program.do(bpf.LSH, 2)
@@ -151,6 +153,8 @@ def _find_headers(program: bpf.Program) -> None:
         "reject",
     )
     program.label("icmpv6 quote")
+    _remember(program, _SPEAKER, bpf.LDW, 48 + 8 + 12)
+    _remember(program, _SUBJECT, bpf.LDW, 48 + 24 + 12)
     program.do(bpf.LDX_K, 88)
     program.do(bpf.LDB, 48 + 6)
     program.switch({TCP: "quote", **dict.fromkeys(sorted(IPV6_EXTENSIONS), "accept wide")}, "reject")

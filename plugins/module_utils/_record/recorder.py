@@ -124,34 +124,41 @@ class Recording:
             elif of_peers < MOST_OF_PEERS and wanted.of_peer(frame.data, where):
                 frames.append(frame)
                 of_peers += 1
-        frames += self._chosen_beside(wanted, self._max_packets - len(frames))
+        own, others = self._chosen_beside(wanted)
+        room = max(0, self._max_packets - len(frames))
+        chosen = [*own, *others[:MOST_OF_PEERS]][:room]
+        cut = len(chosen) < len(own) + len(others)
+        if cut and wanted is None:  # a part of them would look like packets that got lost
+            own, chosen = [], []
+        frames = sorted([*frames, *chosen], key=lambda frame: frame.ts_ns)
         self._names.update(socket.if_nameindex())
         return {
             "interfaces": {str(index): self._names.get(index, f"if{index}") for index in sorted({frame.ifindex for frame in frames})},
             "frames": pack(frames),
             "count": len(frames),
             "dropped": self._ring.statistics()[1],
-            "truncated": self._truncated,
-            "beside": self._state_beside(),
+            "truncated": self._truncated or ("packets" if len(own) > room else None),
+            "beside": self._state_beside(cut, wanted is None),
             "from": self._from,
             "to": time.time(),
         }
 
-    def _state_beside(self) -> str | None:
+    def _state_beside(self, cut: bool, all_wanted: bool) -> str | None:
         if not self._wanted_beside:
             return None
-        return "lost" if self._beside is None or self._beside.lost else "recorded"
+        lost = self._beside is None or self._beside.lost or (cut and all_wanted)
+        return "lost" if lost else "cut" if cut else "recorded"
 
-    def _chosen_beside(self, wanted: Interest | None, room: int) -> list[Frame]:
-        """Those on other ports: of the handshakes that were tried, and the first ones of peers."""
+    def _chosen_beside(self, wanted: Interest | None) -> tuple[list[Frame], list[Frame]]:
+        """Those on other ports: of the handshakes that were tried, and peers' own, of both as far as they are known."""
         own: list[Frame] = []
-        of_peers: list[Frame] = []
+        others: list[Frame] = []
         for frame, where in self._beside.frames() if self._beside else ():
-            if wanted is None or wanted.wants(frame.data, where):
+            if wanted is not None and wanted.wants(frame.data, where):
                 own.append(frame)
-            elif len(of_peers) < MOST_OF_PEERS and wanted.of_peer(frame.data, where):
-                of_peers.append(frame)
-        return sorted([*own, *of_peers][: max(0, room)])
+            elif len(others) <= MOST_OF_PEERS and (wanted is None or wanted.of_peer(frame.data, where)):  # one more says that there are
+                others.append(frame)
+        return own, others
 
     def _take(self, blocks: Iterable[bytes]) -> None:
         for block in blocks:

@@ -205,7 +205,7 @@ def _recording(recording: object, pseudonyms: Pseudonyms) -> Any:
     interfaces = recording.get("interfaces")
     named = interfaces.items() if isinstance(interfaces, Mapping) else ()
     limit = recording.get("truncated")
-    beside = {"beside": recording["beside"]} if recording.get("beside") in ("recorded", "lost") else {}
+    beside = {"beside": recording["beside"]} if recording.get("beside") in ("recorded", "cut", "lost") else {}
     return {
         **numbers,
         **beside,

@@ -39,7 +39,8 @@ PROGRAM = program.beside(frozenset([5432]), frozenset([PEER4, PEER6])).assemble(
         (ipv4(tcp(SYN_ACK, sport=5432, dport=40001)), IPV4, 0),
         (ipv4(tcp(SYN, dport=8080), src=STRANGER, dst=STRANGER), IPV4, 0),
         (ipv4(icmp(3, 13, ipv4(tcp(SYN, dport=8080, payload=b"secret"))), 1), IPV4, 20 + 8 + 60),
-        (ipv4(icmp(3, 13, ipv4(tcp(SYN, dport=8080))), 1, src=STRANGER, dst=STRANGER), IPV4, 0),
+        (ipv4(icmp(3, 13, ipv4(tcp(SYN, dport=8080, payload=b"secret"))), 1, src=STRANGER, dst=STRANGER), IPV4, 20 + 8 + 60),  # a router's
+        (ipv4(icmp(3, 13, ipv4(tcp(SYN, dport=8080), src=STRANGER, dst=STRANGER)), 1), IPV4, 0),
         (ipv4(icmp(3, 13, ipv4(tcp(SYN, dport=5432))), 1), IPV4, 0),
         (ipv6(tcp(SYN, b"", dport=8080)), IPV6, 60),
         (ipv6(tcp(ACK, b"", dport=8080)), IPV6, 0),
@@ -94,3 +95,11 @@ def test_a_flood_on_other_ports_takes_no_room_of_the_flows_packets() -> None:
             assert (recording["beside"], recording["dropped"], recording["truncated"]) == ("lost", 0, None)
             assert found[5432, "syn"] == found[5432, "syn_ack"] == 20 and found[5432, "other"] >= 60
             assert {port for port, _kind in found} == {5432}, "a part of the others would look like losses"
+
+
+def test_more_than_travels_is_not_taken_for_all() -> None:
+    with Rootless() as net:
+        whole, selected = recorded(net, 2_000)
+        assert whole["beside"] == "lost" and {port for port, _kind in kinds(whole)} == {5432}, "which are a handshake's is not known"
+        others = sum(count for (port, _kind), count in kinds(selected).items() if port != 5432)
+        assert (selected["beside"], others) == ("cut", 200)
