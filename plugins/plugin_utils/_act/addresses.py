@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import Dial, resolve
 
 from .._plan.declared import VARIABLE, declared
-from .._plan.flows import PlanError
-from .host_variables import HostVariables, VariableError
+from .host_variables import HostVariables
 
 _LOOKUP_SECONDS = 5.0  # for all names of hosts together, which Ansible looks up as well when it connects
 
@@ -49,13 +47,9 @@ class Addresses:
         return declared(spelled, {host: self._value(host, VARIABLE) for host in hosts}, _looked_up)
 
     def literals(self, hosts: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """Those of hosts without a part in the run, as far as they need no looking up and can be evaluated: to name them by."""
-        found: dict[str, tuple[str, ...]] = {}
-        for host in hosts:
-            with contextlib.suppress(PlanError, VariableError):
-                spelled = {host: [self.of(host), self._value(host, "ansible_host")]}
-                found |= declared(spelled, {host: self._value(host, VARIABLE)}, lambda _names: {})
-        return {host: known for host, known in found.items() if known}
+        """Those of hosts without a part in the run that the inventory spells out, to name these by: nothing is evaluated or looked up."""
+        spelled = {host: [self.variables.literal(host, name) or host for name in ("handshake_address", "ansible_host")] for host in hosts}
+        return {host: known for host, known in declared(spelled, {}, lambda _names: {}).items() if known}
 
     def _value(self, host: str, variable: str) -> object:
         found = self.variables.of(host, variable)
