@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..._model.host import Host
 from ..._model.recording import Observation
 from ..._model.snapshot import Snapshot
+from ..._model.socket_records import Listener
 from ..._model.unit_records import BalancedServer
 from ..._values.words import plural
 from ..case import Case
@@ -47,12 +48,12 @@ class AsOther:
 
 def balanced(case: Case, snapshot: Snapshot | None) -> list[BalancedServer]:
     """What the balancer that takes the flow's connections says of the servers behind it: another one may run on the same host."""
-    if snapshot is None:
+    if snapshot is None or not snapshot.balancers:
         return []
-    takers = [each for each in snapshot.listeners or () if each.port == case.server_port and case.mismatch(each) is None]
+    takers = [each for each in snapshot.listeners_on.get(case.listening_port, ()) if case.mismatch(each) is None]
     processes = [process for each in takers for process in each.processes or ()]
     pids, names = {process.pid for process in processes}, {process.name for process in processes}
-    known = [each for each in snapshot.balancers or () if each.program in SAYS]
+    known = [each for each in snapshot.balancers if each.program in SAYS]
     return [each for each in known if not processes or (not pids.isdisjoint(each.pids) if each.pids else each.program in names)]
 
 
@@ -236,13 +237,45 @@ def _with_server(front: Host, behind: Host, as_others: Mapping[_Ends, AsOther]) 
     return sum(taken.values()), len(taken) - sum(taken.values())
 
 
-def to_serve(case: Case, front: Host, behind: Host, tried: Mapping[int, Tried]) -> Mapping[int, Tried]:
-    """Those on ports to which the balancer connects for its clients, as it says itself; or else on the flow's own, and on others with one
-    for each of the flow's: what else a host has with the server may be for anything."""
-    ports = {each.port for each in said_of(case, front, behind)}
+@dataclass(frozen=True)
+class Serving:
+    """On which ports the server is to serve the balancer, and who listens there; None: that is not known."""
+
+    ports: tuple[int, ...]
+    listening: Sequence[Listener] | None
+    by_word: bool
+    """Whether the balancer says so itself. Else it is the flow's own port, and others may serve as well."""
+
+
+def serving(case: Case, front: Host, behind: Host) -> Serving:
+    said = tuple(dict.fromkeys(each.port for each in said_of(case, front, behind) if each.port))
+    ports = said or (case.port,)
+    if behind.snapshot is None or behind.snapshot.listeners is None:
+        return Serving(ports, None, bool(said))
+    on = behind.snapshot.listeners_on
+    listening = [each for port in ports for each in on.get(port, ())]
+    # Who listens on other ports is reported where nobody listens on the flow's own.
+    cut = any(absence.what == "listeners" for absence in behind.absent)
+    unreported = not listening and ports != (case.port,) and (cut or bool(on.get(case.port)))
+    return Serving(ports, None if unreported else listening, bool(said))
+
+
+def to_serve(case: Case, tried: Mapping[int, Tried], serving: Serving) -> Mapping[int, Tried]:
+    """Those on the ports by which the balancer is to be served, if it says which, or else on the flow's own, and on others with one for
+    each of the flow's: what else a host has with the server may be for anything."""
     made = sum(probe.connected for probe in case.probes)
-    by_its_word = {port: each for port, each in tried.items() if port in ports}
-    return by_its_word or {port: each for port, each in tried.items() if port == case.port or each.begun == made}
+    return {port: each for port, each in tried.items() if port in serving.ports or (not serving.by_word and each.begun == made)}
+
+
+def syns_at(case: Case, front: Host, behind: Host) -> list[tuple[str, str, int]]:
+    """The SYNs of the host in front that came to the server, by source, address and port, each once."""
+
+    def find() -> list[tuple[str, str, int]]:
+        seen = [each for each in behind.observations or () if each.direction == "in" and _between(each, front, behind)]
+        packets = [each.packet for each in seen]
+        return list(dict.fromkeys((each.src, each.dst, each.tcp.dport) for each in packets if each.tcp and each.tcp.is_syn))
+
+    return case.fleet.once(("syns at", front.name, behind.name), find)
 
 
 def counted(front: Host, tried: Mapping[int, Tried]) -> str:

@@ -14,7 +14,7 @@ from ..._model.unit_records import BalancedServer
 from ..case import Case
 from ..finding import Finding
 from . import bypassed, called
-from .backends import balanced, counted, in_its_words, said_of, to_serve, took_elsewhere, tried_with
+from .backends import balanced, counted, in_its_words, said_of, serving, to_serve, took_elsewhere, tried_with
 from .catalogue import Accounts, Cause
 from .front_reasons import as_others, down, nobody_where_said, stopped, unserved, untried
 from .needs import BEHIND, LISTENER, SERVER, needs
@@ -27,19 +27,18 @@ _OTHERS = "{} made connections with others than {} meanwhile, any of which may h
 @needs(SERVER, BEHIND, LISTENER)  # one in front that has no listener does not take connections at this port: it translates
 def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Finding | None:
     """The handshake ends in front of the server, and the server takes no connection."""
-    seen, closed = tried_with(case, front, behind), _closed(case)
-    tried = to_serve(case, front, behind, seen)
-    known = behind.snapshot.listeners if behind.snapshot else None
-    listening = None if known is None else [listener for listener in known if listener.port == case.port]
-    unit = stopped_for(behind, case.port) if listening == [] else None
+    seen, closed, meant = tried_with(case, front, behind), _closed(case), serving(case, front, behind)
+    tried = to_serve(case, seen, meant)
+    beside = any(each.taken for port, each in seen.items() if port not in tried)
+    unit = next(filter(None, (stopped_for(behind, port) for port in meant.ports)), None) if meant.listening == [] else None
     why = (
-        stopped(case, behind, tried, listening or [])
+        stopped(behind, tried, meant)
         or as_others(case, front, behind)
-        or (unserved(case, front, behind, tried, closed, listening) if tried else untried(case, front, behind, closed, listening, unit))
+        or (unserved(case, front, behind, tried, closed, meant, beside) if tried else untried(case, front, behind, closed, meant, unit))
     )
     said = _for_client(said_of(case, front, behind), case.client_address) or _without_address(case, front)
     if why is None or why.certainty != "proven" or not why.explained:
-        balancers = down(case, front, behind, said, tried, closed) or nobody_where_said(said, tried, behind, listening)
+        balancers = down(case, front, behind, said, tried, closed, beside) or nobody_where_said(said, tried, behind, meant)
         if balancers and (why is None or balancers.certainty == "proven" or (why.certainty != "proven" and not why.explained)):
             why = balancers
     if why is None:
@@ -77,7 +76,7 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
         },
         undecided=() if why.certainty == "proven" else (f"a flow from {front.name} to {behind.name} and its port would show it",),
         against=(case.saw(front, "connections", _OTHERS.format(front.name, behind.name)),) if elsewhere else (),
-        subject=not_running(behind, unit, case.port) if unit else why.subject,
+        subject=not_running(behind, unit, unit.port) if unit else why.subject,
     )
 
 

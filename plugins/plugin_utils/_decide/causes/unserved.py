@@ -9,7 +9,7 @@ from ..._model.firewall_records import Verdict
 from ..._model.host import Host
 from ..._model.socket_subjects import Backend
 from ..case import Case
-from .backends import backends
+from .backends import syns_at
 
 Because = tuple[str, Backend | None]
 """What is added to the sentence that it does not take them, and what is amiss, if that is known."""
@@ -26,16 +26,21 @@ def unanswered(case: Case, front: Host, behind: Host, port: int) -> Because:
 def refused(case: Case, front: Host, behind: Host, port: int) -> Because:
     """Rules reject the SYNs, or else TCP does, for lack of a listener."""
     asked = _asked(case, front, behind, port)
-    by_tcp = bool(asked) and all(each.verdict == "accept" for each in asked)
+    by_tcp = bool(asked) and all(each is not None and each.verdict == "accept" for each in asked)
     return _by_rules(asked), Backend("closed", port) if by_tcp else None
 
 
-def _by_rules(asked: list[Verdict]) -> str:
-    stopping = next((each.rule for each in asked if each.stops and each.rule), None)
-    return f": its firewall stops them by {stopping.name}" if stopping else ""
+def _by_rules(asked: list[Verdict | None]) -> str:
+    """Where they stop each of the SYNs."""
+    stopping = [each.rule for each in asked if each is not None and each.stops and each.rule]
+    return f": its firewall stops them by {stopping[0].name}" if stopping and len(stopping) == len(asked) else ""
 
 
-def _asked(case: Case, front: Host, behind: Host, port: int) -> list[Verdict]:
-    """What the server's rules, evaluated, do with the SYNs of the host in front."""
-    asked = [each for address, to in backends(case) if to == port for each in behind.rulings.of_syns_to(address, port)]
-    return [each for each in asked if front.owns(each.source)]
+def _asked(case: Case, front: Host, behind: Host, port: int) -> list[Verdict | None]:
+    """What the server's rules, evaluated, do with the SYNs of the host in front as they came, now or else before; None: not asked."""
+    return [
+        behind.rulings.verdict(syn) or behind.rulings.verdict(syn, "before")
+        for source, address, to in syns_at(case, front, behind)
+        for syn in [("syn", "in", source, address, to)]
+        if to == port
+    ]
