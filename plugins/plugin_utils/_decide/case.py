@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet
 
+from .._model.firewall_records import Rewritten, Verdict
 from .._model.host import Host
 from .._model.network_records import Route
 from .._model.probe_records import Hop, Probe
@@ -164,16 +165,40 @@ class Case:
 
     @property
     def listening_end(self) -> tuple[str, int]:
-        """Where a socket of the server gets the SYN: where the server's own rules, evaluated, send it, if that is the server itself."""
+        """Where a socket of the server gets the SYN: where the server's own rules, evaluated, send it, if that is the server itself.
+
+        Packets outside of the server have `server_address` and `server_port`; its sockets, and who is to serve there, have this.
+        """
         return self.once("listening end", self._listening_end)
 
     def _listening_end(self) -> tuple[str, int]:
-        end = self.server_address, self.server_port
-        ruling = self.server.rulings.elsewhere(*end) if self.server and self.server is not self.client else None
-        target = ruling.rewritten if ruling else None
+        target = self._sent_on_by_server()
         if target is None or target.port is None or self.server is None or self.server.owns(target.destination) is not True:
-            return end
+            return self.server_address, self.server_port
         return target.destination, target.port
+
+    def _sent_on_by_server(self) -> Rewritten | None:
+        own = self.server is None or self.server is self.client
+        return None if self.server is None or own else self.sent_on_by(self.server, self.server_address, self.server_port)
+
+    @property
+    def listening_port(self) -> int:
+        return self.listening_end[1]
+
+    def sources_at(self, host: Host) -> list[str]:
+        """From where the SYN comes to a host, as that saw it, or else as the client sends it."""
+        seen = [each.packet.src for each in self.affected.seen("syn", host.name, "in")]
+        own = [probe.local_address for probe in self.probes if probe.local_address]
+        return list(dict.fromkeys(seen or [*own, *([self.source] if self.source else [])]))
+
+    def sent_on_by(self, host: Host, address: str, port: int) -> Rewritten | None:
+        """Where a host's rules, evaluated, send the SYN that comes to it for that end, if it is another one."""
+        verdict = self.ruling_elsewhere(host, address, port)
+        return verdict.rewritten if verdict else None
+
+    def ruling_elsewhere(self, host: Host, address: str, port: int) -> Verdict | None:
+        """The verdict by which they do so."""
+        return host.rulings.elsewhere(self.sources_at(host), address, port)
 
     @property
     def client_address(self) -> str | None:
@@ -248,6 +273,10 @@ class Case:
             return (self.saw(self.server, "counter TCPTimeouts", f"+{timeouts}: retransmission timers that ran out on this host"),)
         return ()
 
+    def hears(self, host: Host, *directions: str) -> bool:
+        """Whether a recorder there looks at all packets of the attempts under examination, see `Attempt.hears`."""
+        return all(attempt.hears(host.name, direction) for attempt in self.subject for direction in directions)
+
     def client_endpoints(self, attempt: Attempt) -> set[tuple[str, int]]:
         """How the server may know the client's end of an attempt."""
         ends = {(row.packet.src, row.packet.tcp.sport) for row in attempt.of("syn") if row.packet.tcp}
@@ -262,12 +291,17 @@ class Case:
         """All listeners on the server's port; ``None`` when listeners are unknown."""
         if self.server is None or self.server.snapshot is None or self.server.snapshot.listeners is None:
             return None
-        return [*self.server.snapshot.listeners_on.get(self.listening_end[1], ())]
+        target = self._sent_on_by_server()
+        if target is not None and self.server.owns(target.destination) is False:
+            return None
+        return [*self.server.snapshot.listeners_on.get(self.listening_port, ())]
 
     def listened_before(self) -> bool:
         """Whether a socket listened on the server's port already before the handshakes were tried, as far as that is known."""
-        before = self.server.before if self.server else None
-        return before is None or before.listeners is None or self.listening_end[1] in before.listeners_on
+        before, port = self.server.before if self.server else None, self.listening_port
+        if before is None or before.listeners is None or port in before.listeners_on:
+            return True
+        return port != self.port and self.port in before.listeners_on  # who listens on others is reported then where nobody does there
 
     def server_owns(self, address: str) -> bool | None:
         """Whether an address is the server's; every host has loopback addresses, and they are nobody else's."""
@@ -338,7 +372,7 @@ class Case:
                 if host is not self.client and host is not self.server
                 else ("out" if (host is self.client) == (sender == "client") else "in",)
             )
-            heard = kind != "ack" or all(attempt.hears(host.name, way) for attempt in self.subject for way in ways)
+            heard = kind != "ack" or self.hears(host, *ways)
             parts += [
                 f"{label} {'seen' if way == 'other' else way} {self.count(kind, host, way, sender)}x" for way in (ways if heard else ())
             ]

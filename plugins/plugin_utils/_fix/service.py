@@ -28,7 +28,7 @@ from .translation import covered, let_through
 def service_stopped(case: Case, finding: Finding) -> Fix | None:
     stopped, other = finding.about(StoppedUnit), finding.about(SocketOwner)
     if case.server and other and other.displaced and other.process:
-        return _handed_back(case.server, other.displaced, other.process.unit or other.name, case.server_port)
+        return _handed_back(case.server, other.displaced, other.process.unit or other.name, case.listening_port)
     return of_stopped(case.server, stopped) if stopped and case.server else None
 
 
@@ -46,7 +46,7 @@ def of_stopped(host: Host, stopped: StoppedUnit) -> Fix:
 
 def no_listener(case: Case, finding: Finding) -> Fix:
     """Have the unit that should listen on the port do so, where it is known for sure; of a server that was not asked, look at it."""
-    running, server, port = finding.about(RunningUnit), case.server, case.server_port
+    running, server, port = finding.about(RunningUnit), case.server, case.listening_port
     if server is None or finding.host != server.name:
         look = f"look at {case.address}: does the service run, and does a firewall reject tcp/{case.port}?"
         return advice("advice", finding.host, look)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.faults._fault import DB1, Flow, fault, twin
-from tests.faults.catalogue.firewall import chain
+from tests.faults.catalogue.firewall import PURE_ACK, chain
 from tests.faults.catalogue.fronts import FRONT, UNSERVED, haproxy, nginx
 from tests.lab._machines import Machines
 
@@ -116,6 +116,68 @@ def the_server_takes_what_is_translated(fleet: Machines) -> None:
 
 
 @fault(
+    "firewall_drop/other-port-ack",
+    "connected",
+    code="firewall_drop",
+    host="db1",
+    leg="ack",
+    segment="server.firewall",
+    certainties=("likely",),
+    says=("tcp dport 8080",),
+    flow=ROUTED,
+    slow=True,
+)
+def the_server_drops_the_ack_of_what_is_translated(fleet: Machines) -> None:
+    """No recorder looks at ACKs on that port: the server's half-open sockets tell it."""
+    fleet.nft("r1", ROUTER)
+    fleet.listen("db1", DB1, 8080)
+    fleet.listen("db1", DB1, 5432)
+    fleet.nft("db1", chain("input", f"tcp dport 8080 {PURE_ACK} counter drop"))
+
+
+@fault(
+    "firewall_drop/other-port-ack-router",
+    "connected",
+    status="undetermined",
+    leg="ack",
+    flow=ROUTED,
+    slow=True,
+)
+def the_router_drops_the_ack_of_what_it_translates(fleet: Machines) -> None:
+    """Nobody sees where it ends: neither the router's recording behind the translation nor the evaluation, which translates SYNs alone."""
+    fleet.nft("r1", ROUTER)
+    fleet.listen("db1", DB1, 8080)
+    fleet.nft("r1", chain("forward", f"tcp dport 8080 {PURE_ACK} counter drop"))
+
+
+@fault(
+    "firewall_drop/other-port-back",
+    "timeout",
+    code="firewall_drop",
+    host="r1",
+    leg="syn_ack",
+    segment="path.return",
+    certainties=("proven", "likely"),  # counted are also the SYN-ACKs of the kernel's own try, which go on for long
+    says=("tcp sport 8080",),
+    flow=ROUTED,
+    slow=True,
+)
+def the_router_drops_the_answer_to_what_it_translates(fleet: Machines) -> None:
+    """It comes from the port that is translated to, and would leave from the one that was dialled."""
+    fleet.nft("r1", ROUTER)
+    fleet.listen("db1", DB1, 8080)
+    fleet.nft("r1", chain("forward", "tcp sport 8080 counter drop"))
+
+
+@twin("firewall_drop/other-port-ack", flow=ROUTED, slow=True)
+def the_server_takes_the_ack_of_what_is_translated(fleet: Machines) -> None:
+    fleet.nft("r1", ROUTER)
+    fleet.listen("db1", DB1, 8080)
+    fleet.listen("db1", DB1, 5432)
+    fleet.nft("db1", chain("input", f"tcp dport 5432 {PURE_ACK} counter drop"))
+
+
+@fault(
     "nat_wrong_target/twice",
     "ECONNREFUSED",
     code="nat_wrong_target",
@@ -157,6 +219,37 @@ def the_server_translates_again_to_somebody(fleet: Machines) -> None:
     fleet.listen("db1", DB1, 9090)
 
 
+OWN = Flow(timeout=1.0)
+LED_AWAY = "table ip own { chain pre { type nat hook prerouting priority -100; tcp dport 5432 counter dnat to %s; }; %s }"
+BY_ITSELF = "chain post { type nat hook postrouting priority 100; ip daddr 10.0.2.22 counter masquerade; };"
+
+
+def served(fleet: Machines) -> None:
+    fleet.listen("db1", DB1, 5432)
+    fleet.listen("db1", DB1, 9090)
+
+
+@twin("nat_wrong_target/shadows", flow=OWN)
+def the_server_translates_past_its_own_listener(fleet: Machines) -> None:
+    served(fleet)
+    fleet.nft("db1", LED_AWAY % (":9090", ""))
+
+
+@twin("nat_wrong_target/shadows-for-another", flow=OWN, slow=True)
+def the_server_translates_to_another_host_past_its_own_listener(fleet: Machines) -> None:
+    served(fleet)
+    fleet.listen("db2", "10.0.2.22", 5432)
+    fleet.sysctl("db1", "net.ipv4.ip_forward", 1)
+    fleet.nft("db1", LED_AWAY % ("10.0.2.22:5432", BY_ITSELF))
+
+
+@twin("nat_wrong_target/shadows-for-others", flow=OWN, slow=True)
+def the_server_translates_for_others_past_its_own_listener(fleet: Machines) -> None:
+    """Another client's translation is not the flow's."""
+    served(fleet)
+    fleet.nft("db1", (LED_AWAY % (":9090", "")).replace("tcp dport", "ip saddr 10.0.1.12 tcp dport"))
+
+
 # -- a balancer that is the flow's server, and what is behind it has no part in the flow
 
 ITSELF = Flow("10.0.2.22", server="db2", timeout=1.0)
@@ -180,6 +273,17 @@ ITSELF = Flow("10.0.2.22", server="db2", timeout=1.0)
 def haproxy_holds_whom_nobody_serves(fleet: Machines) -> None:
     """It tries again for a while, and the clients' handshakes look served meanwhile."""
     haproxy(fleet, backend=8080)
+
+
+ELSEWHERE = "".join(f"    server down{number} 10.0.2.{number}:8080 check inter 2s fall 1\n" for number in (197, 198, 199))
+
+
+@twin("proxy_no_backend/refused-on-beside", flow=ITSELF, slow=True)
+def haproxy_checks_servers_that_are_down(fleet: Machines) -> None:
+    """As many checks wait for an answer as the client has connections, which are served."""
+    fleet.listen("db1", DB1, 8080)
+    haproxy(fleet, backend=8080, more=ELSEWHERE)
+    fleet.run("db2", ["sleep", "4"])
 
 
 @twin("proxy_no_backend/refused-on", flow=ITSELF, slow=True)

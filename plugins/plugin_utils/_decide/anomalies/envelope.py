@@ -6,6 +6,8 @@
 HEALTHY = frozenset(
     (
         "Arp.entries",
+        "Icmp.OutMsgs",
+        "Icmp.OutRedirects",
         "Icmp6.InMsgs",
         "Icmp6.InNeighborSolicits",
         "Icmp6.InRouterSolicits",
@@ -19,6 +21,7 @@ HEALTHY = frozenset(
         "Ip.ForwDatagrams",
         "Ip.InDelivers",
         "Ip.InReceives",
+        "Ip.OutDiscards",
         "Ip.OutRequests",
         "Ip.OutTransmits",
         "Ip6.InDelivers",
@@ -38,6 +41,7 @@ HEALTHY = frozenset(
         "Ndisc.entries",
         "Softnet.processed",
         "Tcp.ActiveOpens",
+        "Tcp.AttemptFails",
         "Tcp.EstabResets",
         "Tcp.InSegs",
         "Tcp.OutRsts",
@@ -45,6 +49,7 @@ HEALTHY = frozenset(
         "Tcp.PassiveOpens",
         "Tcp.RetransSegs",
         "TcpExt.DelayedACKs",
+        "TcpExt.TCPAbortOnData",
         "TcpExt.TCPDelivered",
         "TcpExt.TCPOrigDataSent",
         "TcpExt.TCPPureAcks",

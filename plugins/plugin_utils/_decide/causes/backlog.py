@@ -123,7 +123,7 @@ def syn_queue_full(case: Case, server: Host, listener: Listener, dropped: int) -
 
 def _half_open(case: Case, server: Host) -> int:
     counts = [snapshot.socket_counts for snapshot in (server.before, server.after) if snapshot]
-    return max((entry.get(str(case.listening_end[1]), {}).get("SYN_RECV", 0) for entry in counts if entry), default=0)
+    return max((entry.get(str(case.listening_port), {}).get("SYN_RECV", 0) for entry in counts if entry), default=0)
 
 
 @needs(SERVER, LISTENER, risen("TcpExt", "ListenDrops"))

@@ -220,7 +220,7 @@ def _tunnelled(case: Case, server: Host, listener: Listener) -> Finding | None:
     """An SSH session carries the connections, and its other end is gone: whoever has the listener does not know it yet."""
     pids = {process.pid for process in listener.processes or ()}
     known = (server.after.tunnels if server.after else None) or ()
-    carrying = [each for each in known if each.pid in pids and each.local_port != case.server_port]
+    carrying = [each for each in known if each.pid in pids and each.local_port != case.listening_port]
     dead = [each for each in carrying if each.unanswered >= _GONE]
     if not dead or len(dead) < len(carrying) or called.got_data(case):
         return None
@@ -267,7 +267,7 @@ def relay_of(case: Case, server: Host) -> Relay | None:
     listener = case.listener()
     pids = {process.pid for process in (listener.processes if listener else None) or ()}
     known = (server.snapshot.relays if server.snapshot else None) or ()
-    return next((each for each in known if each.port == case.server_port and each.pid in pids), None)
+    return next((each for each in known if each.port == case.listening_port and each.pid in pids), None)
 
 
 def _place(server: Host, address: str, port: int) -> _Place | None:

@@ -26,13 +26,13 @@ def _service_stopped(case: Case, refusal: Refused) -> Finding | None:
     if case.listeners_on_port():
         return None
     server, certainty, evidence = refusal
-    port = case.listening_end[1]
+    port = case.listening_port
     unit = units.stopped_for(server, port)
     if unit is None:
         return None
     held = units.holders_of(server, unit, port)
-    later = units.came_later(server, unit, case.server_address)
-    late = f"; {server.name} has {case.server_address} only since {later:.0f} s after that" if later is not None else ""
+    later = units.came_later(server, unit, case.listening_end[0])
+    late = f"; {server.name} has {case.listening_end[0]} only since {later:.0f} s after that" if later is not None else ""
     barred = units.forbidden(server, unit)[1]
     return Finding(
         certainty if unit.how in ("declared", "socket") else "likely",
@@ -47,7 +47,7 @@ def _service_stopped(case: Case, refusal: Refused) -> Finding | None:
             case.saw(server, "inet_diag", f"no socket listens on port {port}"),
             *(case.saw(server, "inet_diag", units.described(each)) for each in held[:3]),
             case.saw(server, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}, result {unit.result}"),
-            *([case.saw(server, "rtnetlink address", f"{case.server_address} is newer than the end of {unit.unit}")] if late else ()),
+            *([case.saw(server, "rtnetlink address", f"{case.listening_end[0]} is newer than the end of {unit.unit}")] if late else ()),
             *units.last_words(server, unit),
         ),
         leg="syn",
@@ -60,14 +60,14 @@ def _service_stopped(case: Case, refusal: Refused) -> Finding | None:
             "restarts": unit.restarts,
             "port_held_by": [each.process.name if each.process else None for each in held[:3]],
         },
-        subject=units.not_running(server, unit, port, case.server_address),
+        subject=units.not_running(server, unit, port, case.listening_end[0]),
     )
 
 
 @needs(SERVER, LISTENER)
 def _another_service(case: Case, server: Host, listener: Listener) -> Finding | None:
     """The handshake completes with another service than the one that is declared for the port, which does not run."""
-    unit, process = units.stopped_unit(server, case.listening_end[1]), (listener.processes or (None,))[0]
+    unit, process = units.stopped_unit(server, case.listening_port), (listener.processes or (None,))[0]
     if case.outcome.kind != "completed" or unit is None or not units.serve_instead(unit, listener.processes or ()):
         return None
     if sent_elsewhere(case, server) or not surely_untranslated(case):
@@ -77,7 +77,7 @@ def _another_service(case: Case, server: Host, listener: Listener) -> Finding | 
         "likely",
         server.name,
         "server.socket",
-        f"{owner} of {process.unit if process else None} has port {case.listening_end[1]} of {server.name}, and not {unit.unit}, which is "
+        f"{owner} of {process.unit if process else None} has port {case.listening_port} of {server.name}, and not {unit.unit}, which is "
         f"declared for it: {units.state_of(unit)}",
         (
             case.saw(server, "inet_diag", f"LISTEN {describe(listener)}, {owner}"),
@@ -92,7 +92,7 @@ def _another_service(case: Case, server: Host, listener: Listener) -> Finding | 
 def _no_listener(case: Case) -> Finding | None:
     if case.server is None or (case.server.snapshot is None and any(host.captured for host in case.hosts)):
         return _refused_unseen(case) if case.outcome.kind in REFUSALS else None
-    refusal, port = refused_at_all(case), case.listening_end[1]
+    refusal, port = refused_at_all(case), case.listening_port
     if refusal is None or units.stopped_for(refusal[0], port) or elsewhere(refusal[0], port):
         return None
     late = bool(case.listeners_on_port())
@@ -122,7 +122,7 @@ def _no_listener(case: Case) -> Finding | None:
 @needs(SERVER)
 def would_refuse(case: Case, server: Host) -> tuple[str, Finding] | None:
     """(code, finding): that no listener would take the SYN, which does not come that far, as far as that is known."""
-    port = case.listening_end[1]
+    port = case.listening_port
     if case.server_owns(case.address) is not True:
         return None
     if not surely_untranslated(case) or server.translates("prerouting") is not False:

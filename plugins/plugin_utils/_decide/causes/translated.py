@@ -72,14 +72,14 @@ def _takes(listener: Listener, case: Case) -> bool:
     return listener.port == case.port and (listener.address == case.address or (is_any(listener.address) and family))
 
 
-def ends_at(server: Host, address: str, port: int | None) -> bool | None:
-    """Whether the server's own rules leave a SYN for that end as it is; None: they may translate, and were not asked about it."""
+def ends_at(server: Host, source: str, address: str, port: int | None) -> bool | None:
+    """Whether the server's own rules leave a SYN from and to there as it is; None: they may translate, and were not asked about it."""
     if server.translates("prerouting") is False:
         return True
-    asked = server.rulings.of_syns_to(address, port) if port else ()
-    if not asked or any(verdict.verdict != "accept" for verdict in asked):
+    asked = server.rulings.of_syns([source], address, port) if port else []
+    if port is None or not asked or any(verdict.verdict != "accept" for verdict in asked):
         return None
-    return port is not None and server.rulings.elsewhere(address, port) is None
+    return server.rulings.elsewhere([source], address, port) is None
 
 
 def listens(host: Host, port: int | None) -> bool:
