@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ..._model.host import Host
 from ..._model.recording import Observation
 from ..._model.snapshot import Snapshot
-from ..._model.socket_records import Listener
 from ..._model.unit_records import BalancedServer
 from ..._values.words import plural
 from ..case import Case
@@ -235,36 +234,6 @@ def _with_server(front: Host, behind: Host, as_others: Mapping[_Ends, AsOther]) 
             elif tcp.is_rst and not taken[end]:
                 del taken[end]
     return sum(taken.values()), len(taken) - sum(taken.values())
-
-
-@dataclass(frozen=True)
-class Serving:
-    """On which ports the server is to serve the balancer, and who listens there; None: that is not known."""
-
-    ports: tuple[int, ...]
-    listening: Sequence[Listener] | None
-    by_word: bool
-    """Whether the balancer says so itself. Else it is the flow's own port, and others may serve as well."""
-
-
-def serving(case: Case, front: Host, behind: Host) -> Serving:
-    said = tuple(dict.fromkeys(each.port for each in said_of(case, front, behind) if each.port))
-    ports = said or (case.port,)
-    if behind.snapshot is None or behind.snapshot.listeners is None:
-        return Serving(ports, None, bool(said))
-    on = behind.snapshot.listeners_on
-    listening = [each for port in ports for each in on.get(port, ())]
-    # Who listens on other ports is reported where nobody listens on the flow's own.
-    cut = any(absence.what == "listeners" for absence in behind.absent)
-    unreported = not listening and ports != (case.port,) and (cut or bool(on.get(case.port)))
-    return Serving(ports, None if unreported else listening, bool(said))
-
-
-def to_serve(case: Case, tried: Mapping[int, Tried], serving: Serving) -> Mapping[int, Tried]:
-    """Those on the ports by which the balancer is to be served, if it says which, or else on the flow's own, and on others with one for
-    each of the flow's: what else a host has with the server may be for anything."""
-    made = sum(probe.connected for probe in case.probes)
-    return {port: each for port, each in tried.items() if port in serving.ports or (not serving.by_word and each.begun == made)}
 
 
 def syns_at(case: Case, front: Host, behind: Host) -> list[tuple[str, str, int]]:

@@ -19,7 +19,8 @@ from ..case import Case
 from ..finding import Certainty
 from . import called
 from .application import waiting_more
-from .backends import Serving, Tried, balanced, connects, named, took_elsewhere
+from .backends import Tried, balanced, connects, named, took_elsewhere
+from .serving import Serving
 from .unserved import refused, unanswered
 
 _REFUSED = {"haproxy": "L4CON", "nginx": str(errno.ECONNREFUSED)}  # HAProxy's check_status: connect() failed

@@ -14,10 +14,11 @@ from ..._model.unit_records import BalancedServer
 from ..case import Case
 from ..finding import Finding
 from . import bypassed, called
-from .backends import balanced, counted, in_its_words, said_of, serving, to_serve, took_elsewhere, tried_with
+from .backends import balanced, counted, in_its_words, said_of, took_elsewhere, tried_with
 from .catalogue import Accounts, Cause
 from .front_reasons import as_others, down, nobody_where_said, stopped, unserved, untried
 from .needs import BEHIND, LISTENER, SERVER, needs
+from .serving import serving, to_serve
 from .units import not_running, stopped_for
 
 _MOST_SAID = 5
