@@ -146,8 +146,11 @@ def unserved(case: Case, front: Host, behind: Host, tried: Mapping[int, Tried], 
     return None
 
 
-def untried(case: Case, front: Host, behind: Host, closed: bool, meant: Serving, unit: Unit | None) -> Why | None:
-    """No connection of the host in front with the server was seen: in HTTP it makes one for a request only."""
+def untried(case: Case, front: Host, behind: Host, closed: bool, meant: Serving, unit: Unit | None, nowhere: bool) -> Why | None:
+    """No connection of the host in front with the server was seen where it is to serve: in HTTP it makes one for a request only.
+
+    `nowhere`: nor was one on any other port.
+    """
     if elsewhere := _elsewhere(case, front, behind):
         return elsewhere
     port = meant.ports[0]
@@ -156,7 +159,7 @@ def untried(case: Case, front: Host, behind: Host, closed: bool, meant: Serving,
         nobody = f"nothing listens on port {port} of {behind.name}"
         return Why(certainty, f"{nobody}, and it accepted no connection on any other", Backend("nobody", port), behind.name)
     calls = connects(case, front, behind)
-    if calls and front.saw_everything:
+    if calls and front.saw_everything and nowhere:
         reason = f"its balancer called connect() for port {case.port} {plural(calls, 'time')}, and no SYN of it left {front.name}"
         return Why("likely", reason, Backend("unsent", case.port), front.name)
     if closed and behind.saw_everything and not behind.other_ports_lost:

@@ -16,7 +16,7 @@ from ..finding import Finding
 from . import bypassed, called
 from .backends import balanced, counted, in_its_words, said_of, took_elsewhere, tried_with
 from .catalogue import Accounts, Cause
-from .front_reasons import as_others, down, nobody_where_said, stopped, unserved, untried
+from .front_reasons import Why, as_others, down, nobody_where_said, stopped, unserved, untried
 from .needs import BEHIND, LISTENER, SERVER, needs
 from .serving import serving, to_serve
 from .units import not_running, stopped_for
@@ -35,13 +35,20 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
     why = (
         stopped(behind, tried, meant)
         or as_others(case, front, behind)
-        or (unserved(case, front, behind, tried, closed, meant, beside) if tried else untried(case, front, behind, closed, meant, unit))
+        or (
+            unserved(case, front, behind, tried, closed, meant, beside)
+            if tried
+            else untried(case, front, behind, closed, meant, unit, not seen)
+        )
     )
     said = _for_client(said_of(case, front, behind), case.client_address) or _without_address(case, front)
     if why is None or why.certainty != "proven" or not why.explained:
         balancers = down(case, front, behind, said, tried, closed, beside) or nobody_where_said(said, tried, behind, meant)
         if balancers and (why is None or balancers.certainty == "proven" or (why.certainty != "proven" and not why.explained)):
             why = balancers
+    if why is None and bypassed.refused(case) and behind.delta("Tcp", "PassiveOpens") == 0:
+        port = meant.ports[0]
+        why = Why("likely", f"{behind.name} refuses {front.name} on port {port}", Backend("unserved", port), behind.name)
     if why is None:
         return None
     if why.certainty != "proven" and bypassed.refused(case):
