@@ -47,8 +47,8 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
         if balancers and (why is None or balancers.certainty == "proven" or (why.certainty != "proven" and not why.explained)):
             why = balancers
     if why is None and bypassed.refused(case) and behind.delta("Tcp", "PassiveOpens") == 0:
-        port = meant.ports[0]
-        why = Why("likely", f"{behind.name} refuses {front.name} on port {port}", Backend("unserved", port), behind.name)
+        where = Backend("unserved", meant.ports[0])
+        why = Why("likely", f"{behind.name} takes no connection of {front.name} on port {where.port}", where, behind.name)
     if why is None:
         return None
     if why.certainty != "proven" and bypassed.refused(case):
