@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -39,6 +40,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times import iso
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.words import quoted
 
+_MOST_OTHERS = 2000  # hosts without a part in the run that can be named by their addresses
 _PASSWORDS = frozenset({"ansible_password", "ansible_ssh_pass", "ansible_ssh_password"})
 HOW = (
     *("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "temporary_listener", "without_python"),
@@ -133,7 +135,8 @@ class ActionModule(HandshakeAction):
             play_hosts=[str(host) for host in task_vars["ansible_play_hosts_all"]],
             options=asked.options,
         )
-        plan = replace(plan, groups=inventory.groups(set(plan.parties())))
+        others = addresses.literals(islice((host for host in inventory.all() if host not in plan.addresses), _MOST_OTHERS))
+        plan = replace(plan, groups=inventory.groups(set(plan.parties())), addresses={**plan.addresses, **others})
         captures = [] if probes else captures_of(asked.captures, set(plan.orders).union(plan.not_in_play))
         for capture in captures:
             with Source(capture.path):
@@ -279,6 +282,9 @@ class _Inventory:
             return [str(host.name) for host in self.manager.get_hosts(pattern)]
         except AnsibleError as error:
             raise LookupError(f"{quoted(pattern)} is not a pattern of hosts ({error.message})") from error
+
+    def all(self) -> list[str]:
+        return list(self.manager.hosts)
 
     def groups(self, hosts: set[str]) -> dict[str, tuple[str, ...]]:
         """The groups that some of these hosts are in, and not all of them."""

@@ -170,8 +170,19 @@ def _server(row: t.Mapping[str, t.Any]) -> Record:
         "check": (row.get("check_status") or "").lstrip("* ") or None,  # a check under way has the last one's status behind an asterisk
         "told": row.get("last_chk") or None,
         "client": None,
-        "connects": int(row["connect"]) if (row.get("connect") or "").isdigit() else None,
+        "connects": _number(row, "connect"),
+        "failed": _sum(_number(row, name) for name in ("econ", "wretr", "wredis")),  # given up, tried again here, or elsewhere
     }
+
+
+def _number(row: t.Mapping[str, t.Any], name: str) -> int | None:
+    text = row.get(name) or ""
+    return int(text) if text.isdigit() else None
+
+
+def _sum(numbers: t.Iterable[int | None]) -> int | None:
+    known = list(numbers)
+    return None if None in known else sum(each for each in known if each is not None)
 
 
 def _address(host: str) -> str | None:

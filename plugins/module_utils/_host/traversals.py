@@ -8,6 +8,7 @@ Pure functions over data, which the controller uses to write work orders and hos
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import typing as t
 
@@ -53,6 +54,24 @@ def arrivals(recording: t.Mapping[str, t.Any]) -> set[str]:
     """The addresses for which a recording has SYNs that came in. Raises DecodeError."""
     seen = _incoming(unpack(recording["frames"]), recording.get("interfaces") or {})
     return {question["destination"] for question in seen.values() if question["packet"] == "syn"}
+
+
+def ports_of(recording: t.Mapping[str, t.Any], sequence_numbers: t.Iterable[int]) -> set[int]:
+    """The ports to which SYNs with these numbers came: behind an address translation others than were dialled. Raises DecodeError."""
+    from .._record.filter import tcp_offset, tcp_ports
+    from .._wire.headers import outline
+
+    wanted, found = frozenset(sequence_numbers), set()
+    for frame in unpack(recording["frames"]) if wanted else ():
+        with contextlib.suppress(DecodeError):
+            where = outline(frame.data, frame.ethertype)
+            tcp = tcp_offset(frame.data, where)
+            if tcp is None or where.quote is not None or frame.pkttype == _OUTGOING:
+                continue
+            begins = frame.data[tcp + 13] & 0x12 == 0x02
+            if begins and int.from_bytes(frame.data[tcp + 4 : tcp + 8], "big") in wanted:
+                found.add(tcp_ports(frame.data, tcp)[1])
+    return found
 
 
 def recorded(recording: t.Mapping[str, t.Any], asked: t.Sequence[Question]) -> list[Question]:

@@ -18,12 +18,13 @@ import select
 import signal
 import socket
 import time
-from typing import Any, Iterable, NoReturn
+from typing import Any, Iterable, NoReturn, Sequence
 
 from .._typing import Protocol
 from .._wire.frames import MAX_BYTES, MAX_PACKETS
 from .handles import CONVERSATION_SECONDS, connect, is_handle, publish, remove
-from .recorder import Interest, RecorderError, Recording
+from .interest import Interest, RecorderError
+from .recorder import Recording
 
 _MAX_REQUEST = 16 << 20
 _SPARE_MEMORY = 256 << 20  # bytes beyond the frames: the interpreter, and copies while an answer is put together
@@ -56,13 +57,18 @@ class _Terminated(Exception):
 
 
 def start_detached(
-    ports: Iterable[int], addresses: Iterable[str], seconds: float, max_packets: int = MAX_PACKETS, max_bytes: int = MAX_BYTES
+    ports: Iterable[int],
+    addresses: Iterable[str],
+    seconds: float,
+    max_packets: int = MAX_PACKETS,
+    max_bytes: int = MAX_BYTES,
+    peers: Sequence[str] = (),
 ) -> str:
     """Start a recorder for so many seconds and return its handle. When this returns, every packet is being recorded.
 
     Raises NotPermittedError, RecorderError or ObserveError when it cannot be started.
     """
-    return detach(Recording(ports, addresses, seconds, max_packets, max_bytes), seconds, max_bytes, "handshake-rec")
+    return detach(Recording(ports, addresses, seconds, max_packets, max_bytes, peers), seconds, max_bytes, "handshake-rec")
 
 
 def detach(worker: Worker, seconds: float, max_bytes: int, name: str) -> str:

@@ -15,7 +15,7 @@ import socket
 import struct
 from typing import Iterator
 
-from .recorder import RecorderError
+from .interest import RecorderError
 
 _HANDLE = re.compile(r"[0-9a-f]{16}")
 _SOCKET = "control"

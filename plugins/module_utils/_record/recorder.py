@@ -5,68 +5,25 @@
 
 from __future__ import annotations
 
-import ipaddress
+import contextlib
 import select
 import socket
 import time
 from collections import deque
-from typing import Any, Iterable, Iterator, NamedTuple
+from typing import Any, Iterable, Iterator, Sequence
 
 from .._errors import DecodeError, ObserveError
 from .._wire.frames import MAX_BYTES, MAX_PACKETS, Frame, pack
 from .._wire.headers import Outline, outline
-from .filter import Selection, ip_addresses, is_neighbour_message, kernel_filter, tcp_offset, tcp_ports
-from .ring import BLOCK_TIMEOUT_MS, Ring, frames_in, packets_in
+from .beside import Beside
+from .filter import Selection, ip_addresses, kernel_filter, tcp_offset, tcp_ports
+from .interest import Interest, RecorderError
+from .program import RST, SYN
+from .ring import Ring, frames_in, packets_in
 
 MOST_OF_PEERS = 200  # packets of a peer's own handshakes that are reported
 _PACKETS_AFTER_SYN = 16  # of one connection, once room is short
 _FRAME_BYTES = 300  # what Python needs for a frame besides its data
-_SYN, _RST = 2, 4
-
-
-class RecorderError(ObserveError):
-    """A recording that cannot be started, found or read."""
-
-
-class Interest(NamedTuple):
-    """Which of the recorded packets are worth their way to the controller: those of the handshakes that were tried."""
-
-    sequence_numbers: frozenset[int]
-    ports: frozenset[int]
-    addresses: frozenset[bytes]
-    peers: frozenset[bytes]
-
-    @classmethod
-    def of(cls, interest: dict[str, Any]) -> Interest:
-        """From {"isns", "ports", "addresses", "peers"}. An ISN also stands for the numbers of the packets that follow it in the handshake.
-
-        `peers`, which may be missing: addresses whose own handshakes with this host are wanted, whatever their ports and numbers.
-        """
-        try:
-            peers = frozenset(ipaddress.ip_address(address).packed for address in interest.get("peers") or ())
-            near = frozenset((isn + step) % 2**32 for isn in interest["isns"] for step in (-1, 0, 1, 2))
-            selection = Selection.of(interest["ports"], interest["addresses"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise RecorderError(f"the interest of a recording needs isns, ports and addresses: {error}") from error
-        return cls(near, *selection, peers)
-
-    def wants(self, data: bytes, where: Outline) -> bool:
-        """The choice for one recorded packet."""
-        if is_neighbour_message(data, where):
-            return True  # what the selection let in is about the flows' addresses, or this host's own: its next hops
-        tcp = tcp_offset(data, where)
-        if tcp is None:
-            return False
-        if not self.ports.isdisjoint(tcp_ports(data, tcp)) or int.from_bytes(data[tcp + 4 : tcp + 8], "big") in self.sequence_numbers:
-            return True
-        return where.quote is None and int.from_bytes(data[tcp + 8 : tcp + 12], "big") in self.sequence_numbers
-
-    def of_peer(self, data: bytes, where: Outline) -> bool:
-        """Whether it opens or refuses a connection with one of the peers."""
-        tcp = tcp_offset(data, where) if self.peers else None
-        if tcp is None or where.quote is not None:
-            return False
-        return bool(data[tcp + 13] & (_SYN | _RST)) and not self.peers.isdisjoint(ip_addresses(data, where))
 
 
 class Recording:
@@ -79,8 +36,9 @@ class Recording:
         seconds: float = 60.0,
         max_packets: int = MAX_PACKETS,
         max_bytes: int = MAX_BYTES,
+        peers: Sequence[str] = (),
     ) -> None:
-        """Begin at once; every packet from now on is in. `max_bytes` bounds the memory that packets take.
+        """Begin at once; every packet from now on is in. `max_bytes` bounds the memory that packets take. `peers`: see `Beside`.
 
         Raises NotPermittedError without CAP_NET_RAW, RecorderError for ports or addresses that are none, ObserveError.
         """
@@ -91,6 +49,14 @@ class Recording:
         self._max_packets, self._max_bytes = max_packets, max_bytes
         self._names = dict(socket.if_nameindex())
         self._ring = Ring(kernel_filter(self._selection))
+        self._wanted_beside = bool(peers)
+        self._beside: Beside | None = None
+        if peers:
+            with contextlib.suppress(ObserveError, ValueError):  # that is no reason to record nothing
+                self._beside = Beside(self._selection.ports, peers)
+        self._both = select.epoll()
+        for descriptor in self._rings():
+            self._both.register(descriptor, select.EPOLLIN)
         self._from, self._deadline = time.time(), time.monotonic() + seconds
         self._unread: deque[bytes] = deque()  # copied blocks, in order
         self._unread_bytes = self._taken = 0
@@ -101,15 +67,20 @@ class Recording:
 
     def fileno(self) -> int:
         """Readable when packets are waiting. Stays valid until `close()`, also when the recording has come to a bound."""
-        return self._ring.fileno()
+        return self._both.fileno()
 
     def descriptors(self) -> list[int]:
         """See `detached.Worker`."""
-        return [self.fileno()]
+        return [self.fileno(), *self._rings()]
+
+    def _rings(self) -> list[int]:
+        return [self._ring.fileno(), *([self._beside.fileno()] if self._beside else [])]
 
     def collect(self) -> None:
         """Take what is waiting; does not wait. Cheap, because packets are read later, unless they are so many that room is short."""
         self._take(self._ring.blocks())
+        if self._beside:
+            self._beside.collect()
         if self._truncated is None and time.monotonic() > self._deadline:
             self._take(self._ring.last_blocks())
             self._truncate("deadline")
@@ -124,12 +95,17 @@ class Recording:
         try:
             self.collect()
             self._take(self._ring.last_blocks())
+            if self._beside:
+                self._beside.finish()
             return self._selected(interest)
         finally:
             self.close()
 
     def close(self) -> None:
         """End the recording and forget it."""
+        self._both.close()
+        if self._beside:
+            self._beside.close()
         self._ring.close()
         self._unread.clear()
         self._frames.clear()
@@ -148,16 +124,41 @@ class Recording:
             elif of_peers < MOST_OF_PEERS and wanted.of_peer(frame.data, where):
                 frames.append(frame)
                 of_peers += 1
+        own, others = self._chosen_beside(wanted)
+        room = max(0, self._max_packets - len(frames))
+        chosen = [*own, *others[:MOST_OF_PEERS]][:room]
+        cut = len(chosen) < len(own) + len(others)
+        if cut and wanted is None:  # a part of them would look like packets that got lost
+            own, chosen = [], []
+        frames = sorted([*frames, *chosen], key=lambda frame: frame.ts_ns)
         self._names.update(socket.if_nameindex())
         return {
             "interfaces": {str(index): self._names.get(index, f"if{index}") for index in sorted({frame.ifindex for frame in frames})},
             "frames": pack(frames),
             "count": len(frames),
             "dropped": self._ring.statistics()[1],
-            "truncated": self._truncated,
+            "truncated": self._truncated or ("packets" if len(own) > room else None),
+            "beside": self._state_beside(cut, wanted is None),
             "from": self._from,
             "to": time.time(),
         }
+
+    def _state_beside(self, cut: bool, all_wanted: bool) -> str | None:
+        if not self._wanted_beside:
+            return None
+        lost = self._beside is None or self._beside.lost or (cut and all_wanted)
+        return "lost" if lost else "cut" if cut else "recorded"
+
+    def _chosen_beside(self, wanted: Interest | None) -> tuple[list[Frame], list[Frame]]:
+        """Those on other ports: of the handshakes that were tried, and peers' own, of both as far as they are known."""
+        own: list[Frame] = []
+        others: list[Frame] = []
+        for frame, where in self._beside.frames() if self._beside else ():
+            if wanted is not None and wanted.wants(frame.data, where):
+                own.append(frame)
+            elif len(others) <= MOST_OF_PEERS and (wanted is None or wanted.of_peer(frame.data, where)):  # one more says that there are
+                others.append(frame)
+        return own, others
 
     def _take(self, blocks: Iterable[bytes]) -> None:
         for block in blocks:
@@ -169,15 +170,11 @@ class Recording:
                 self._read_block()
 
     def _take_latest(self) -> None:
-        """Take also what lies in the block that the kernel is still filling; it hands that over within its timeout."""
+        """Take also what lies in the blocks that the kernel is still filling."""
         self.collect()
-        packets, drops = self._ring.statistics()
-        patience = time.monotonic() + 5 * BLOCK_TIMEOUT_MS / 1000
-        poll = select.poll()
-        poll.register(self._ring.fileno(), select.POLLIN)
-        while self._taken < packets - drops and time.monotonic() < patience:
-            poll.poll(BLOCK_TIMEOUT_MS)
-            self.collect()
+        self._ring.latest(lambda: self._taken, self.collect)
+        if self._beside:
+            self._beside.take_latest()
 
     def _read_block(self) -> None:
         block = self._unread.popleft()
@@ -230,7 +227,7 @@ class _Begun:
 
     def note(self, data: bytes, where: Outline) -> None:
         tcp = tcp_offset(data, where)
-        if tcp is not None and where.quote is None and data[tcp + 13] & _SYN:
+        if tcp is not None and where.quote is None and data[tcp + 13] & SYN:
             self._packets.setdefault(_connection(data, where, tcp), 0)
 
     def takes(self, data: bytes, where: Outline) -> bool:
@@ -265,9 +262,9 @@ class _Thinning:
         if tcp is None or where.quote is not None:
             return True
         connection = _connection(data, where, tcp)
-        if data[tcp + 13] & _SYN:
+        if data[tcp + 13] & SYN:
             self._begun.setdefault(connection, 0)
-        if data[tcp + 13] & (_SYN | _RST):
+        if data[tcp + 13] & (SYN | RST):
             return True
         if connection not in self._begun or self._begun[connection] == _PACKETS_AFTER_SYN:
             return False

@@ -12,10 +12,11 @@ import array
 import errno
 import mmap
 import os
+import select
 import socket
 import struct
 import time
-from typing import Iterator
+from typing import Callable, Iterator
 
 from .._errors import NotPermittedError, ObserveError
 from .._wire.bpf import RET, machine_code
@@ -31,7 +32,7 @@ _TP_STATUS_USER, _TP_STATUS_VLAN_VALID = 1, 1 << 4
 _BY_VERSION = {4: ETH_P_IP, 6: ETH_P_IPV6}
 
 _BLOCK_BYTES = 256 << 10
-_BLOCKS = (64, 16, 4)  # 16 MiB hold a fifth of a second of 500,000 headers a second; a host without that much gives less
+BLOCKS = (64, 16, 4)  # 16 MiB hold a fifth of a second of 500,000 headers a second; a host without that much gives less
 BLOCK_TIMEOUT_MS = 500  # a block that is not full is handed over after this time: with little traffic, we wake twice a second
 
 _BLOCK = struct.Struct("=8xIIII")  # struct tpacket_block_desc: status, packets, offset of the first, bytes used
@@ -43,8 +44,11 @@ _PACKET = struct.Struct("=IIIIIIHHIIH10xHHiHBB8s")
 class Ring:
     """A cooked packet socket on all interfaces with a filter and a ring. Poll `fileno()` for reading, then take `blocks()`."""
 
-    def __init__(self, program: list[tuple[int, int, int, int]]) -> None:
-        """Raises NotPermittedError without CAP_NET_RAW, ObserveError when the kernel has no such socket or no memory for it."""
+    def __init__(self, program: list[tuple[int, int, int, int]], blocks: tuple[int, ...] = BLOCKS) -> None:
+        """`blocks`: how many it has, the first of these numbers for which there is memory.
+
+        Raises NotPermittedError without CAP_NET_RAW, ObserveError when the kernel has no such socket or no memory for it.
+        """
         try:
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
         except PermissionError as error:
@@ -55,7 +59,7 @@ class Ring:
         try:
             self.silence()
             self._socket.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
-            self._memory = mmap.mmap(self._socket.fileno(), self._allocate())
+            self._memory = mmap.mmap(self._socket.fileno(), self._allocate(blocks))
             # What the socket queued before it had a filter was thrown away when the ring took the queue's place; forget its count, too.
             self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 12)
             self._attach(machine_code(program))
@@ -68,9 +72,9 @@ class Ring:
         address, _length = instructions.buffer_info()
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(code) // 8, address))
 
-    def _allocate(self) -> int:
+    def _allocate(self, several: tuple[int, ...]) -> int:
         """Set the ring up, as large as memory allows; return its size in bytes."""
-        for blocks in _BLOCKS:
+        for blocks in several:
             request = struct.pack("7I", _BLOCK_BYTES, blocks, 2048, _BLOCK_BYTES // 2048 * blocks, BLOCK_TIMEOUT_MS, 0, 0)
             try:
                 self._socket.setsockopt(_SOL_PACKET, _PACKET_RX_RING, request)
@@ -121,6 +125,16 @@ class Ring:
         self._packets += packets  # the kernel counts from zero after each reading
         self._drops += drops
         return self._packets, self._drops
+
+    def latest(self, taken: Callable[[], int], collect: Callable[[], object]) -> None:
+        """Collect until all is taken that passed the filter: the kernel hands over the block that it is filling within its timeout."""
+        packets, drops = self.statistics()
+        patience = time.monotonic() + 5 * BLOCK_TIMEOUT_MS / 1000
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLIN)
+        while taken() < packets - drops and time.monotonic() < patience:
+            poll.poll(BLOCK_TIMEOUT_MS)
+            collect()
 
     def close(self) -> None:
         """Give socket and memory back."""

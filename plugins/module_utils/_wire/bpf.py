@@ -10,7 +10,7 @@ from typing import Iterable, Iterator, NamedTuple, Sequence
 
 # linux/bpf_common.h. The last letters say how an operand is addressed: a constant k, an offset from register x, the packet's length.
 LD_K, LD_LEN, LD_MEM, LDX_K, ST = 0x00, 0x80, 0x60, 0x01, 0x02
-LDW, LDH, LDB, LDH_X, LDB_X, LDX_IHL = 0x20, 0x28, 0x30, 0x48, 0x50, 0xB1
+LDW, LDH, LDB, LDW_X, LDH_X, LDB_X, LDX_IHL = 0x20, 0x28, 0x30, 0x40, 0x48, 0x50, 0xB1
 ADD, ADD_X, SUB_X, AND, LSH, RSH, TAX = 0x04, 0x0C, 0x1C, 0x54, 0x64, 0x74, 0x07
 JA, JEQ, JGE, JSET, RET, RET_A = 0x05, 0x15, 0x35, 0x45, 0x06, 0x16
 AD_PROTOCOL, AD_PKTTYPE, AD_IFINDEX = 0xFFFFF000, 0xFFFFF004, 0xFFFFF008  # linux/filter.h: loads from here ask for metadata

@@ -33,7 +33,9 @@ def open_(order: Order, run: Run) -> dict[str, Any]:
         with part(answer, RECORDING):
             from .._record.detached import start_detached
 
-            answer["recorder"] = {"handle": start_detached(order["ports"], order["addresses"], order["recorder_seconds"])}
+            answer["recorder"] = {
+                "handle": start_detached(order["ports"], order["addresses"], order["recorder_seconds"], peers=order.get("peers") or ())
+            }
     _snapshot(answer, "snapshot", order, run, owners=True)
     if order.get("temporary_listeners"):
         with part(answer, LISTENERS):
@@ -104,10 +106,12 @@ def close(order: Order, run: Run, handle: str | None, listeners: str | None = No
             answer["temporary_listeners"] = stop_detached(listeners)
     if handle:
         with part(answer, "firewall"):
-            from .._host.traversals import recorded
+            from .._host.traversals import ports_of, recorded
             from .._record.detached import read_detached
 
-            order = {**order, "packets": recorded(read_detached(handle, order["interest"]), order.get("packets") or ())}
+            so_far, asked = read_detached(handle, order["interest"]), order.get("packets") or ()
+            behind = ports_of(so_far, (order["interest"] or {}).get("isns") or ())
+            order = {**order, "packets": recorded(so_far, asked), "ports": sorted({*order["ports"], *behind})}
     _snapshot(answer, "after", order, run, owners=True, closing=True)
     since = (order.get("interest") or {}).get("logs_since")
     if since is not None:
@@ -212,7 +216,7 @@ def _record(answer: dict[str, Any], order: Order) -> Recording | None:
     with part(answer, RECORDING):
         from .._record.recorder import Recording
 
-        recording = Recording(order["ports"], order["addresses"], order["recorder_seconds"])
+        recording = Recording(order["ports"], order["addresses"], order["recorder_seconds"], peers=order.get("peers") or ())
     return recording
 
 

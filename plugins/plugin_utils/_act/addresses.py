@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import Dial, resolve
 
@@ -45,6 +45,11 @@ class Addresses:
         """All addresses that the inventory has for the hosts. PlanError, VariableError."""
         spelled = {host: [self.of(host), self._value(host, "ansible_host")] for host in hosts}
         return declared(spelled, {host: self._value(host, VARIABLE) for host in hosts}, _looked_up)
+
+    def literals(self, hosts: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Those of hosts without a part in the run that the inventory spells out, to name these by: nothing is evaluated or looked up."""
+        spelled = {host: [self.variables.literal(host, name) or host for name in ("handshake_address", "ansible_host")] for host in hosts}
+        return {host: known for host, known in declared(spelled, {}, lambda _names: {}).items() if known}
 
     def _value(self, host: str, variable: str) -> object:
         found = self.variables.of(host, variable)

@@ -136,6 +136,11 @@ class HostVariables:
             hint = _WITHOUT_FACTS if self._lacks_facts(host, variables, name) else ""
             raise VariableError(f"The variable {name} of host {host} cannot be evaluated: {said}{hint}") from error
 
+    def literal(self, host: str, name: str) -> str | None:
+        """A text that the inventory has for the host, and that is no template: nothing is evaluated for it. None: there is no such text."""
+        value = self._variables(host).get(name)
+        return plain(value) if isinstance(value, str) and not has_template(value) else None
+
     def claimed(self, host: str) -> list[str]:
         """The variables of ours that Ansible takes from what the host says of itself, and this does not."""
         names = [name for name in self._facts(host) if name.startswith(_OURS)]

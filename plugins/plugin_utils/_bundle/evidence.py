@@ -205,8 +205,10 @@ def _recording(recording: object, pseudonyms: Pseudonyms) -> Any:
     interfaces = recording.get("interfaces")
     named = interfaces.items() if isinstance(interfaces, Mapping) else ()
     limit = recording.get("truncated")
+    beside = {"beside": recording["beside"]} if recording.get("beside") in ("recorded", "cut", "lost") else {}
     return {
         **numbers,
+        **beside,
         "interfaces": {index: texts.interface(str(name), pseudonyms) for index, name in named if str(index).isdecimal()},
         "frames": packed,
         "truncated": (limit if _LIMIT.fullmatch(str(limit)) else pseudonyms.name("text", str(limit))) if limit else None,

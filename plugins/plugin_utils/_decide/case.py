@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from .._model.firewall_records import Rewritten, Verdict
 from .._model.host import Host
 from .._model.socket_records import Listener
 from .._values.words import plural
@@ -21,6 +22,43 @@ from .timeline import Attempt
 @dataclass(kw_only=True)
 class Case(Handshakes):
     """The handshakes, and what the sockets, addresses and counters of its ends have of that."""
+
+    @property
+    def listening_end(self) -> tuple[str, int]:
+        """Where a socket of the server gets the SYN: where the server's own rules, evaluated, send it, if that is the server itself.
+
+        Packets outside of the server have `server_address` and `server_port`; its sockets, and who is to serve there, have this.
+        """
+        return self.once("listening end", self._listening_end)
+
+    def _listening_end(self) -> tuple[str, int]:
+        target = self._sent_on_by_server()
+        if target is None or target.port is None or self.server is None or self.server.owns(target.destination) is not True:
+            return self.server_address, self.server_port
+        return target.destination, target.port
+
+    def _sent_on_by_server(self) -> Rewritten | None:
+        own = self.server is None or self.server is self.client
+        return None if self.server is None or own else self.sent_on_by(self.server, self.server_address, self.server_port)
+
+    @property
+    def listening_port(self) -> int:
+        return self.listening_end[1]
+
+    def sources_at(self, host: Host) -> list[str]:
+        """From where the SYN comes to a host, as that saw it, or else as the client sends it."""
+        seen = [each.packet.src for each in self.affected.seen("syn", host.name, "in")]
+        own = [probe.local_address for probe in self.probes if probe.local_address]
+        return list(dict.fromkeys(seen or [*own, *([self.source] if self.source else [])]))
+
+    def sent_on_by(self, host: Host, address: str, port: int) -> Rewritten | None:
+        """Where a host's rules, evaluated, send the SYN that comes to it for that end, if it is another one."""
+        verdict = self.ruling_elsewhere(host, address, port)
+        return verdict.rewritten if verdict else None
+
+    def ruling_elsewhere(self, host: Host, address: str, port: int) -> Verdict | None:
+        """The verdict by which they do so."""
+        return host.rulings.elsewhere(self.sources_at(host), address, port)
 
     def server_sockets(self, state: str) -> int:
         """The attempts for which the server holds a socket in ``state``."""
@@ -72,12 +110,17 @@ class Case(Handshakes):
         """All listeners on the server's port; ``None`` when listeners are unknown."""
         if self.server is None or self.server.snapshot is None or self.server.snapshot.listeners is None:
             return None
-        return [*self.server.snapshot.listeners_on.get(self.server_port, ())]
+        target = self._sent_on_by_server()
+        if target is not None and self.server.owns(target.destination) is False:
+            return None
+        return [*self.server.snapshot.listeners_on.get(self.listening_port, ())]
 
     def listened_before(self) -> bool:
         """Whether a socket listened on the server's port already before the handshakes were tried, as far as that is known."""
-        before = self.server.before if self.server else None
-        return before is None or before.listeners is None or self.server_port in before.listeners_on
+        before, port = self.server.before if self.server else None, self.listening_port
+        if before is None or before.listeners is None or port in before.listeners_on:
+            return True
+        return port != self.port and self.port in before.listeners_on  # who listens on others is reported then where nobody does there
 
     def server_owns(self, address: str) -> bool | None:
         """Whether an address is the server's; every host has loopback addresses, and they are nobody else's."""
@@ -98,7 +141,7 @@ class Case(Handshakes):
         dual = family == 6 and not listener.v6only and listener.address == "::"
         if family != self.family and not dual:
             return "family"
-        if not is_any(listener.address) and listener.address != self.server_address:
+        if not is_any(listener.address) and listener.address != self.listening_end[0]:
             return "address"
         seen = self.observation("syn", self.server, "in")
         if listener.device and seen and seen.interface != listener.device:

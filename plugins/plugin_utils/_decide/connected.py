@@ -45,14 +45,15 @@ def connected(case: Case, attempt: Attempt) -> Outcome:
         return Outcome("answered_elsewhere", "syn", "path.forward", "path", row=first(attempt.of("syn_ack")))
     acknowledgements = [row for kind in ("ack", "fin", "data") for row in attempt.of(kind, "client")]
     taken = seen_at(acknowledgements, (server, "in"))
-    known = client.saw_everything and attempt.isn is not None
-    if server.saw_everything and not taken and (known or half_open(case, attempt)):
+    known = client.saw_everything and attempt.isn is not None and attempt.hears(client.name, "out")
+    heard = server.saw_everything and attempt.hears(server.name, "in")
+    if heard and not taken and (known or half_open(case, attempt)):
         if known and not seen_at(acknowledgements, (client, "out")):
             return Outcome("lost_ack", "ack", "client.firewall", client.name)
         if not _had_time(attempt, acknowledgements, client, server):
             return Outcome("completed")
-        forward = way_of(case, back=False)
-        return loss_after("lost_ack", "ack", "path.forward", furthest(acknowledgements, forward), forward, acknowledgements)
+        forward = [(host, way) for host, way in way_of(case, back=False) if attempt.hears(host.name, way)]
+        return loss_after(case, "lost_ack", "ack", "path.forward", furthest(acknowledgements, forward), forward, acknowledgements)
     if half_open(case, attempt):
         return Outcome("ignored_ack", "ack", None, server.name, last_seen=taken)
     if probe.peer == "reset":
@@ -123,13 +124,13 @@ def recovered(case: Case, attempt: Attempt) -> Outcome | None:
     arrived = seen_at(initial, (case.server, "in"))
     forward, back = way_of(case, back=False), way_of(case, back=True)
     if not arrived:
-        return replace(loss_after("lost_syn", "syn", "path.forward", furthest(initial, forward), forward, initial), recovered=True)
+        return replace(loss_after(case, "lost_syn", "syn", "path.forward", furthest(initial, forward), forward, initial), recovered=True)
     answers = [row for row in attempt.of("syn_ack") if (seen := row.at(case.server.name, "out")) and 0 <= seen.time - arrived.time < 0.5]
     if not answers:
         return Outcome("unanswered", "syn", None, case.server.name, last_seen=arrived, recovered=True)
     taken = seen_at(answers, (case.client, "in"))
     if not taken:
-        return replace(loss_after("lost_syn_ack", "syn_ack", "path.return", furthest(answers, back), back, answers), recovered=True)
+        return replace(loss_after(case, "lost_syn_ack", "syn_ack", "path.return", furthest(answers, back), back, answers), recovered=True)
     if attempt.when(taken) < attempt.when(second.seen[0]):
         return Outcome("ignored_syn_ack", "syn_ack", None, case.client.name, last_seen=taken, recovered=True)
     return None  # the SYN-ACK was on its way when the SYN was repeated

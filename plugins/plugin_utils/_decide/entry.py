@@ -24,6 +24,7 @@ from .finding import Evidence, Finding
 from .observed import attempts_document, clocks_document, connected_document, not_observed, parties, vantage_document
 from .outcome import Outcome
 from .rehearsals import offered
+from .shadowed import shadowed
 from .status import case_status
 from .story import timeline
 
@@ -135,7 +136,7 @@ def _remarks(explanations: blocked.Answers, more: Sequence[Wording]) -> list[str
     found = [(finding.host, finding.summary) for _case, each in explanations for _cause, finding in each.remarks]
     found += [(anomaly.host, anomaly.text) for anomaly in _left_over(explanations, settled=True)]
     found += [(ON_THE_WAY, sentence) for case, _each in explanations for sentence in bypassed.remarks(case)]
-    found += [said for case, _each in explanations for said in answered_for(case)]
+    found += [said for case, _each in explanations for said in (*answered_for(case), *shadowed(case))]
     sentences = [f"{summary}" if host == ON_THE_WAY else f"{host}: {summary}" for host, summary in found]
     return list(dict.fromkeys([*sentences, *(f"{sentence}" for sentence in more)]))
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -106,16 +106,16 @@ class Rulings:
             for firewall in firewalls:
                 yield from firewall.verdicts
 
-    def of_syns_to(self, address: str, port: int) -> Sequence[Verdict]:
-        """The verdicts on SYNs for that end, before and after."""
-        return self._of_syns.get((address, port), ())
+    def of_syns(self, sources: Iterable[str], address: str, port: int) -> list[Verdict]:
+        """The verdicts on SYNs from one of the addresses for that end, before and after."""
+        return [each for source in dict.fromkeys(sources) for each in self._of_syns.get((source, address, port), ())]
 
     @functools.cached_property
-    def _of_syns(self) -> dict[tuple[str, int | None], list[Verdict]]:
-        found: dict[tuple[str, int | None], list[Verdict]] = {}
+    def _of_syns(self) -> dict[tuple[str, str, int | None], list[Verdict]]:
+        found: dict[tuple[str, str, int | None], list[Verdict]] = {}
         for verdict in self.all():
             if verdict.packet == "syn":
-                found.setdefault((verdict.destination, verdict.port), []).append(verdict)
+                found.setdefault((verdict.source, verdict.destination, verdict.port), []).append(verdict)
         return found
 
     def hitting(self, rule: Rule) -> list[Verdict]:
@@ -145,9 +145,12 @@ class Rulings:
                 found.setdefault(step.rule.log_prefix, set()).add(step.rule.identity)
         return found
 
-    def elsewhere(self, address: str, port: int, uid: int | None = None) -> Verdict | None:
-        """The verdict on a SYN for that end (of a user), where rules send it to another one: afterwards, or else before."""
-        for by_user in self._rewritten.get((address, port), ()):
+    def elsewhere(self, sources: Iterable[str], address: str, port: int, uid: int | None = None) -> Verdict | None:
+        """The verdict on a SYN for that end (of a user), where rules send it to another one: afterwards, or else before.
+
+        ``sources``: from where it may come. What rules do to the SYNs of others says nothing about it.
+        """
+        for by_user in (each for source in dict.fromkeys(sources) for each in self._by_ends.get((source, address, port), ())):
             verdict = by_user.get(None) or by_user.get(uid) if uid is not None else next(iter(by_user.values()))
             target = verdict.rewritten if verdict else None
             if target and (target.destination, target.port) != (address, port):
@@ -155,13 +158,13 @@ class Rulings:
         return None
 
     @functools.cached_property
-    def _rewritten(self) -> dict[tuple[str, int | None], list[dict[int | None, Verdict]]]:
-        """The verdicts on SYNs by users, afterwards or else before, of which any is translated, by where they were sent."""
-        found: dict[tuple[str, int | None], list[dict[int | None, Verdict]]] = {}
+    def _by_ends(self) -> dict[tuple[str, str, int | None], list[dict[int | None, Verdict]]]:
+        """The verdicts on SYNs by users, afterwards or else before, by the ends of the SYN."""
+        found: dict[tuple[str, str, int | None], list[dict[int | None, Verdict]]] = {}
         for by_user in {**self._by_traversal("before", False), **self._by_traversal("after", False)}.values():
-            end = next(((each.destination, each.port) for each in by_user.values() if each.packet == "syn" and each.rewritten), None)
-            if end:
-                found.setdefault(end, []).append(by_user)
+            first = next(iter(by_user.values()))
+            if first.packet == "syn":
+                found.setdefault((first.source, first.destination, first.port), []).append(by_user)
         return found
 
     def counter_delta(self, rule: Rule) -> CounterDelta | None:

@@ -230,6 +230,10 @@ class Handshakes:
         ends = (self.client_address, self.server_port)
         return [hop for hop in self.server.hops_back if (hop.address, hop.local_port) == ends] if self.server else []
 
+    def hears(self, host: Host, *directions: str) -> bool:
+        """Whether a recorder there looks at all packets of the attempts under examination, see `Attempt.hears`."""
+        return all(attempt.hears(host.name, direction) for attempt in self.subject for direction in directions)
+
     def passage(self) -> tuple[Evidence, ...]:
         """What each recording shows of the handshake's three packets, a line for each host."""
         return self.once("passage", self._passage)
@@ -251,7 +255,10 @@ class Handshakes:
                 if host is not self.client and host is not self.server
                 else ("out" if (host is self.client) == (sender == "client") else "in",)
             )
-            parts += [f"{label} {'seen' if way == 'other' else way} {self.count(kind, host, way, sender)}x" for way in ways]
+            heard = kind != "ack" or self.hears(host, *ways)
+            parts += [
+                f"{label} {'seen' if way == 'other' else way} {self.count(kind, host, way, sender)}x" for way in (ways if heard else ())
+            ]
         return ", ".join(parts)
 
     def saw(self, host: Host, source: str, observation: Wording) -> Evidence:

@@ -155,7 +155,7 @@ def _follow(case: Case, attempt: Attempt) -> Outcome:
     # Where no server is known, whoever answers has it.
     arrived = came_to(case.server, attempt) or half_open(case, attempt) if case.server else bool(attempt.of("syn_ack"))
     if not arrived:
-        return loss_after("lost_syn", "syn", "path.forward", syn, forward, attempt.of("syn"))
+        return loss_after(case, "lost_syn", "syn", "path.forward", syn, forward, attempt.of("syn"))
     back = way_of(case, back=True)
     syn_ack = furthest(attempt.of("syn_ack"), back)
     if syn_ack is not None and back[syn_ack][0] is not case.client and case.client.observations is None:
@@ -168,7 +168,7 @@ def _follow(case: Case, attempt: Attempt) -> Outcome:
     if back[syn_ack][0] is case.client and back[syn_ack][1] == "in":
         last = seen_at(attempt.of("syn_ack"), back[syn_ack])
         return Outcome("ignored_syn_ack", "syn_ack", None, case.client.name, last_seen=last)
-    return loss_after("lost_syn_ack", "syn_ack", "path.return", syn_ack, back, attempt.of("syn_ack"))
+    return loss_after(case, "lost_syn_ack", "syn_ack", "path.return", syn_ack, back, attempt.of("syn_ack"))
 
 
 def _at(row: Row, host: Host | None, direction: str) -> Observation | None:

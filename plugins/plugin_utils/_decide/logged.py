@@ -165,12 +165,12 @@ def _of_process(case: Case, host: Host, record: LogRecord) -> Attribution | None
     if host is not case.server:
         return None
     if record.kind == "access_denied" and record.receiver_port is not None:
-        if record.receiver_port != case.server_port:
+        if record.receiver_port != case.listening_port:
             return None
         return "perhaps" if _shares_kernel(case, host) else "ours"  # each network namespace has ports of its own
     processes = list(_processes(case, host))
     units = {process.unit for process in processes} | {
-        unit.unit for snapshot in (host.before, host.after) if snapshot for unit in snapshot.units or () if unit.port == case.server_port
+        unit.unit for snapshot in (host.before, host.after) if snapshot for unit in snapshot.units or () if unit.port == case.listening_port
     }
     if record.unit is not None and record.unit in units:
         return "ours"
@@ -187,14 +187,14 @@ def _shares_kernel(case: Case, host: Host) -> bool:
 def _processes(case: Case, host: Host) -> Iterator[Process]:
     for snapshot in (host.before, host.after):
         for listener in (snapshot.listeners if snapshot else None) or ():
-            if listener.port == case.server_port:
+            if listener.port == case.listening_port:
                 yield from listener.processes or ()
 
 
 def _syn_flood(case: Case, host: Host, record: LogRecord) -> Attribution | None:
-    if host is not case.server or record.receiver_port != case.server_port:
+    if host is not case.server or record.receiver_port != case.listening_port:
         return None
-    return "perhaps" if record.receiver is None or is_any(record.receiver) or record.receiver == case.server_address else None
+    return "perhaps" if record.receiver is None or is_any(record.receiver) or record.receiver == case.listening_end[0] else None
 
 
 def _martian(case: Case, host: Host, record: LogRecord) -> Attribution | None:

@@ -23,6 +23,9 @@ SAME_PACKET_S = 0.5  # observations of one packet are closer than this once cloc
 DOUBLED_S = 0.1  # a packet that was doubled on the way comes again at once
 
 
+OPENING = ("syn", "syn_ack", "rst", "icmp")  # kinds of packets that recorders look at on all ports
+
+
 @dataclass
 class Row:
     """One packet, with each observation of it."""

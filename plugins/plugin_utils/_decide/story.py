@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Packet, TcpFlags
 
 from .case import Case
-from .rows import Row
+from .rows import OPENING, Row
 from .timeline import Attempt
 
 MAX_ROWS = 200  # per flow: a person reads the first few attempts
@@ -53,6 +53,9 @@ def is_lost(case: Case, attempt: Attempt, row: Row) -> bool:
     fronted = case.server_owns(case.address) is False and not attempt.count("syn", case.server.name if case.server else "", "in")
     if row.kind == "icmp" or fronted:
         return False  # not meant for the other end, or answered by whoever stands in front of it
+    heard = attempt.hears(case.client.name, "out") and (case.server is None or attempt.hears(case.server.name, "in"))
+    if row.kind not in OPENING and not heard:
+        return False
     if row.sender == "client":
         return case.server is not None and case.server.saw_everything and row.at(case.server.name, "in") is None
     recorded = attempt.when(row.seen[0]) < (case.client.recorded_until or 0.0)

@@ -54,6 +54,12 @@ class Attempt:
             found = self._of[kind, sender] = [row for row in self.rows if row.kind == kind and sender in (None, row.sender)]
         return found
 
+    def hears(self, host: str, direction: str) -> bool:
+        """Whether a recorder there looks at all of its packets: on another port than the one dialled, as behind an address translation, it
+        records those that open a connection or refuse it."""
+        syn = next((seen for row in self.of("syn") if (seen := row.at(host, direction))), None)
+        return syn is None or syn.packet.tcp is None or syn.packet.tcp.dport == self.probe.port
+
     def count(self, kind: str, host: str, direction: str, sender: str | None = None) -> int:
         """How many packets of a kind were seen at a host."""
         return sum(row.at(host, direction) is not None for row in self.of(kind, sender))

@@ -137,7 +137,7 @@ def _is_of(case: Case, trace: Trace, probe: Probe) -> bool:
     ends = ((packet.source, packet.source_port), (packet.destination, packet.port))
     (client, client_port), (_server, server_port) = ends if packet.leg != "syn_ack" else ends[::-1]
     known = client in (probe.local_address, case.client_address)
-    return known and client_port == probe.local_port and server_port in (case.port, case.server_port)
+    return known and client_port == probe.local_port and server_port in (case.port, case.server_port, case.listening_port)
 
 
 def _hook(host: Host, trace: Trace) -> str:

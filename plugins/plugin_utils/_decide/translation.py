@@ -18,7 +18,7 @@ def translated_on_the_way(case: Case) -> bool:
 
 def sent_elsewhere(case: Case, host: Host) -> Verdict | None:
     """The verdict of a host by which its rules send the SYN to another end."""
-    return host.rulings.elsewhere(case.address, case.port, case.uid)
+    return host.rulings.elsewhere(case.sources_at(host), case.address, case.port, case.uid)
 
 
 def surely_untranslated(case: Case) -> bool:
@@ -29,7 +29,7 @@ def surely_untranslated(case: Case) -> bool:
 def _leaves_end(case: Case, host: Host, hook: str) -> bool:
     if host.translates(hook) is False:
         return True
-    asked = [verdict for verdict in host.rulings.of_syns_to(case.address, case.port) if verdict.of(case.uid)]
+    asked = [verdict for verdict in host.rulings.of_syns(case.sources_at(host), case.address, case.port) if verdict.of(case.uid)]
     evaluated = bool(asked) and all(verdict.verdict == "accept" for verdict in asked)
     return evaluated and sent_elsewhere(case, host) is None
 

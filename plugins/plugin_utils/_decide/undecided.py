@@ -91,6 +91,8 @@ def _would_decide(case: Case) -> str:
             f"only signed connections are taken on port {case.port} of {case.server.name}, and the probe cannot sign: the one between "
             f"{session.local} and {session.remote} is established, so that the peers' own handshake works"
         )
+    if case.outcome.kind == "ignored_ack" and not case.hears(case.server, "in"):
+        return f"{case.server.name} waits for the final ACK on a port of which none is recorded: {_ELSEWHERE}"
     inside = _VANISHED.get(case.outcome.kind)
     if inside is not None:
         packet, at_client = inside

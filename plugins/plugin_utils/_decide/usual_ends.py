@@ -75,7 +75,14 @@ def _is_usual_port(host: Host, port: int) -> bool:
     crowded = (each.port for snapshot in (host.before, host.after) if snapshot for each in snapshot.half_open or ())
     stopped = stopped_unit(host, port) or any(unit.port == port and unit.active != "active" for unit in host.snapshot.units or ())
     alone = all(relay.port != port for relay in host.snapshot.relays or ()) and not (host.snapshot.calls or host.snapshot.tunnels)
-    return served and not stopped and port not in crowded and alone
+    return served and not stopped and port not in crowded and alone and not _failed_meanwhile(host)
+
+
+def _failed_meanwhile(host: Host) -> bool:
+    """Whether a balancer counts more connections that failed than before the handshakes, or had no counts then."""
+    before = {(each.proxy, each.server): each.failed for each in (host.before.balancers if host.before else None) or ()}
+    after = (host.after.balancers if host.after else None) or ()
+    return any(each.failed and each.failed != before.get((each.proxy, each.server)) for each in after)
 
 
 def _lets_through(verdict: Verdict) -> bool:

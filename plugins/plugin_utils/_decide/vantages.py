@@ -34,19 +34,24 @@ def furthest(rows: Sequence[Row], way: Sequence[Vantage]) -> int | None:
     return max((place for place, vantage in enumerate(way) if seen_at(rows, vantage)), default=None)
 
 
-def loss_after(kind: str, leg: Leg, segment: str, place: int | None, way: Sequence[Vantage], rows: Sequence[Row]) -> Outcome:
+def loss_after(case: Case, kind: str, leg: Leg, segment: str, place: int | None, way: Sequence[Vantage], rows: Sequence[Row]) -> Outcome:
     """A loss after ``place``. Only a vantage point further on that saw everything, and did not see the packet, proves the loss."""
     if place is None or place + 1 >= len(way):
         missing = place is None and any(host.saw_everything for host, direction in way[-1:])
         return Outcome("silent", leg if missing else None, None, "path")
     here, beyond = way[place][0], way[place + 1][0]
     last = seen_at(rows, way[place])
-    if not beyond.saw_everything:
+    if not beyond.saw_everything or (beyond.other_ports_lost and _may_be_on_another_port(case)):
         return Outcome("silent", None, None, "path", last_seen=last)
     there = [row for row in rows if row.at(here.name, way[place][1])]
     if here is beyond or (here.saw_everything and all(row.stays_at(here.name) for row in there)):
         return Outcome(kind, leg, segment, here.name, between=(here.name, here.name), last_seen=last, row=first(there))
     return Outcome(kind, leg, segment, "path", between=(here.name, beyond.name), last_seen=last, row=first(there))
+
+
+def _may_be_on_another_port(case: Case) -> bool:
+    """Whether the client or a managed host on the way may translate what the client dials."""
+    return case.client.translates("output") is not False or any(via.translates("prerouting") is not False for via in case.vias)
 
 
 def seen_at(rows: Sequence[Row], vantage: Vantage) -> Observation | None:

@@ -43,32 +43,33 @@ def listener_elsewhere(case: Case, finding: Finding) -> Fix | None:
         return advice("application", finding.host, summary)
     if owner is None or case.server is None:
         return None
+    address, port = case.listening_end
     if owner.displaced:
-        return displaced(case.server, owner.displaced, owner.name, case.server_port)
-    if owner.socket and fit.address(case.server_address):
-        return listening_at(finding.host, owner.socket, case.server_address)
+        return displaced(case.server, owner.displaced, owner.name, port)
+    if owner.socket and fit.address(address):
+        return listening_at(finding.host, owner.socket, address)
     if owner.process and owner.process.pid == 1:
         return _by_socket(case, finding.host)
-    if forwarding := _forwarding(owner.process, case.server_port):
+    if forwarding := _forwarding(owner.process, port):
         return advice("application", finding.host, forwarding)
     if owner.names:
         summary = (
-            f"make {owner.name} listen on {case.server_address} (or on all addresses), or, if it listens by the name {owner.names[0]}, put "
-            f"{case.server_address} in its line of /etc/hosts and restart it"
+            f"make {owner.name} listen on {address} (or on all addresses), or, if it listens by the name {owner.names[0]}, put "
+            f"{address} in its line of /etc/hosts and restart it"
         )
         return advice("application", finding.host, summary)
     if owner.setting:
         summary = (
-            f"make {owner.name} listen on {case.server_address} (or on 0.0.0.0) as well, or set {owner.setting}=0 on {finding.host}, also "
+            f"make {owner.name} listen on {address} (or on 0.0.0.0) as well, or set {owner.setting}=0 on {finding.host}, also "
             f"where it is set, and restart {owner.name}: it is asked when a socket is bound"
         )
         return advice("application", finding.host, summary)
-    return listening(case.server, owner.name, owner.process, case.server_address, case.server_port)
+    return listening(case.server, owner.name, owner.process, address, port)
 
 
 def _by_socket(case: Case, host: str) -> Fix:
     """Where systemd listens, the socket unit says where: the service's own configuration does not count."""
-    any_address, port = ("[::]" if case.family == 6 else "0.0.0.0"), case.server_port
+    any_address, port = ("[::]" if case.family == 6 else "0.0.0.0"), case.listening_port
     summary = (
         f"it is systemd that listens: have the socket unit for port {port} of {host} listen on {any_address}:{port}, "
         f"too, by a further ListenStream= (BindIPv6Only=both, where it is for IPv6 alone), and restart it"
@@ -97,10 +98,10 @@ def listener_other_namespace(case: Case, finding: Finding) -> Fix:
             "service",
             finding.host,
             f"where {apart.unit} has a network namespace of its own (PrivateNetwork= or NetworkNamespacePath=), take that away, or have a "
-            f"socket unit listen on port {case.server_port} for it in the host's; where it runs containers, publish the port",
+            f"socket unit listen on port {case.listening_port} for it in the host's; where it runs containers, publish the port",
             [shell("systemctl", "show", "--property=PrivateNetwork,NetworkNamespacePath", apart.unit)],
         )
-    publish = f"publish port {case.server_port} from the container or namespace to the host"
+    publish = f"publish port {case.listening_port} from the container or namespace to the host"
     if apart and literal_is_loopback(apart.listener.address or ""):
         name = apart.listener.name or "it"
         return advice("application", finding.host, f"have {name} listen on an address of the namespace, or on all of them, and {publish}")

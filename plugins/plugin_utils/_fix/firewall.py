@@ -222,4 +222,5 @@ def _fits(ruling: Verdict) -> bool:
 def _somehow(case: Case, host: Host, rule: Rule | None) -> Fix:
     source = case.client_address or case.client.name
     where = f"table {rule.family} {rule.table} of {host.name}" if rule else f"the firewall of {host.name}"
-    return advice("firewall", host.name, f"allow {source} -> {case.server_address} tcp/{case.server_port} in {where}, both directions")
+    address, port = case.listening_end if host is case.server else (case.server_address, case.server_port)
+    return advice("firewall", host.name, f"allow {source} -> {address} tcp/{port} in {where}, both directions")

@@ -34,7 +34,7 @@ def server_lsm_denied(case: Case, finding: Finding) -> Fix | None:
     record = finding.about(LogRecord)
     if record is None:
         return None
-    host, port = finding.host, case.server_port
+    host, port = finding.host, case.listening_port
     if record.module == "selinux":
         look = f"give the port the type that the service may use (semanage port -l; semanage port -a -t TYPE -p tcp {port}) on {host}"
         return advice("service", host, f"{look}, and start the service", [shell("ausearch", "-m", "avc", "-ts", "recent")])

@@ -44,13 +44,13 @@ def service_refuses(case: Case, finding: Finding) -> Fix | None:
     if limit := finding.about(Limit):
         raised = _RAISED.get(limit.setting, limit.setting)
         summary = f"find out who holds the connections of {limit.program} on {finding.host}, and have them end, or raise {raised}"
-        look = shell("ss", "-tnp", "state", "established", "sport", "=", f":{case.server_port}")
+        look = shell("ss", "-tnp", "state", "established", "sport", "=", f":{case.listening_port}")
         return advice("application", finding.host, summary, [look])
     refusal = finding.about(Refusal)
     if refusal is None or refusal.kind not in _REFUSALS:
         return None
     summary, command = _REFUSALS[refusal.kind]
-    words = {"target": case.target, "port": case.server_port, "client": case.client_address or case.client.name}
+    words = {"target": case.target, "port": case.listening_port, "client": case.client_address or case.client.name}
     text = summary.format(daemon=refusal.process or "DAEMON", **words)
     return advice("application", finding.host, text, [shell(*(word.format(**words) for word in command))] if command else [])
 

@@ -29,7 +29,7 @@ from .translation import covered, let_through
 def service_stopped(case: Case, finding: Finding) -> Fix | None:
     stopped, other = finding.about(StoppedUnit), finding.about(SocketOwner)
     if case.server and other and other.displaced and other.process:
-        return _handed_back(case.server, other.displaced, other.process.unit or other.name, case.server_port)
+        return _handed_back(case.server, other.displaced, other.process.unit or other.name, case.listening_port)
     return of_stopped(case.server, stopped) if stopped and case.server else None
 
 
@@ -49,7 +49,7 @@ def of_stopped(host: Host, stopped: StoppedUnit) -> Fix:
 
 def no_listener(case: Case, finding: Finding) -> Fix:
     """Have the unit that should listen on the port do so, where it is known for sure; of a server that was not asked, look at it."""
-    running, server, port = finding.about(RunningUnit), case.server, case.server_port
+    running, server, port = finding.about(RunningUnit), case.server, case.listening_port
     if finding.host not in (ON_THE_WAY, server and server.name):
         return advice("service", finding.host, _start(finding.host, port))
     if server is None or finding.host != server.name:

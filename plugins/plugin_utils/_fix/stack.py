@@ -159,13 +159,13 @@ def synproxy_loose(_case: Case, finding: Finding) -> Fix | None:
 
 def synproxy_unserved(case: Case, finding: Finding) -> Fix:
     if case.listeners_on_port() == []:
-        start = f"start the service that should listen on port {case.server_port} of {finding.host}, or correct the port"
+        start = f"start the service that should listen on port {case.listening_port} of {finding.host}, or correct the port"
         return advice("service", finding.host, start, [shell("ss", "-ltnp")])
     return advice(
         "firewall",
         finding.host,
-        f"find out on {finding.host} itself why nothing takes connections to port {case.server_port}: whether anything listens there, its "
-        "options, and rules for the packets that SYNPROXY sends",
+        f"find out on {finding.host} itself why nothing takes connections to port {case.listening_port}: whether anything listens there, "
+        "its options, and rules for the packets that SYNPROXY sends",
     )
 
 

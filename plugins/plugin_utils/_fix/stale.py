@@ -62,7 +62,7 @@ def _ended(case: Case, server: Host, held: Sequence[Socket]) -> Fix:
     stale = list(dict.fromkeys([*met, *(_half_open(case, server) if alone else [])]))
     fit = [ends for ends in stale if _fit.address(ends[0]) and _fit.address(ends[2]) and _fit.port(ends[1]) and _fit.port(ends[3])]
     if not fit or len(fit) > _MOST:
-        return advice("connection", server.name, f"{_KEEPALIVE} ({server.name}, port {case.server_port})")
+        return advice("connection", server.name, f"{_KEEPALIVE} ({server.name}, port {case.listening_port})")
     commands = [shell("ss", "-K", "-tn", "src", endpoint(*ends[:2]), "dst", endpoint(*ends[2:])) for ends in fit]
     return mending(
         "connection",
@@ -73,7 +73,7 @@ def _ended(case: Case, server: Host, held: Sequence[Socket]) -> Fix:
         Saves(),
         why=f"{server.name} takes {case.client.name}'s SYNs for packets of these connections",
         undo=(),
-        check=f"ss -tn src :{case.server_port} on {server.name} shows none of them",
+        check=f"ss -tn src :{case.listening_port} on {server.name} shows none of them",
         risk="low" if alone and set(stale) == set(met) else "disruptive",  # who else has the client's address is not known for sure
     )
 

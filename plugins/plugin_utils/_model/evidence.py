@@ -155,6 +155,16 @@ def _read_recording(host: Host, data: object) -> None:
     host.observations = known
     host.recorded_until = max(host.recorded_until or 0.0, recording.to)
     host.incomplete = host.incomplete or _missing(recording, undecodable)
+    if recording.beside in _BESIDE:
+        host.other_ports_lost |= recording.beside == "lost"
+        host.lacks("connections on other ports", _BESIDE[recording.beside])
+
+
+_BESIDE = {
+    "lost": "the recorder had no room for all with the other hosts of its flows, and left them out",
+    "cut": "the recorder returned only the first of those that the other hosts of its flows have with it beside the handshakes",
+}
+"""Why a recording may lack some of them, by `beside` of docs/evidence.md."""
 
 
 def _missing(recording: _Recording, undecodable: int) -> Prose | None:
@@ -172,6 +182,7 @@ class _Recording:
     to: Time
     dropped: Count = 0
     truncated: str | None = None
+    beside: str | None = None
 
 
 def recording_frames(data: object) -> str:

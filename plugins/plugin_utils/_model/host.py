@@ -47,6 +47,7 @@ class Host:
     after: Snapshot | None = None
     observations: Recording | None = None  # None: nothing was recorded here
     incomplete: Prose | None = None  # why the recording may lack packets
+    other_ports_lost: bool = False  # connections on other ports than the flows' were left out of it
     captured: bool = False  # packets of it are from a capture that a user brought, which does not say what it left out
     point: bool = False  # such a capture sees each packet once, somewhere on the path, and does not say which way it goes
     recorded_until: float | None = None  # by this host's clock

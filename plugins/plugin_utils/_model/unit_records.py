@@ -153,7 +153,8 @@ class BalancedServer:
     """A server behind a balancer on one of our ports, as the balancer itself has it.
 
     HAProxy: ``status`` of its "show stat"; ``check`` and ``told`` are of its last check; ``connects``: how often it has called connect() to
-    serve a client (since HAProxy 1.9), checks left out. nginx, which names none: ``status`` is the number
+    serve a client (since HAProxy 1.9), checks left out, and ``failed``: how many of these failed. nginx, which names none: ``status`` is
+    the number
     of the error of the last connect(), which was for ``client``. ``pids``: of the processes that have the balancer's listeners, as several
     balancers may run there; none in evidence of older versions. ``times``: the seconds in which nginx logged it.
     """
@@ -169,6 +170,7 @@ class BalancedServer:
     told: Prose | None = None
     client: IpAddress | None = None
     connects: Count | None = None
+    failed: Count | None = None
     pids: tuple[Count, ...] = ()
     times: tuple[Count, ...] = ()
 

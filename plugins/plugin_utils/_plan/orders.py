@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.probe import FURTHER
@@ -18,6 +18,7 @@ from .deadlines import Deadlines, deadlines
 from .fields import address, is_the_dialler
 from .flows import Flow, PlanError
 from .options import Options
+from .peers import peers
 from .plan import ON_THE_WAY, Entry, Plan
 from .shares import shares
 from .work_order import GREETING, HostPart, order
@@ -53,37 +54,35 @@ def build(
     `options`: by host, or the same for all. `declared_of`: all addresses of hosts; without it, those of `address_of` that are no names.
     """
     same = options if isinstance(options, Options) else Options()
-    builder = _Builder(run, hosts, address_of, set(play_hosts), options if callable(options) else lambda _host: same, place_of, assumes)
-    builder.declared_of = declared_of or builder.declared_of
-    plan = builder.build(flows)
-    return replace(plan, addresses=builder.declared(sorted(builder.parts)))
+    builder = _Builder(
+        run=run,
+        hosts=hosts,
+        address_of=address_of,
+        play_hosts=frozenset(play_hosts),
+        ask_options=options if callable(options) else lambda _host: same,
+        declared_of=declared_of,
+        place_of=place_of,
+        assumes=assumes,
+    )
+    return builder.build(flows)
 
 
+@dataclass(kw_only=True)
 class _Builder:
-    def __init__(
-        self,
-        run: str,
-        hosts: Hosts,
-        address_of: AddressOf,
-        play_hosts: set[str],
-        options: OptionsOf,
-        place_of: PlaceOf,
-        assumes: Assumes,
-    ) -> None:
-        self.run = run
-        self.hosts = hosts
-        self.address_of = address_of
-        self.play_hosts = play_hosts
-        self.ask_options = options
-        self.place_of = place_of
-        self.assumes = assumes
-        self.options: dict[str, Options] = {}
-        self.parts: dict[str, HostPart] = {}
-        self.entries: dict[Entry, None] = {}
-        self.addresses: dict[str, str] = {}
-        self.literals: dict[str, str | None] = {}
-        self.declared_of: DeclaredOf = self._literals_of
-        self.known: dict[str, tuple[str, ...]] = {}
+    run: str
+    hosts: Hosts
+    address_of: AddressOf
+    play_hosts: frozenset[str]
+    ask_options: OptionsOf
+    declared_of: DeclaredOf | None
+    place_of: PlaceOf
+    assumes: Assumes
+    options: dict[str, Options] = field(default_factory=dict)
+    parts: dict[str, HostPart] = field(default_factory=dict)
+    entries: dict[Entry, None] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)
+    literals: dict[str, str | None] = field(default_factory=dict)
+    known: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def build(self, flows: list[Flow]) -> Plan:
         to_addresses = [flow for flow in flows if flow.servers is None]
@@ -101,8 +100,11 @@ class _Builder:
             )
         times = self._deadlines(parts)
         share_of, lowered = shares(self.entries, {host: self._options_of(host) for host in parts})
+        addresses = self.declared(sorted(self.parts))
+        others = peers(self.entries, addresses)
         orders = {
-            host: order(self.run, host, part, self._options_of(host), times.recorder_seconds, share_of) for host, part in parts.items()
+            host: order(self.run, host, part, self._options_of(host), times.recorder_seconds, share_of, others.get(host, []))
+            for host, part in parts.items()
         }
         normal = tuple(self._options_of(next(iter(parts))).normal)  # they are one for the whole play
         absent = tuple(sorted(set(self.parts) - self.play_hosts))
@@ -111,6 +113,7 @@ class _Builder:
             tuple(self.entries),
             orders,
             not_in_play=absent,
+            addresses=addresses,
             normal=normal,
             overlap=overlap,
             lowered=lowered,
@@ -251,7 +254,7 @@ class _Builder:
     def declared(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:
         """The addresses that the inventory has for hosts, each asked for once: names among them are looked up, which may take its time."""
         if unknown := [host for host in hosts if host not in self.known]:
-            self.known.update(self.declared_of(unknown))
+            self.known.update((self.declared_of or self._literals_of)(unknown))
         return {host: self.known[host] for host in hosts}
 
     def _literals_of(self, hosts: list[str]) -> dict[str, tuple[str, ...]]:

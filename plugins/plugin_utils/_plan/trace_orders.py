@@ -10,7 +10,7 @@ Then the changes of firewalls that the report will offer are rehearsed.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -141,15 +141,16 @@ def _add(parts: dict[str, _Part], entry: Entry, case: Case, asked: Mapping[str, 
     wanted = {host.name: _flows(case, host) for host in case.hosts if _answered(host) and host.name in asked}
     if not wanted:
         return
+    inside = {host.name: sent_on(host, wanted[host.name]) for host in case.hosts if host.name in wanted}
     for name, flows in wanted.items():
         part = parts.setdefault(name, _Part())
-        if len(part.flows.keys() | set(flows)) > MAX_FLOWS:
+        if len({flow._replace(ack=False) for flow in (*part.flows, *part.drops, *flows, *inside[name])}) > MAX_FLOWS:
             part.left_out += 1
             return
     for name, flows in wanted.items():
         if asked[name] == "full":
             parts[name].flows.update(dict.fromkeys(flows))
-        parts[name].drops.update(dict.fromkeys(flow._replace(ack=False) for flow in flows))
+        parts[name].drops.update(dict.fromkeys(flow._replace(ack=False) for flow in (*flows, *inside[name])))
         parts[name].watches |= bool(flows) and any(name == host.name for host in (*case.vias, case.server) if host)
     parts.setdefault(case.client.name, _Part()).dials[entry.dial, case.address] = _dial(entry, case)
 
@@ -191,6 +192,13 @@ def _flows(case: Case, host: Host) -> list[Flow]:
                 if seen.host == host.name and seen.packet.tcp:
                     found[seen.packet.dst, seen.packet.src, seen.packet.tcp.sport] = None
     return [Flow(client, server, port, ack) for client, server, port in found]
+
+
+def sent_on(host: Host, flows: Iterable[Flow]) -> list[Flow]:
+    """The same behind the host's own translation, as its rules, evaluated, have it: what is dropped behind it has these ends."""
+    asked = ((flow, host.rulings.elsewhere([flow.client], flow.server, flow.port)) for flow in flows)
+    rewritten = ((flow, verdict.rewritten) for flow, verdict in asked if verdict)
+    return [flow._replace(server=to.destination, port=to.port) for flow, to in rewritten if to is not None and to.port]
 
 
 def _order(run: str, order: Mapping[str, Any], part: _Part, bypass: list[dict[str, Any]], sizes: PathSizes) -> dict[str, Any]:

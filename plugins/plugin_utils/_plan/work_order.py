@@ -36,8 +36,10 @@ class HostPart:
     """Some flow's addresses are all unknown yet (names): packets cannot be chosen by address."""
 
 
-def order(run: str, host: str, part: HostPart, options: Options, seconds: int, share_of: Mapping[tuple[str, int], Share]) -> dict[str, Any]:
-    """The work order of a host, whose recorder ends after so many seconds."""
+def order(
+    run: str, host: str, part: HostPart, options: Options, seconds: int, share_of: Mapping[tuple[str, int], Share], others: list[str]
+) -> dict[str, Any]:
+    """The work order of a host, whose recorder ends after so many seconds. `others`: the addresses of its flows' other hosts."""
     watches = bool(part.roles & {"server", "via"})
     takes_part = {"open": watches, "try": "client" in part.roles, "close": watches}
     packets, left_out = bounded(list(part.handshakes))
@@ -55,6 +57,7 @@ def order(run: str, host: str, part: HostPart, options: Options, seconds: int, s
         "hops_back": options.hops and "server" in part.roles and not part.through,
         "ports": sorted(part.ports),
         "addresses": [] if part.nameless else sorted(part.addresses),
+        "peers": others,
         "units": part.units,
         "pairs": [
             {"local": local, "remote": remote, "mark": 0} for local, remote in sorted(part.pairs, key=lambda pair: (pair[0] or "", pair[1]))

@@ -191,6 +191,17 @@ def nobody_is_there_when_asked(fleet: Machines) -> None:
 
 
 @fault(
+    "load_balancer_no_backend/http-other-port",
+    certainties=("likely",),
+    says=("nothing listens on port 8080 of db1",),
+    slow=True,
+    **UNSERVED,
+)
+def nobody_is_there_on_its_port_when_asked(fleet: Machines) -> None:
+    haproxy(fleet, mode="http", backend=8080)
+
+
+@fault(
     "load_balancer_no_backend/unsent",
     certainties=("likely",),
     says=("called connect() for port 5432", "no SYN of it left db2", "rules for its output"),
@@ -208,15 +219,6 @@ def the_balancers_packets_are_lost(fleet: Machines) -> None:
     haproxy(fleet)
     fleet.listen("db1", "10.0.2.21", 5432)
     fleet.run("db2", ["ip", "neigh", "replace", "10.0.2.21", "lladdr", "02:00:00:00:00:99", "dev", "eth0", "nud", "permanent"])
-
-
-@fault("load_balancer_no_backend/stopped-beside", certainties=("possible",), says=("is stopped",), slow=True, **UNSERVED)
-def somebody_else_is_stopped(fleet: Machines) -> None:
-    """Whoever listens on the flow's port of db1 is not whom the balancer connects to, on a port that nobody records."""
-    haproxy(fleet, backend=8080)
-    fleet.listen("db1", "10.0.2.21", 8080)
-    beside = fleet.listen("db1", "10.0.2.21", 5432)
-    fleet.run("db1", ["kill", f"-{signal.SIGSTOP.name.removeprefix('SIG')}", str(beside.answer)])
 
 
 @fault(
@@ -243,6 +245,23 @@ def connects_only_when_asked(fleet: Machines) -> None:
     """In HTTP it connects to the server once there is a request, which a handshake is not."""
     haproxy(fleet, mode="http")
     fleet.listen("db1", "10.0.2.21", 5432)
+
+
+@twin("load_balancer_no_backend/http-beside", flow=FRONT, slow=True)
+def connects_to_another_port_when_asked(fleet: Machines) -> None:
+    """Nobody listens on the flow's port of the server, which serves on another one; others call the former in vain."""
+    haproxy(fleet, mode="http", backend=8080)
+    fleet.listen("db1", "10.0.2.21", 8080)
+    fleet.popen("db2", ["sh", "-c", "while sleep 0.1; do socat -u OPEN:/dev/null TCP:10.0.2.21:5432; done"])
+
+
+@twin("load_balancer_no_backend/stopped", flow=FRONT, slow=True)
+def somebody_else_is_stopped(fleet: Machines) -> None:
+    """Whoever listens on the flow's port of db1 is not whom the balancer connects to."""
+    haproxy(fleet, backend=8080)
+    fleet.listen("db1", "10.0.2.21", 8080)
+    beside = fleet.listen("db1", "10.0.2.21", 5432)
+    fleet.run("db1", ["kill", f"-{signal.SIGSTOP.name.removeprefix('SIG')}", str(beside.answer)])
 
 
 @twin("load_balancer_no_backend/other-port", flow=FRONT, slow=True)

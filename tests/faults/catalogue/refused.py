@@ -8,7 +8,7 @@ from tests.faults._fault import Flow, fault, twin
 from tests.lab._machines import FABRIC, Machines
 from tests.lab.fleet import Fleet
 
-DESCRIPTORS = 6  # as many as the module has at that time
+DESCRIPTORS = 9  # as many as the module has at that time
 
 
 def service(fleet: Machines) -> None:

@@ -80,7 +80,8 @@ def _vanished(case: Case) -> Iterator[tuple[Host, set[int]]]:
                 yield host, {swallowed}
             continue
         numbers = {swallowed}
-        for kind in ("syn", "syn_ack", "ack"):
+        heard = case.hears(host, "in", "out")
+        for kind in ("syn", "syn_ack", "ack") if heard else ("syn", "syn_ack"):
             came, left = case.counted(kind, host, "in"), case.counted(kind, host, "out")
             numbers |= {left, came - left}
         numbers.add(sum(probe.syns or 0 for probe in case.probes) if host is case.client else 0)
@@ -93,7 +94,7 @@ def uncounted_opens(case: Case) -> Iterator[Anomaly]:
     opened = server.delta("Tcp", "PassiveOpens") if server else None
     if server is None or opened is None or not case.outcomes or case.server_owns(case.address) is False:
         return
-    if server.rulings.elsewhere(case.address, case.port):  # as to a container, whose TCP counts by itself
+    if case.sent_on_by(server, case.server_address, case.server_port):  # as to a container, whose TCP counts by itself
         return
     came = sum(
         outcome.kind == "completed" and attempt.counted("syn", server, "in") > 0

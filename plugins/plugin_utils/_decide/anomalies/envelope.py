@@ -6,6 +6,8 @@
 HEALTHY = frozenset(
     (
         "Arp.entries",
+        "Icmp.OutMsgs",
+        "Icmp.OutRedirects",
         "Icmp6.InMsgs",
         "Icmp6.InNeighborAdvertisements",
         "Icmp6.InNeighborSolicits",
@@ -23,6 +25,7 @@ HEALTHY = frozenset(
         "Ip.ForwDatagrams",
         "Ip.InDelivers",
         "Ip.InReceives",
+        "Ip.OutDiscards",
         "Ip.OutRequests",
         "Ip.OutTransmits",
         "Ip6.InDelivers",
@@ -42,6 +45,7 @@ HEALTHY = frozenset(
         "Ndisc.entries",
         "Softnet.processed",
         "Tcp.ActiveOpens",
+        "Tcp.AttemptFails",
         "Tcp.EstabResets",
         "Tcp.InSegs",
         "Tcp.OutRsts",

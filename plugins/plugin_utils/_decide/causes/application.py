@@ -112,10 +112,10 @@ def _stopped(case: Case, server: Host, listener: Listener) -> Finding | None:
 def _unaccepted(case: Case, server: Host, listener: Listener) -> Finding | None:
     """Whoever speaks first: when the hosts were looked at again, none of the connections had been taken out of the accept queue."""
     made = [probe for probe in case.probes if probe.connected]
-    waiting = waiting_more(server, case.server_port)
+    waiting = waiting_more(server, case.listening_port)
     if not made or waiting < len(made) or any(probe.peer != "open" for probe in made):
         return None
-    asleep = _to_be_started(server, listener, case.server_port)
+    asleep = _to_be_started(server, listener, case.listening_port)
     if kept := _kept_for(case, server, listener):
         return kept
     return Finding(

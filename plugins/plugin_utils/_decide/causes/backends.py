@@ -22,11 +22,12 @@ SAYS = {"haproxy": "HAProxy, show stat", "nginx": "nginx, error log"}
 _Ends = tuple[str, int, str, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tried:
     """The handshakes of the host in front with a port of the server, of both recordings, and how the server answered."""
 
     syns: int = 0
+    begun: int = 0  # connections that these began
     taken: int = 0
     refused: int = 0
     arrived: int = 0  # SYNs that the server recorded
@@ -46,12 +47,12 @@ class AsOther:
 
 def balanced(case: Case, snapshot: Snapshot | None) -> list[BalancedServer]:
     """What the balancer that takes the flow's connections says of the servers behind it: another one may run on the same host."""
-    if snapshot is None:
+    if snapshot is None or not snapshot.balancers:
         return []
-    takers = [each for each in snapshot.listeners or () if each.port == case.server_port and case.mismatch(each) is None]
+    takers = [each for each in snapshot.listeners_on.get(case.listening_port, ()) if case.mismatch(each) is None]
     processes = [process for each in takers for process in each.processes or ()]
     pids, names = {process.pid for process in processes}, {process.name for process in processes}
-    known = [each for each in snapshot.balancers or () if each.program in SAYS]
+    known = [each for each in snapshot.balancers if each.program in SAYS]
     return [each for each in known if not processes or (not pids.isdisjoint(each.pids) if each.pids else each.program in names)]
 
 
@@ -110,14 +111,17 @@ def tried_with(case: Case, front: Host, behind: Host) -> dict[int, Tried]:
 
 def _tried(at: Host, front: Host, behind: Host, as_others: Mapping[_Ends, AsOther]) -> defaultdict[int, Tried]:
     found: defaultdict[int, Tried] = defaultdict(Tried)
+    begun: set[_Ends] = set()
     for seen in at.observations or ():
         tcp = seen.packet.tcp
         overheard = seen.direction == "other" and not seen.bridged
         if tcp is None or overheard or not (tcp.is_syn or tcp.is_syn_ack or tcp.is_rst):
             continue
         if tcp.is_syn and (_between(seen, front, behind) or _sent(seen) in as_others):
-            known = found[tcp.dport]
-            found[tcp.dport] = replace(known, syns=known.syns + 1, masked=known.masked + (_sent(seen) in as_others))
+            known, again, as_other = found[tcp.dport], _sent(seen) in begun, _sent(seen) in as_others
+            begun.add(_sent(seen))
+            counts = {"syns": known.syns + 1, "begun": known.begun + (not again), "masked": known.masked + as_other}
+            found[tcp.dport] = replace(known, **counts)
         elif not tcp.is_syn and tcp.sport in found and (_between(seen, behind, front) or _answered(seen) in as_others):
             known, away = found[tcp.sport], at is behind and _answered(seen) in as_others  # which need not come to the host in front
             taken, astray = tcp.is_syn_ack and not away, tcp.is_syn_ack and away
@@ -237,6 +241,17 @@ def _with_server(front: Host, behind: Host, as_others: Mapping[_Ends, AsOther]) 
     return sum(taken.values()), len(taken) - sum(taken.values())
 
 
+def syns_at(case: Case, front: Host, behind: Host) -> list[tuple[str, str, int]]:
+    """The SYNs of the host in front that came to the server, by source, address and port, each once."""
+
+    def find() -> list[tuple[str, str, int]]:
+        seen = [each for each in behind.observations or () if each.direction == "in" and _between(each, front, behind)]
+        packets = [each.packet for each in seen]
+        return list(dict.fromkeys((each.src, each.dst, each.tcp.dport) for each in packets if each.tcp and each.tcp.is_syn))
+
+    return case.fleet.once(("syns at", front.name, behind.name), find)
+
+
 def counted(front: Host, tried: Mapping[int, Tried]) -> str:
     if not tried:
         return f"no connection of {front.name}'s own was seen"
@@ -256,7 +271,9 @@ def backends(case: Case) -> list[tuple[str, int]]:
         by_its_word = sorted(said_of(case, front, behind), key=lambda each: each.up)
         seen = [each for host in (behind, front) for each in host.observations or () if _between(each, front, behind)]
         sent = [(each.packet.dst, each.packet.tcp.dport) for each in seen if each.packet.tcp and each.packet.tcp.is_syn]
-        return list(dict.fromkeys([*((each.address, each.port) for each in by_its_word if each.address and each.port), *sent]))
+        said = [(each.address, each.port) for each in by_its_word if each.address and each.port]
+        ports = {port for _address, port in said}
+        return list(dict.fromkeys([*said, *(end for end in sent if not said or end[1] in ports)]))
 
     ends = case.address, case.port, case.server_address, case.server_port
     return case.fleet.once(("backends", front.name, behind.name, case.client.name, *ends), find)

@@ -115,7 +115,7 @@ def syn_queue_full(case: Case, server: Host, listener: Listener, dropped: int) -
         (
             *case.passage(),
             case.saw(server, "counter TCPReqQFullDrop", f"+{dropped}"),
-            case.saw(server, "inet_diag", f"{plural(half_open, 'socket')} in SYN-RECV on port {case.server_port}, limit {listener.send_q}"),
+            case.saw(server, "inet_diag", f"{plural(half_open, 'socket')} in SYN-RECV on port {listener.port}, limit {listener.send_q}"),
             *([case.saw(server, "sysctl net.ipv4.tcp_syncookies", "0")] if cookies == 0 else []),
         ),
         detail={"half_open": half_open, "limit": listener.send_q},
@@ -125,7 +125,7 @@ def syn_queue_full(case: Case, server: Host, listener: Listener, dropped: int) -
 
 def _half_open(case: Case, server: Host) -> int:
     counts = [snapshot.socket_counts for snapshot in (server.before, server.after) if snapshot]
-    return max((entry.get(str(case.server_port), {}).get("SYN_RECV", 0) for entry in counts if entry), default=0)
+    return max((entry.get(str(case.listening_port), {}).get("SYN_RECV", 0) for entry in counts if entry), default=0)
 
 
 @needs(SERVER, LISTENER, risen("TcpExt", "ListenDrops"))

@@ -48,7 +48,7 @@ def got_data(case: Case) -> bool:
 
 def _takers(case: Case, snapshot: Snapshot | None) -> set[int]:
     """The processes that listen on the flow's port."""
-    listeners = (snapshot.listeners_on if snapshot else {}).get(case.server_port, ())
+    listeners = (snapshot.listeners_on if snapshot else {}).get(case.listening_port, ())
     return {process.pid for each in listeners for process in each.processes or ()}
 
 

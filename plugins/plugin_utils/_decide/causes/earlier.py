@@ -19,7 +19,7 @@ def at_client(case: Case) -> list[Socket]:
 
 def at_server(case: Case, server: Host) -> list[Socket]:
     """Those that the server holds of the port, with whomever."""
-    return [each for each in _sockets(server) if is_held(each) and each.local_port == case.server_port]
+    return [each for each in _sockets(server) if is_held(each) and each.local_port == case.listening_port]
 
 
 def is_held(each: Socket) -> bool:

@@ -45,6 +45,8 @@ def _dropped_somehow(case: Case) -> Finding | None:
         return _dropped(case, client, RECEIVING, "client.firewall", "syn_ack", "the SYN-ACK")
     if server is None:
         return None
+    if kind == "ignored_ack" and not case.hears(server, "in"):
+        return None
     if kind == "ignored_ack":
         return _dropped(case, server, RECEIVING, "server.firewall", "ack", "the final ACK")
     inbound, outbound = (droppers(server, hooks, case.family) for hooks in (RECEIVING, SENDING))
@@ -180,17 +182,17 @@ def _rejected_by_reset(case: Case, server: Host) -> Finding | None:
     uncounted = counted is not None and counted < (case.resets_by(server) if made else 1)
     if not uncounted and (made or not listening):
         return None
-    alone = counted == 0 or listening
+    alone, port = counted == 0 or listening, case.listening_port
     return Finding(
         "likely" if made and uncounted and alone else "possible",
         server.name,
         "server.firewall",
         f"the firewall of {server.name} rejects the SYN with an RST"
-        + (f"; a socket does listen on port {case.server_port}" if listening else f"; nothing listens on port {case.server_port} either"),
+        + (f"; a socket does listen on port {port}" if listening else f"; nothing listens on port {port} either"),
         (
             *([case.saw(server, "capture", f"{plural(made, 'RST')} left {server.name}")] if made else []),
             *([case.saw(server, "counter Tcp OutRsts", f"+{counted}: not all RSTs are TCP's own")] if uncounted else []),
-            *([case.saw(server, "inet_diag", f"a socket listens on port {case.server_port}")] if listening else []),
+            *([case.saw(server, "inet_diag", f"a socket listens on port {port}")] if listening else []),
         ),
         leg="syn",
     )

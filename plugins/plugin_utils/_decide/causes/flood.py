@@ -21,7 +21,7 @@ from .needs import SERVER, FirstOf, needs, risen
 def _sources(case: Case) -> HalfOpenPeers | None:
     """Of the server's port, where they are many, when most were seen."""
     snapshots = [snapshot for snapshot in (case.server.before, case.server.after) if snapshot] if case.server else []
-    known = [each for snapshot in snapshots for each in snapshot.half_open or () if each.port == case.server_port]
+    known = [each for snapshot in snapshots for each in snapshot.half_open or () if each.port == case.listening_port]
     found = [each for each in known if each.addresses >= MANY_HALF_OPEN]
     return max(found, key=lambda each: each.count, default=None)
 

@@ -20,6 +20,8 @@ from ..finding import Certainty
 from . import called
 from .application import waiting_more
 from .backends import Tried, balanced, connects, last_check, named, took_elsewhere
+from .serving import Serving
+from .unserved import refused, unanswered
 
 _REFUSED = {"haproxy": "L4CON", "nginx": str(errno.ECONNREFUSED)}  # HAProxy's check_status: connect() failed
 _ABOVE_TCP = ("L6", "L7")  # HAProxy's check_status: of TLS, and of what the server says
@@ -35,13 +37,17 @@ class Why:
     reason: Wording
     subject: Process | Backend
     host: str
+    explained: bool = False
+    """Whether the reason says what the balancer itself cannot know: what the server does with its packets."""
 
     def __post_init__(self) -> None:
         worded(self, "reason")
 
 
-def down(case: Case, front: Host, behind: Host, said: Sequence[BalancedServer], tried: Mapping[int, Tried], closed: bool) -> Why | None:
-    """The balancer has no name for the server under which it is up."""
+def down(
+    case: Case, front: Host, behind: Host, said: Sequence[BalancedServer], tried: Mapping[int, Tried], closed: bool, beside: bool
+) -> Why | None:
+    """The balancer has no name for the server under which it is up. `beside`: the server takes connections of its host on other ports."""
     if not said or any(each.up for each in said):
         return None
     first = said[0]
@@ -51,7 +57,7 @@ def down(case: Case, front: Host, behind: Host, said: Sequence[BalancedServer], 
     # A failure that nginx logs is one of a server, behind which it tries the next one. HAProxy's state of a server is for all.
     alone = first.program != "nginx" or took_elsewhere(case, front, behind) is False
     refused = _REFUSED[first.program] in (first.check, first.status)
-    sure: Certainty = "proven" if closed and alone and first.client in (None, case.client_address) else "likely"
+    sure: Certainty = "proven" if closed and alone and not beside and first.client in (None, case.client_address) else "likely"
     if all(each.unresolved for each in said):
         reason = f"{named(first)} has no address there, as its name does not resolve ({first.status})"
         only = all(each.unresolved for each in balanced(case, front.snapshot))  # else they may be for other ports of the balancer
@@ -81,16 +87,11 @@ def _of_its_own(front: Host, failed: BalancedServer, sure: Certainty) -> Why:
     return Why(sure, reason, Backend("forbidden", failed.port or 0, name=named(failed)), front.name)
 
 
-def nobody_where_said(
-    said: Sequence[BalancedServer], tried: Mapping[int, Tried], behind: Host, listening: Sequence[Listener] | None
-) -> Why | None:
-    """The balancer, which does not check, connects to ports of the server on which nobody listens. Where somebody listens on the flow's own
-    port, the server does not report who listens on others."""
+def nobody_where_said(said: Sequence[BalancedServer], tried: Mapping[int, Tried], behind: Host, meant: Serving) -> Why | None:
+    """The balancer, which does not check, connects to ports of the server on which nobody listens."""
     ends = [(each.address, each.port) for each in said if each.up and each.check is None and each.address and each.port]
-    known = (behind.snapshot.listeners if behind.snapshot else None) or ()
-    served = any(listener.port == port for _address, port in ends for listener in known) or any(each.taken for each in tried.values())
-    untold = listening != [] or any(absence.what == "listeners" for absence in behind.absent)
-    if not ends or len(ends) < len(said) or untold or served or behind.translates("prerouting") is not False:
+    served = meant.listening != [] or any(each.taken for each in tried.values())
+    if not ends or len(ends) < len(said) or served or behind.translates("prerouting") is not False:
         return None
     _address, port = ends[0]
     return Why(
@@ -101,10 +102,10 @@ def nobody_where_said(
     )
 
 
-def stopped(case: Case, behind: Host, tried: Mapping[int, Tried], listening: Sequence[Listener]) -> Why | None:
-    """Whoever listens on the flow's port is stopped, unless the host in front connects to others only."""
-    frozen = next(((listener, process) for listener in listening for process in _frozen(listener)), None)
-    if frozen is None or (tried and case.port not in tried):
+def stopped(behind: Host, tried: Mapping[int, Tried], meant: Serving) -> Why | None:
+    """Whoever listens where the balancer is to be served is stopped, unless the host in front connects to others only."""
+    frozen = next(((listener, process) for listener in meant.listening or () for process in _frozen(listener)), None)
+    if frozen is None or (tried and frozen[0].port not in tried):
         return None
     listener, process = frozen
     unseen: Certainty = "likely" if behind.delta("Tcp", "PassiveOpens") == 0 else "possible"  # it may be served on another port
@@ -116,61 +117,70 @@ def stopped(case: Case, behind: Host, tried: Mapping[int, Tried], listening: Seq
     )
 
 
-def unserved(
-    case: Case, front: Host, behind: Host, tried: Mapping[int, Tried], closed: bool, listening: Sequence[Listener] | None
-) -> Why | None:
-    """The host in front connects to some port of the server, and that fails."""
-    if case.port in tried and tried[case.port].taken:
-        if ended := _ends(case, behind, tried[case.port], closed):
+def unserved(case: Case, front: Host, behind: Host, tried: Mapping[int, Tried], closed: bool, meant: Serving, beside: bool) -> Why | None:
+    """The host in front connects to some port of the server, and that fails. `beside`: as for `down`."""
+    port = next((each for each in meant.ports if each in tried), None)
+    taken = {each: known.taken for each, known in tried.items() if known.taken}
+    if port in taken:
+        if ended := _ends(case, behind, port, tried[port], closed):
             return ended
-        waiting = waiting_more(behind, case.port)
-        if waiting < tried[case.port].taken:  # several servers share them: each gets some of the attempts
+        waiting = waiting_more(behind, port)
+        if waiting < taken[port]:  # several servers share them: each gets some of the attempts
             return None
         reason = f"{plural(waiting, 'connection')} more than before wait there for accept()"
-        return Why("likely", reason, Backend("not_accepting", case.port), behind.name)
-    taken = any(each.taken for each in tried.values())
-    if taken and case.port not in tried:
-        return None
-    # Another port than the flow's may be what the host in front serves from, or something else that it wants there.
-    port = case.port if case.port in tried else next(iter(tried))
-    sure: Certainty = "proven" if not taken and (port == case.port or closed) else "likely"
+        return Why("likely", reason, Backend("not_accepting", port), behind.name)
+    if taken and (port is None or len(meant.ports) > 1):
+        return None  # it may be there that the flow is served
+    # Another port may be what the host in front serves from, or something else that it wants there.
+    own, port = port is not None, port or next(iter(tried))
+    served_beside = bool(taken) or (beside and not meant.by_word)
+    sure: Certainty = "proven" if not served_beside and own and (port == case.port or closed) else "likely"
     answer = tried[port]
-    unserved = Backend("unserved", port)
-    if answer.refused and listening == [] and port == case.port:
-        return Why(sure, f"nothing listens on port {port} of {behind.name}", Backend("closed", port), behind.name)
+    unspecific = Backend("unserved", port)
+    if answer.refused and meant.listening == [] and port == case.port:
+        return Why(sure, f"nothing listens on port {port} of {behind.name}", Backend("closed", port), behind.name, explained=True)
     if answer.refused:
-        return Why(sure, f"{behind.name} refuses its connections to port {port}", unserved, behind.name)
+        because, backend = refused(case, front, behind, port)
+        return Why(
+            sure, f"{behind.name} refuses its connections to port {port}{because}", backend or unspecific, behind.name, bool(because)
+        )
     if answer.astray:
         return None  # it does answer, if not to the host in front
     if answer.arrived and behind.saw_everything:
-        return Why(sure, f"{behind.name} does not answer its SYNs to port {port}", unserved, behind.name)
-    if behind.saw_everything and answer.syns > answer.masked:
-        return Why(sure, f"{front.name}'s SYNs to port {port} do not come to {behind.name}", unserved, "path")
+        because, backend = unanswered(case, front, behind, port)
+        reason = f"{behind.name} does not answer its SYNs to port {port}{because}"
+        return Why(sure, reason, backend or unspecific, behind.name, bool(because))
+    if behind.saw_everything and answer.syns > answer.masked and not (behind.other_ports_lost and port != case.port):
+        return Why(sure, f"{front.name}'s SYNs to port {port} do not come to {behind.name}", unspecific, "path")
     return None
 
 
-def _ends(case: Case, behind: Host, tried: Tried, closed: bool) -> Why | None:
+def _ends(case: Case, behind: Host, port: int, tried: Tried, closed: bool) -> Why | None:
     """The server resets each connection that it has taken, as programs do that have not read all that was sent."""
     if not closed or tried.refused < tried.taken or tried.taken < sum(probe.connected for probe in case.probes):
         return None
-    reason = f"{behind.name} takes its connections to port {case.port} and resets each of them"
-    return Why("likely", reason, Backend("ends", case.port), behind.name)
+    reason = f"{behind.name} takes its connections to port {port} and resets each of them"
+    return Why("likely", reason, Backend("ends", port), behind.name)
 
 
-def untried(case: Case, front: Host, behind: Host, closed: bool, listening: Sequence[Listener] | None, unit: Unit | None) -> Why | None:
-    """No connection of the host in front with the server was seen: in HTTP it makes one for a request only."""
+def untried(case: Case, front: Host, behind: Host, closed: bool, meant: Serving, unit: Unit | None, nowhere: bool) -> Why | None:
+    """No connection of the host in front with the server was seen where it is to serve: in HTTP it makes one for a request only.
+
+    `nowhere`: nor was one on any other port.
+    """
     if elsewhere := _elsewhere(case, front, behind):
         return elsewhere
-    nobody = f"nothing listens on port {case.port} of {behind.name}"
-    if listening == [] and behind.delta("Tcp", "PassiveOpens") == 0:
+    port = meant.ports[0]
+    if meant.listening == [] and behind.delta("Tcp", "PassiveOpens") == 0:
         certainty: Certainty = "proven" if closed and unit else "likely" if closed or unit else "possible"
-        return Why(certainty, f"{nobody}, and it accepted no connection on any other", Backend("nobody", case.port), behind.name)
+        nobody = f"nothing listens on port {port} of {behind.name}"
+        return Why(certainty, f"{nobody}, and it accepted no connection on any other", Backend("nobody", port), behind.name)
     calls = connects(case, front, behind)
-    if calls and front.saw_everything:
+    if calls and front.saw_everything and nowhere:
         reason = f"its balancer called connect() for port {case.port} {plural(calls, 'time')}, and no SYN of it left {front.name}"
         return Why("likely", reason, Backend("unsent", case.port), front.name)
-    if closed and behind.saw_everything:
-        return Why("likely", f"{behind.name} got no connection from it", Backend("untried", case.port), behind.name)
+    if closed and behind.saw_everything and not behind.other_ports_lost:
+        return Why("likely", f"{behind.name} got no connection from it", Backend("untried", port), behind.name)
     return None
 
 

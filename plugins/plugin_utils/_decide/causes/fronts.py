@@ -16,8 +16,9 @@ from ..finding import Finding
 from . import bypassed, called
 from .backends import balanced, counted, in_its_words, said_of, took_elsewhere, tried_with
 from .catalogue import Accounts, Cause
-from .front_reasons import as_others, down, nobody_where_said, stopped, unserved, untried
+from .front_reasons import Why, as_others, down, nobody_where_said, stopped, unserved, untried
 from .needs import BEHIND, LISTENER, SERVER, needs
+from .serving import serving, to_serve
 from .units import not_running, stopped_for
 
 _MOST_SAID = 5
@@ -27,18 +28,27 @@ _OTHERS = "{} made connections with others than {} meanwhile, any of which may h
 @needs(SERVER, BEHIND, LISTENER)  # one in front that has no listener does not take connections at this port: it translates
 def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Finding | None:
     """The handshake ends in front of the server, and the server takes no connection."""
-    tried, closed = tried_with(case, front, behind), _closed(case)
-    known = behind.snapshot.listeners if behind.snapshot else None
-    listening = None if known is None else [listener for listener in known if listener.port == case.port]
-    unit = stopped_for(behind, case.port) if listening == [] else None
+    seen, closed, meant = tried_with(case, front, behind), _closed(case), serving(case, front, behind)
+    tried = to_serve(case, seen, meant)
+    beside = any(each.taken for port, each in seen.items() if port not in tried)
+    unit = next(filter(None, (stopped_for(behind, port) for port in meant.ports)), None) if meant.listening == [] else None
     why = (
-        stopped(case, behind, tried, listening or [])
+        stopped(behind, tried, meant)
         or as_others(case, front, behind)
-        or (unserved(case, front, behind, tried, closed, listening) if tried else untried(case, front, behind, closed, listening, unit))
+        or (
+            unserved(case, front, behind, tried, closed, meant, beside)
+            if tried
+            else untried(case, front, behind, closed, meant, unit, not seen)
+        )
     )
     said = _for_client(said_of(case, front, behind), case.client_address) or _without_address(case, front)
-    if why is None or why.certainty != "proven":
-        why = down(case, front, behind, said, tried, closed) or nobody_where_said(said, tried, behind, listening) or why
+    if why is None or why.certainty != "proven" or not why.explained:
+        balancers = down(case, front, behind, said, tried, closed, beside) or nobody_where_said(said, tried, behind, meant)
+        if balancers and (why is None or balancers.certainty == "proven" or (why.certainty != "proven" and not why.explained)):
+            why = balancers
+    if why is None and bypassed.refused(case) and behind.delta("Tcp", "PassiveOpens") == 0:
+        where = Backend("unserved", meant.ports[0])
+        why = Why("likely", f"{behind.name} takes no connection of {front.name} on port {where.port}", where, behind.name)
     if why is None:
         return None
     if why.certainty != "proven" and bypassed.refused(case):
@@ -62,7 +72,7 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
             *([case.saw(case.client, "probe", "connected, and closed by the other side at once")] if closed else []),
             *called.evidence(case, front, behind),
             *bypassed.evidence(case),
-            case.saw(behind, "capture", counted(front, tried)),
+            case.saw(behind, "capture", counted(front, seen)),
             *([case.saw(behind, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}")] if unit else []),
             *(case.saw(behind, "journal", line) for line in (unit.log[-3:] if unit else ())),
             *case.passage(),
@@ -74,7 +84,7 @@ def _no_backend(case: Case, front: Host, behind: Host, _listener: object) -> Fin
         },
         undecided=() if why.certainty == "proven" else (f"a flow from {front.name} to {behind.name} and its port would show it",),
         against=(case.saw(front, "connections", _OTHERS.format(front.name, behind.name)),) if elsewhere else (),
-        subject=not_running(behind, unit, case.port) if unit else why.subject,
+        subject=not_running(behind, unit, unit.port) if unit else why.subject,
     )
 
 
@@ -124,7 +134,8 @@ CAUSES = (
         ("server.application",),
         ("completed", "reset_after", "late"),
         "A host on the way that has the address dialled, and listens there, takes the handshake; the server refuses or does not answer the "
-        "connections that this host makes to the flow's port, or whoever listens there is stopped, or no connection is seen, nothing "
+        "connections that this host makes to the flow's port (or to one to which the balancer says that it connects, if it closes at "
+        "once), or whoever listens there is stopped, or no connection is seen, nothing "
         "listens on the flow's port, the unit that should is stopped, and the host in front closes at once. Or HAProxy there says on its "
         "own socket that the server is up under no name, or set aside (MAINT, DRAIN), or that names of servers do not resolve, or nginx "
         "logs that it could not connect to it, or the host in front, dialling the server itself where HAProxy connects, is refused, "

@@ -48,12 +48,12 @@ def instead(case: Case, server: Host) -> Iterator[Instead]:
 
 
 def _listens_elsewhere(case: Case, server: Host) -> Instead | None:
-    running = units.listening_elsewhere(server, case.server_port)
+    running = units.listening_elsewhere(server, case.listening_port)
     return _of_running(case, server, running) if running and running.ports else None
 
 
 def _listens_by_path(case: Case, server: Host) -> Instead | None:
-    taker = units.has_by_path(server, case.server_port)
+    taker = units.has_by_path(server, case.listening_port)
     if taker is None:
         return None
     said = units.taking_by_path(taker)
@@ -61,9 +61,9 @@ def _listens_by_path(case: Case, server: Host) -> Instead | None:
 
 
 def _listens_nowhere(case: Case, server: Host) -> Instead | None:
-    if units.has_by_path(server, case.server_port):
+    if units.has_by_path(server, case.listening_port):
         return None
-    running = units.listening_elsewhere(server, case.server_port)
+    running = units.listening_elsewhere(server, case.listening_port)
     return _of_running(case, server, running) if running else None
 
 
@@ -77,14 +77,14 @@ def _of_running(case: Case, server: Host, running: RunningUnit) -> Instead:
         *units.last_words(server, unit),
     )
     detail: dict[str, object] = {"unit": unit.unit, "listens": list(running.ports), "socket": running.socket}
-    return Instead(f": {units.where(running, case.server_port)}", evidence, running, detail)
+    return Instead(f": {units.where(running, case.listening_port)}", evidence, running, detail)
 
 
 def _switched_off(case: Case, server: Host) -> Instead | None:
     off = switched_off(case)
     if off is None:
         return None
-    said = f"xinetd's service {off.service} on port {case.server_port}: disable = yes"
+    said = f"xinetd's service {off.service} on port {case.listening_port}: disable = yes"
     return Instead("", (case.saw(server, off.file, said),), off)
 
 
@@ -96,19 +96,19 @@ def _bound(case: Case, server: Host) -> Instead | None:
         return None  # which address a name stands for is not known
     mine = server.interface_of(address) is not None
     why = "which it binds only when it starts" if mine else f"which is no address of {server.name}"
-    said = f"xinetd's service {service.service} on port {case.server_port}: bind = {service.bind}"
+    said = f"xinetd's service {service.service} on port {case.listening_port}: bind = {service.bind}"
     return Instead(f": {said}, {why}", (case.saw(server, service.file, said),), service)
 
 
 def _held(case: Case, server: Host) -> Instead | None:
     """Others' connections from the port, for which a service may not have got it."""
-    held = units.holders_of(server, None, case.server_port)
+    held = units.holders_of(server, None, case.listening_port)
     return Instead("", tuple(case.saw(server, "inet_diag", units.described(each)) for each in held[:3])) if held else None
 
 
 def _restless(case: Case, server: Host) -> Instead | None:
     """A unit that does not stay may be meant; one that failed some time ago is evidence only."""
-    found = [] if _held(case, server) else units.restless(server, case.server_port)
+    found = [] if _held(case, server) else units.restless(server, case.listening_port)
     if not found:
         return None
     again = next((unit for unit in found if unit.active != "failed"), None)
@@ -121,8 +121,8 @@ def _restless(case: Case, server: Host) -> Instead | None:
 
 def _subject(case: Case, server: Host, unit: Unit) -> Unit | StoppedUnit:
     """The unit, with what is known of why it failed where the host got the address too late for it."""
-    early = units.came_later(server, unit, case.server_address) is not None
-    return units.not_running(server, unit, case.server_port, case.server_address) if early else unit
+    early = units.came_later(server, unit, case.listening_end[0]) is not None
+    return units.not_running(server, unit, case.listening_port, case.listening_end[0]) if early else unit
 
 
 def _missed(case: Case, server: Host) -> Instead | None:
@@ -148,7 +148,7 @@ def _in_a_container(case: Case, server: Host) -> Instead | None:
 
 
 def _by_udp(case: Case, server: Host) -> Instead | None:
-    taker = units.has_by_udp(server, case.server_port)
+    taker = units.has_by_udp(server, case.listening_port)
     if taker is None:
         return None
     said = units.taking_datagrams(taker)
@@ -166,8 +166,8 @@ _Find = Callable[[Case, Host], Instead | None]
 def _gone(case: Case, server: Host) -> Instead | None:
     """Who listened when the run began, and does no longer: some programs close their socket as soon as they have a connection."""
     before = server.before
-    known = before.listeners_on.get(case.server_port, ()) if before and before.listeners else ()
-    address = case.server_address or case.address
+    known = before.listeners_on.get(case.listening_port, ()) if before and before.listeners else ()
+    address = case.listening_end[0] or case.address
     listener = next((each for each in known if takes(each, address) is not False), None)
     if listener is None:
         return None

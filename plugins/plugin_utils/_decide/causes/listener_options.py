@@ -81,7 +81,7 @@ def signed_session(case: Case, server: Host) -> Socket | None:
 def _session(case: Case, server: Host, syn: Packet) -> Socket | None:
     """A connection between the two hosts on the flow's port that was established before the attempts, whoever of them dialled it."""
     for each in (server.before.sockets if server.before else None) or ():
-        if each.state == "ESTABLISHED" and each.remote == syn.src and case.server_port in (each.local_port, each.remote_port):
+        if each.state == "ESTABLISHED" and each.remote == syn.src and case.listening_port in (each.local_port, each.remote_port):
             return each
     return None
 

@@ -29,7 +29,7 @@ def elsewhere(server: Host, port: int) -> ForeignListener | None:
 
 @needs(refused_at_all)
 def _listener_other_namespace(case: Case, refusal: Refused) -> Finding | None:
-    apart = elsewhere(refusal[0], case.server_port)
+    apart = elsewhere(refusal[0], case.listening_port)
     if apart is None or case.listeners_on_port():
         return None
     return only_apart(case, refusal[0], apart, *refusal[1:])
@@ -42,7 +42,7 @@ def only_apart(case: Case, server: Host, apart: ForeignListener, certainty: Cert
         certainty,
         server.name,
         "server.socket",
-        f"on {server.name}, port {case.server_port} has a listener in another network namespace only: {where}"
+        f"on {server.name}, port {case.listening_port} has a listener in another network namespace only: {where}"
         + (f", as {unit}" if unit else "")
         + (", for that namespace alone" if literal_is_loopback(apart.address or "") else "")
         + (f"; no rule of {server.name} leads the port there" if inside.led_nowhere(case, server) else ""),
@@ -58,7 +58,7 @@ def _family(case: Case, listener: Listener) -> str:
 
 
 _WHERE: dict[str, Callable[[Case, Listener], str]] = {
-    "address": lambda case, listener: f"on {describe(listener)}, not on {case.server_address}",
+    "address": lambda case, listener: f"on {describe(listener)}, not on {case.listening_end[0]}",
     "family": _family,
     "device": lambda case, listener: f"only on interface {listener.device}, and the SYN came in elsewhere",
 }
@@ -76,7 +76,7 @@ def misplaced(case: Case, kind: str, server: Host, certainty: Certainty, evidenc
     """Sockets listen on the port, and none gets the SYN, for what is `kind` of `_WHERE`."""
     near = [listener for listener in case.listeners_on_port() or () if case.mismatch(listener) == kind]
     owner, process = process_of(near[0]), (near[0].processes or (None,))[0]
-    unit = units.stopped_unit(server, case.server_port)
+    unit = units.stopped_unit(server, case.listening_port)
     by_systemd = process is not None and process.pid == 1  # for a service that need not run
     socket = socket_units.behind(server, near[0])
     setting = _BY_SYSCTL if near[0].v6only and near[0].address == "::" and server.sysctl(_BY_SYSCTL) == 1 else None
@@ -85,7 +85,7 @@ def misplaced(case: Case, kind: str, server: Host, certainty: Certainty, evidenc
         certainty,
         server.name,
         "server.socket",
-        f"{owner} on {server.name} listens on port {case.server_port}, but {_WHERE[kind](case, near[0])}"
+        f"{owner} on {server.name} listens on port {case.listening_port}, but {_WHERE[kind](case, near[0])}"
         + (f"; /etc/hosts has {near[0].address} for {', '.join(near[0].names)}" if near[0].names else "")
         + (f"; {setting} is 1, so that a socket for all addresses takes IPv6 alone unless it says otherwise" if setting else "")
         + (f": {socket_units.in_words(socket)}" if socket else "")

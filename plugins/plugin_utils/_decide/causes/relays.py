@@ -19,8 +19,8 @@ from ..._model.unit_records import BalancedServer
 from ..._values.words import endpoint, plural
 from ..case import Case
 from ..finding import Certainty, Finding
-from . import called, units
-from .backends import balanced, in_its_words, named
+from . import called, counted_calls, units
+from .backends import SAYS, balanced, in_its_words, named
 from .catalogue import Accounts, Cause
 from .inside import at_of, takes
 from .needs import LISTENER, SERVER, FirstOf, needs
@@ -52,9 +52,9 @@ class _Place:
 
 
 @needs(SERVER, LISTENER)
-def _passed_on(case: Case, server: Host, listener: Listener) -> Finding | None:
+def _passed_on(case: Case, server: Host, _listener: object) -> Finding | None:
     """By its command line the program passes connections on to an address of this host, where nobody listens, or to another that fails."""
-    relay = _relay(case, server, listener)
+    relay = relay_of(case, server)
     if relay is None or called.got_data(case):
         return None
     closed, place = closed_at_once(case), _place(server, relay.address, relay.to)
@@ -173,6 +173,29 @@ def _of_balanced(server: Host, down: Sequence[BalancedServer]) -> DeadTarget | B
 
 
 @needs(SERVER, LISTENER)
+def _none_taken(case: Case, server: Host, listener: Listener) -> Finding | None:
+    """HAProxy, which holds the clients' connections meanwhile, counts that all fail which it begins for them."""
+    vain = counted_calls.in_vain(case, server, listener) if case.behind is None else None
+    if vain is None or not vain.servers:
+        return None
+    first = vain.servers[0]
+    counts = f"{plural(vain.begun, 'connection')} begun for clients, {vain.failed} of which failed, and {vain.waiting} wait for an answer"
+    return Finding(
+        "likely",  # the counts and the sockets are not of the same moment
+        server.name,
+        "server.application",
+        f"{first.program} on {server.name} takes the connections to {case.target}, and none of those that it begins for them is taken: "
+        + ", ".join(
+            f"{named(each)} ({endpoint(each.address, each.port)})" for each in vain.servers[:_MOST_SAID] if each.address and each.port
+        ),
+        (case.saw(server, SAYS[first.program], counts), *called.evidence(case, server), *case.passage()),
+        detail={"program": first.program, "begun": vain.begun, "failed": vain.failed, "waiting": vain.waiting},
+        undecided=(f"a flow from {server.name} to {first.address} and port {first.port} would show what becomes of it",),
+        subject=_of_balanced(server, vain.servers),
+    )
+
+
+@needs(SERVER, LISTENER)
 def _calls(case: Case, server: Host, _listener: object) -> Finding | None:
     """The program itself calls somebody for each of the connections, and nobody answers it."""
     waiting = called.in_vain(case, server) if case.behind is None else []
@@ -197,7 +220,7 @@ def _tunnelled(case: Case, server: Host, listener: Listener) -> Finding | None:
     """An SSH session carries the connections, and its other end is gone: whoever has the listener does not know it yet."""
     pids = {process.pid for process in listener.processes or ()}
     known = (server.after.tunnels if server.after else None) or ()
-    carrying = [each for each in known if each.pid in pids and each.local_port != case.server_port]
+    carrying = [each for each in known if each.pid in pids and each.local_port != case.listening_port]
     dead = [each for each in carrying if each.unanswered >= _GONE]
     if not dead or len(dead) < len(carrying) or called.got_data(case):
         return None
@@ -239,10 +262,12 @@ def closed_at_once(case: Case) -> int:
     return len(made) if made and all(probe.peer in ("closed", "reset") for probe in made) else 0
 
 
-def _relay(case: Case, server: Host, listener: Listener) -> Relay | None:
-    pids = {process.pid for process in listener.processes or ()}
+def relay_of(case: Case, server: Host) -> Relay | None:
+    """The program that takes the flow's connections, if it passes them on by its command line."""
+    listener = case.listener()
+    pids = {process.pid for process in (listener.processes if listener else None) or ()}
     known = (server.snapshot.relays if server.snapshot else None) or ()
-    return next((each for each in known if each.port == case.server_port and each.pid in pids), None)
+    return next((each for each in known if each.port == case.listening_port and each.pid in pids), None)
 
 
 def _place(server: Host, address: str, port: int) -> _Place | None:
@@ -281,9 +306,10 @@ CAUSES = (
         "HAProxy, which has the socket, says that no server behind it is up, and each connection is closed at once. Without the counter, "
         "where the address is another host's, only a part of HAProxy's servers is down, or nginx logs that it could not connect (for each "
         "connection, or for as many as it closed at once), or the process begins a connection of its own for each that its host takes, "
-        "which nobody answers, or is an ssh or sshd (-L, -R) whose own connection repeats data in vain, three times or more: likely.",
+        "which nobody answers, or HAProxy counts that all fail that it begins for its clients, or is an ssh or sshd (-L, -R) whose own "
+        "connection repeats data in vain, three times or more: likely.",
         "A byte comes, or a socket takes connections where they are passed on to.",
-        rule=FirstOf((_passed_on, _balanced, _now_and_then, _calls, _tunnelled)),
+        rule=FirstOf((_passed_on, _balanced, _now_and_then, _calls, _none_taken, _tunnelled)),
         precedes=("application_closes", "application_hangs_up", "application_silent"),
         accounts_for=(Accounts("closed_unused", anywhere=True, any_leg=True), Accounts("stray_reset", anywhere=True)),
     ),

@@ -26,13 +26,13 @@ def _server_lsm_denied(case: Case, server: Host) -> Finding | None:
         return None
     found = [record for record in ours(case, server, "access_denied") if record.enforced]
     record = next((each for each in found if _operations(each) & (_LISTENING if refused else _RECEIVING)), None)
-    if record is None or record.receiver_port != case.server_port:
+    if record is None or record.receiver_port != case.listening_port:
         return None
     if not refused and record.sender not in (None, case.client_address):
         return None
     module = _MODULES.get(record.module or "", "a security module")
     whom = f"{record.process} (pid {record.pid})" if record.process and record.pid else "the service"
-    what = f"port {case.server_port}, so that nothing listens there" if refused else f"what comes to port {case.server_port}"
+    what = f"port {case.listening_port}, so that nothing listens there" if refused else f"what comes to port {case.listening_port}"
     return Finding(
         "likely",  # the order of events is not in the line
         server.name,

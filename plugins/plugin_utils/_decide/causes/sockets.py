@@ -27,13 +27,13 @@ def _service_stopped(case: Case, refusal: Refused) -> Finding | None:
     if case.listeners_on_port():
         return None
     server, certainty, evidence = refusal
-    port = case.server_port
+    port = case.listening_port
     unit = units.stopped_for(server, port)
     if unit is None:
         return None
     held = units.holders_of(server, unit, port)
-    later = units.came_later(server, unit, case.server_address)
-    late = f"; {server.name} has {case.server_address} only since {later:.0f} s after that" if later is not None else ""
+    later = units.came_later(server, unit, case.listening_end[0])
+    late = f"; {server.name} has {case.listening_end[0]} only since {later:.0f} s after that" if later is not None else ""
     barred = units.forbidden(server, unit)[1]
     left = units.lingering(server, unit, port)
     lasting = f"{plural(left, 'connection')} of before to it {'is' if left == 1 else 'are'} in TIME_WAIT" if left else ""
@@ -52,7 +52,7 @@ def _service_stopped(case: Case, refusal: Refused) -> Finding | None:
             *(case.saw(server, "inet_diag", units.described(each)) for each in held[:3]),
             *([case.saw(server, "inet_diag", f"{lasting} on port {port}")] if lasting else []),
             case.saw(server, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}, result {unit.result}"),
-            *([case.saw(server, "rtnetlink address", f"{case.server_address} is newer than the end of {unit.unit}")] if late else ()),
+            *([case.saw(server, "rtnetlink address", f"{case.listening_end[0]} is newer than the end of {unit.unit}")] if late else ()),
             *units.last_words(server, unit),
         ),
         leg="syn",
@@ -65,14 +65,14 @@ def _service_stopped(case: Case, refusal: Refused) -> Finding | None:
             "restarts": unit.restarts,
             "port_held_by": [each.process.name if each.process else None for each in held[:3]],
         },
-        subject=units.not_running(server, unit, port, case.server_address),
+        subject=units.not_running(server, unit, port, case.listening_end[0]),
     )
 
 
 @needs(SERVER, LISTENER)
 def _another_service(case: Case, server: Host, listener: Listener) -> Finding | None:
     """The handshake completes with another service than the one that is declared for the port, which does not run."""
-    unit, process = units.stopped_unit(server, case.server_port), (listener.processes or (None,))[0]
+    unit, process = units.stopped_unit(server, case.listening_port), (listener.processes or (None,))[0]
     if case.outcome.kind != "completed" or unit is None or not units.serve_instead(unit, listener.processes or ()):
         return None
     if sent_elsewhere(case, server) or not surely_untranslated(case):
@@ -82,7 +82,7 @@ def _another_service(case: Case, server: Host, listener: Listener) -> Finding | 
         "likely",
         server.name,
         "server.socket",
-        f"{owner} of {process.unit if process else None} has port {case.server_port} of {server.name}, and not {unit.unit}, which is "
+        f"{owner} of {process.unit if process else None} has port {case.listening_port} of {server.name}, and not {unit.unit}, which is "
         f"declared for it: {units.state_of(unit)}",
         (
             case.saw(server, "inet_diag", f"LISTEN {describe(listener)}, {owner}"),
@@ -107,7 +107,7 @@ def _explained(server: Host, port: int) -> bool:
 def _no_listener_known(case: Case) -> Finding | None:
     if not _was_asked(case):
         return None
-    refusal, port = refused_at_all(case), case.server_port
+    refusal, port = refused_at_all(case), case.listening_port
     if refusal is None or _explained(refusal[0], port):
         return None
     late = bool(case.listeners_on_port())
@@ -138,7 +138,7 @@ def _no_socket(case: Case) -> Finding | None:
     """By the kernel's own word, which also is that of a host that the flow does not name as its server (tcp_v4_rcv(), tcp_v6_rcv())."""
     dropped = (each for each in case.dropped if each.exact and each.leg == "syn" and each.drop_reason == "NO_SOCKET")
     seen = next(dropped, None)
-    if seen is None or (seen.host is case.server and (case.listeners_on_port() or _explained(seen.host, case.server_port))):
+    if seen is None or (seen.host is case.server and (case.listeners_on_port() or _explained(seen.host, case.listening_port))):
         return None
     host, resets = seen.host, case.count("rst", seen.host, "out", "server")
     left = (case.saw(host, "capture", f"{plural(resets, 'RST')} left {host.name}"),) if resets else ()
@@ -155,7 +155,7 @@ def _no_socket(case: Case) -> Finding | None:
 @needs(SERVER)
 def would_refuse(case: Case, server: Host) -> tuple[str, Finding] | None:
     """(code, finding): that no listener would take the SYN, which does not come that far, as far as that is known."""
-    port = case.server_port
+    port = case.listening_port
     if case.server_owns(case.address) is not True:
         return None
     if not surely_untranslated(case) or server.translates("prerouting") is not False:

@@ -43,7 +43,7 @@ def _synproxy_unserved(case: Case, server: Host, proxying: _Proxying) -> Finding
         return None
     ruling, rule, weighed = proxying
     nobody = case.listeners_on_port() == []
-    takes = f"nothing listens on port {case.server_port}, with which SYNPROXY then makes its own handshake"
+    takes = f"nothing listens on port {case.listening_port}, with which SYNPROXY then makes its own handshake"
     return Finding(
         weighed.certainty,
         server.name,

@@ -72,6 +72,16 @@ def _takes(listener: Listener, case: Case) -> bool:
     return listener.port == case.port and (listener.address == case.address or (is_any(listener.address) and family))
 
 
+def ends_at(server: Host, source: str, address: str, port: int | None) -> bool | None:
+    """Whether the server's own rules leave a SYN from and to there as it is; None: they may translate, and were not asked about it."""
+    if server.translates("prerouting") is False:
+        return True
+    asked = server.rulings.of_syns([source], address, port) if port else []
+    if port is None or not asked or any(verdict.verdict != "accept" for verdict in asked):
+        return None
+    return server.rulings.elsewhere([source], address, port) is None
+
+
 def listens(host: Host, port: int | None) -> bool:
     """Whether somebody listens where the SYN is sent, as far as listeners are known."""
     listeners = host.snapshot.listeners if host.snapshot else None

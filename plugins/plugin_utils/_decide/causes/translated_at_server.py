@@ -49,12 +49,12 @@ def translated_at_server(case: Case, server: Host) -> Finding | None:
         return None
     connections = _connections(server, rule, _distinct(case, server, ruling)) if rule and ruling else None
     where = "where nothing listens" if refused else "where nobody answers"
-    named = f"{rule.name} on {server.name}" if rule else server.name
+    named, came = f"{rule.name} on {server.name}" if rule else server.name, endpoint(case.server_address, case.server_port)
     return Finding(
         "proven" if refused and connections and connections[0] else "likely",
         server.name,
         "server.firewall",
-        f"{named} translates the SYN for {case.target} to {written(target) if target else 'another address or port'}, {where}",
+        f"{named} translates the SYN for {came} to {written(target) if target else 'another address or port'}, {where}",
         (
             *((connections[1],) if connections else ()),
             *case.passage(),
@@ -65,7 +65,7 @@ def translated_at_server(case: Case, server: Host) -> Finding | None:
         leg="syn",
         detail=details(ruling, None, rule) if ruling else {},
         undecided=() if rule else (f"the connection tracking entry of the SYN on {server.name} (conntrack -L) would name the target",),
-        subject=Translated(case.target, rule, unserved=True, needless=needless(case)) if rule else None,
+        subject=Translated(came, rule, unserved=True, needless=needless(case)) if rule else None,
     )
 
 

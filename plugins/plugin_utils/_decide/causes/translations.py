@@ -19,7 +19,7 @@ from .draws import drawn
 from .hooks import droppers
 from .needs import SERVER, needs
 from .rules import details, kept_by
-from .translated import LOOPBACKS, listens, needless, servers_own, target_of, written
+from .translated import LOOPBACKS, ends_at, listens, needless, servers_own, target_of, written
 from .translated import connections as _connections
 from .translated import distinct as _distinct
 from .translated_at_server import translated_at_server
@@ -82,7 +82,8 @@ def _nat_wrong_target(case: Case) -> Finding | None:
             continue
         port = seen.packet.tcp.dport
         elsewhere = seen.packet.dst != case.address and case.server.owns(seen.packet.dst) is False and not case.arrived
-        dead = port != case.port and case.outcome.kind == "reset" and not listens(case.server, port)
+        ends_there = ends_at(case.server, seen.packet.src, seen.packet.dst, port)
+        dead = port != case.port and case.outcome.kind == "reset" and ends_there is not False and not listens(case.server, port)
         if not elsewhere and not dead:
             continue
         ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
@@ -90,7 +91,7 @@ def _nat_wrong_target(case: Case) -> Finding | None:
         name = case.server.name
         destination = f"{seen.packet.dst}, which is not {name}" if elsewhere else f"port {port} of {name}, where nothing listens"
         return Finding(
-            "proven" if dead or servers_own(case) else "likely",
+            "proven" if (dead and ends_there) or (elsewhere and servers_own(case)) else "likely",
             via.name,
             "path.forward",
             f"{f'{rule.name} on ' if rule else ''}{via.name} translates {case.target if dead else case.address} to {destination}",
@@ -146,6 +147,8 @@ def _translated_by_rule(case: Case, server: Host) -> Finding | None:
     """A managed host on the way, by its rules alone: translated, the SYN goes to a port that no recorder selects."""
     if case.outcome.kind not in ("reset", "icmp", "lost_syn", "answered_elsewhere"):
         return None
+    if case.arrived and (case.server_address, case.server_port) != (case.address, case.port):
+        return None  # as the server saw it, translated
     for via in case.vias:
         ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
         target, rule = target_of(ruling, case.address, case.port)
@@ -154,11 +157,12 @@ def _translated_by_rule(case: Case, server: Host) -> Finding | None:
         connections = _connections(via, rule, _distinct(case, via, ruling))
         refused = case.outcome.kind == "reset" and server.owns(target.destination) is True
         counted = server.delta("Tcp", "OutRsts") or 0
-        by_server = refused and counted >= len(case.subject) and not listens(server, target.port)
+        ends_there = ends_at(server, target.source, target.destination, target.port)
+        by_server = refused and counted >= len(case.subject) and ends_there is not False and not listens(server, target.port)
         destination = f"{written(target)}, where nothing listens" if by_server else written(target)
         astray = led_away(case) and not case.arrived and servers_own(case)
         return Finding(
-            "proven" if connections and connections[0] and (by_server or astray) else "likely",
+            "proven" if connections and connections[0] and ((by_server and ends_there) or astray) else "likely",
             via.name,
             "path.forward",
             f"{rule.name} on {via.name} translates the SYN for {case.target} to {destination}",

@@ -75,7 +75,8 @@ def _may_have_ended(case: Case, place: Place) -> bool:
     if kind == "ignored_syn_ack":
         return at_client and place.leg == "syn_ack"
     if kind in ("ignored_ack", "reset_after"):
-        return place.leg == "ack" and (at_server or (kind == "reset_after" and place.direction == "forward"))
+        on_the_way = place.direction == "forward" and (kind == "reset_after" or not case.hears(place.host, "out"))
+        return place.leg == "ack" and (at_server or on_the_way)
     if kind in _LOST and case.outcome.segment == "client.firewall":
         return at_client and (place.leg, place.direction) == ("ack", "out")
     if kind in _LOST:
@@ -138,7 +139,7 @@ def _verdict(case: Case, place: Place, when: When, invalid: bool) -> Verdict | N
         directions = ("forward", "in")  # its own address, which it translates
     elif place.host is case.server:
         directions = (place.direction, "forward")  # an address behind it, such as a container's
-    for client, server, port in case.once(("ends", place.host.name), lambda: list(dict.fromkeys(_ends(case, place.host)))):
+    for client, server, port in _ends_at(case, place):
         for direction in directions:
             found = place.host.rulings.verdict((place.leg, direction, client, server, port), when, invalid, uid)
             if found is not None:
@@ -181,11 +182,20 @@ def judged(case: Case, place: Place) -> Verdict | None:
     return verdict(case, place) or verdict(case, place, "before")
 
 
-def _ends(case: Case, host: Host) -> Iterator[tuple[str, str, int]]:
+def _ends_at(case: Case, place: Place) -> list[tuple[str, str, int]]:
+    """Those of what came there first: what is translated on its way comes back with other ends."""
+    back = place.leg == "syn_ack"
+    return case.once(("ends", place.host.name, back), lambda: list(dict.fromkeys(_ends(case, place.host, back))))
+
+
+def _ends(case: Case, host: Host, back: bool) -> Iterator[tuple[str, str, int]]:
     """(client's address, server's address, server's port) of the case's packets at a host."""
     own = [(probe.local_address, case.address, case.port) for probe in case.probes if probe.local_address]
     if host is case.client:
         yield from own
+    for row in (row for attempt in case.subject or case.attempts for row in (attempt.of("syn_ack") if back else ())):
+        if (came := row.at(host.name, "in")) and came.packet.tcp:
+            yield came.packet.dst, came.packet.src, came.packet.tcp.sport
     for attempt in case.subject or case.attempts:
         for row in attempt.of("syn"):
             for seen in row.seen:

@@ -81,7 +81,7 @@ def _limit_reached(case: Case, server: Host, listener: Listener) -> Finding | No
     """The program that takes the connections has as many as it may, and none of the flow's is of use: it ends them, or leaves them
     waiting."""
     made = [probe for probe in case.probes if probe.connected]
-    waiting = waiting_more(server, case.server_port) >= len(made)
+    waiting = waiting_more(server, case.listening_port) >= len(made)
     if not made or not all(probe.peer == "closed" or probe.ended or (waiting and probe.peer == "open") for probe in made):
         return None
     pids = {process.pid for process in listener.processes or ()}
@@ -146,7 +146,7 @@ def _denied(case: Case, server: Host, listener: Listener) -> Finding | None:
 
 def _reached(case: Case, server: Host, limit: Limit, pids: set[int]) -> bool:
     """Whether it is one of the listener's program, and of this time."""
-    ours = limit.port in (None, case.server_port) and not pids.isdisjoint(limit.pids)
+    ours = limit.port in (None, case.listening_port) and not pids.isdisjoint(limit.pids)
     since = int(server.before.time) if server.before else None
     return ours and (limit.used is not None or (since is not None and any(second >= since for second in limit.times)))
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ..._model.firewall_records import Verdict
+from ..._model.host import Host
 from ..._model.rule_records import Rule
 from ..._values.words import plural
 from ..case import Case
@@ -23,7 +24,7 @@ def _unexpectedly_open(case: Case) -> Finding | None:
         return None
     server, elsewhere = case.server, case.outcome.kind in _WITH_SOMEBODY_ELSE
     at_server = server is not None and not elsewhere
-    admitted = _admitted(case) if at_server else None
+    admitted = _admitted(case, server) if server is not None and at_server else None
     with_whom = ", with somebody else than the server" if elsewhere else ""
     return Finding(
         "proven",
@@ -40,11 +41,10 @@ def _unexpectedly_open(case: Case) -> Finding | None:
     )
 
 
-def _admitted(case: Case) -> Verdict | None:
+def _admitted(case: Case, server: Host) -> Verdict | None:
     """What the server's firewall, evaluated, says of this flow's SYN, where it lets it in."""
-    wanted = ("syn", case.server_address, case.server_port, "accept")
-    verdicts = list(case.server.rulings.all()) if case.server else []
-    return next((each for each in reversed(verdicts) if (each.packet, each.destination, each.port, each.verdict) == wanted), None)
+    asked = server.rulings.of_syns(case.sources_at(server), case.server_address, case.server_port)
+    return next((each for each in reversed(asked) if each.verdict == "accept"), None)
 
 
 def _deciding(verdict: Verdict) -> Rule | None:

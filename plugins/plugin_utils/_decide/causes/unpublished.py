@@ -16,7 +16,7 @@ def unpublished(case: Case, server: Host) -> list[ForeignListener]:
     """Those that may be meant, where nothing is known to lead the port on."""
     if not led_nowhere(case, server):
         return []
-    return [entry for entry in (server.snapshot.other_namespaces if server.snapshot else None) or () if entry.port != case.server_port]
+    return [entry for entry in (server.snapshot.other_namespaces if server.snapshot else None) or () if entry.port != case.listening_port]
 
 
 def meant(found: list[ForeignListener]) -> Unpublished | None:

@@ -21,7 +21,7 @@ from .needs import CLIENT_ADDRESS, SERVER, needs
 @needs(SERVER)
 def service_of(case: Case, server: Host) -> XinetdService | None:
     """The one on the server's port, where there is one only."""
-    found = [each for each in (server.snapshot.xinetd if server.snapshot else None) or () if each.port == case.server_port]
+    found = [each for each in (server.snapshot.xinetd if server.snapshot else None) or () if each.port == case.listening_port]
     return found[0] if len(found) == 1 else None
 
 

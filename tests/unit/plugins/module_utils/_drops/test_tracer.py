@@ -96,6 +96,17 @@ def test_the_later_packets_of_a_handshake(wire: Wire, host: str, hook: str, rule
     assert ends == {(CLIENT, SERVER) if flags == ("ACK",) else (SERVER, CLIENT)}
 
 
+def test_what_is_dropped_behind_a_translation_has_the_ends_behind_it(wire: Wire) -> None:
+    wire.listen()
+    redirect = "type nat hook prerouting priority -100; tcp dport 5432 redirect to :9090"
+    wire.sh("server", f"nft 'table ip n {{ chain p {{ {redirect}; }}; }}'")
+    wire.sh("server", nft("server", "input", rule="tcp dport 9090 drop").setup)
+    for flows, seen in (([FLOW], []), ([FLOW, FLOW._replace(port=9090)], [("drop", SYN, "NETFILTER_DROP", "nft_do_chain")])):
+        with Tracer(flows) as tracer:
+            wire.knock()
+            assert brief(wire.own(tracer.events())) == seen
+
+
 def test_a_refusal_that_is_lost(wire: Wire) -> None:
     wire.sh("client", nft("client", "input", rule="tcp flags rst drop").setup)
     with Tracer([FLOW]) as tracer:

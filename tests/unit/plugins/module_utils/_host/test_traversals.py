@@ -57,6 +57,14 @@ def test_there_is_room_for_so_many_and_the_rest_is_counted() -> None:
     assert (len(asked), left_out) == (300, 50)
 
 
+def test_the_ports_to_which_a_handshake_came() -> None:
+    """By its number, which a translation leaves alone: not those of other connections, nor those to which it is sent on from here."""
+    translated, onward = (SERVER[0], 8080), (SERVER[0], 9090)
+    found = recording(frame(CLIENT, translated, SYN), frame(translated, CLIENT, SYN_ACK, pkttype=4), frame(CLIENT, onward, SYN, pkttype=4))
+    assert traversals.ports_of(found, [7]) == {8080}
+    assert traversals.ports_of(found, [8]) == traversals.ports_of(found, []) == set()
+
+
 def test_what_came_in_is_asked_as_it_came() -> None:
     planned = traversals.traversal("server", ("192.0.2.11", None), SERVER)
     found = traversals.recorded(recording(frame(CLIENT, SERVER, SYN), frame(SERVER, CLIENT, SYN_ACK, pkttype=4)), planned)

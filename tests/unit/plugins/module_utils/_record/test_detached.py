@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import ObserveError
-from ansible_collections.threeway.handshake.plugins.module_utils._record.recorder import Interest, RecorderError
+from ansible_collections.threeway.handshake.plugins.module_utils._record.interest import Interest, RecorderError
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.describe import describe
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 
@@ -77,7 +77,9 @@ def test_a_detached_recorder_outlives_its_starter_and_keeps_to_itself(net: Rootl
     place = f"/run/threeway-handshake/{handle}"
     assert net.sh(f"stat -c '%a %F' {place}/.. {place} {place}/*").splitlines() == ["700 directory", "700 directory", "600 socket"]
     assert net.sh(f"readlink /proc/{pid}/cwd /proc/{pid}/fd/0 /proc/{pid}/fd/1 /proc/{pid}/fd/2").split() == ["/", *["/dev/null"] * 3]
-    assert len(net.sh(f"ls /proc/{pid}/fd").split()) == 6, "those, its ring (mapped memory holds a second one) and its control socket"
+    assert len(net.sh(f"ls /proc/{pid}/fd").split()) == 7, (
+        "those, its ring (mapped memory holds a second one), what polls it, and its control socket"
+    )
     assert net.sh(f"ps -o tty=,ppid= -p {pid}").split() == ["?", "1"]
     assert "unlimited" not in net.sh(f"grep 'Max address space' /proc/{pid}/limits")
 

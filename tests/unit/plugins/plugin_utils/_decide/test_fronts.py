@@ -55,8 +55,9 @@ def test_refusals_on_the_flows_port_are_proof() -> None:
 
 def test_refusals_on_another_port_are_none() -> None:
     told = cause("load_balancer_no_backend.checked", on_another_port, served)
-    assert (told["certainty"], told["detail"]["ports"]) == ("likely", [9100])
-    assert "refuses its connections to port 9100" in told["summary"]
+    assert told["certainty"] == "possible" and "port 9100" not in told["summary"], told
+    seen = [each["observation"] for each in told["evidence"]]
+    assert any("SYNs to port 9100" in each for each in seen), seen  # as many for each of the flow's connections may be for anything
 
 
 def frames_of_front(found: Phases, change: Any) -> None:

@@ -314,3 +314,17 @@ def test_that_a_host_finds_no_socket_means_that_nothing_listens() -> None:
 @pytest.mark.parametrize("event", [{**NO_SOCKET, "source_port": PORT + 1}, {**NO_SOCKET, "flags": ["ACK"]}])
 def test_other_packets_for_which_there_is_no_socket_prove_nothing(event: dict[str, Any]) -> None:
     assert told_of_no_socket(event, server=None, via=("db1",)) != ("no_listener", "db1", "proven", "server.socket")
+
+
+def test_a_drop_behind_the_servers_own_translation_is_of_the_flow() -> None:
+    """The server redirects port 8080, to which the router translates, to port 9090."""
+    plan, found = recorded("accept_queue_full.translated-twice")
+    probe = {**found["web1"]["try"]["evidence"]["probes"][0], "local_port": PORT}
+    found["web1"]["trace_try"] = {"failure": None, "evidence": {"probes": [probe], "trace": None, "absent": []}}
+    found["db1"]["trace_open"] = {"failure": None, "evidence": {"tracer": {"handle": "0" * 16}, "absent": []}}
+    said: dict[str, Any] = {**EVENT, "drop_reason": "XFRM_POLICY"}
+    for port, of_flow in ((9090, True), (9091, False)):
+        drops = {"how": "bpf", "events": [{**said, "destination_port": port}], "missing": []}
+        found["db1"]["trace_close"] = {"failure": None, "evidence": {"trace": None, "drops": drops, "absent": []}}
+        told = decide(plan, found, "2026-11-29T04:00:00Z", "2026-11-29T04:00:09Z").report["flows"][0]
+        assert ("ipsec_policy" in {cause["code"] for cause in told["causes"]}) is of_flow

@@ -50,3 +50,28 @@ def test_nobody_is_named_who_was_asked_or_is_not_needed() -> None:
     assert said(plan, found) == []
     plan, found = recorded("firewall_drop.server-input")  # proven at the server
     assert said(replace(plan, addresses={"r1": ("10.0.1.1", "10.0.2.1")}), found) == []
+
+
+BEHIND_IT = "make it the flow's server, and db2 its via, to include its packets, rules and queues"
+
+
+def itself(plan: Plan) -> Plan:
+    """The balancer alone, of whose server the inventory knows."""
+    (entry,) = plan.entries
+    known = {"web1": ("10.0.1.11",), "db2": ("10.0.2.22",), "db1": ("10.0.2.21",), "app1": ("10.0.2.31",)}
+    return replace(plan, entries=(replace(entry, via=(), server="db2"),), addresses=known)
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("load_balancer_no_backend.nginx", "to which nginx on db2 connects"),
+        ("firewall_drop.other-port", "to which db2 sends the SYN on"),
+    ],
+)
+def test_the_server_behind_a_balancer_that_no_flow_names(name: str, how: str) -> None:
+    plan, found = recorded(name)
+    entry = decide(itself(plan), {host: found[host] for host in ("web1", "db2")}, "", "").report["flows"][0]
+    assert f"db1: it has 10.0.2.21, {how}, but has no part in the flow: {BEHIND_IT}" in entry["not_observed"]
+    entry = decide(replace(plan, addresses=itself(plan).addresses), found, "", "").report["flows"][0]
+    assert not [sentence for sentence in entry["not_observed"] if sentence.startswith("db1: it has")]  # it is the flow's server

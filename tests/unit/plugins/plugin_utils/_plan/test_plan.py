@@ -185,6 +185,7 @@ def test_orders_of_a_flow_with_a_router():
         "hops_back": False,
         "ports": [5432],
         "addresses": ["10.0.1.1", "10.0.1.11", "10.0.2.21"],
+        "peers": ["10.0.1.1", "10.0.2.21"],
         "units": {},
         "pairs": [{"local": None, "remote": "10.0.2.21", "mark": 0}],
         "packets": [],

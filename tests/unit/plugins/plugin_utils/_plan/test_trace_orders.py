@@ -122,6 +122,16 @@ def test_addresses_before_and_behind_translation() -> None:
     assert told("no_listener.client-translates")["web1"] == (TRIES, [flow(server="10.96.0.1"), flow()])
 
 
+def test_drops_behind_a_hosts_own_translation_have_the_ends_behind_it() -> None:
+    made = orders(*recorded("firewall_drop.other-port"))
+    ends = {host: [(each["server"], each["port"]) for each in order["drops"]] for host, order in made.items()}
+    assert ends == {"web1": [("10.0.2.22", 5432)], "db2": [("10.0.2.22", 5432), *[("10.0.2.21", 8080)] * 2], "db1": [("10.0.2.21", 8080)]}
+    assert [each["client"] for each in made["db2"]["drops"]] == ["10.0.1.11", "10.0.2.22", "10.0.1.11"]  # behind masquerading, and before
+    made = orders(*recorded("accept_queue_full.translated-twice"))
+    assert [(each["server"], each["port"]) for each in made["db1"]["drops"]] == [("10.0.2.21", 8080), ("10.0.2.21", 9090)]
+    assert [(each["server"], each["port"]) for each in made["db1"]["trace"]] == [("10.0.2.21", 8080)]
+
+
 def test_hosts_on_the_way_and_a_host_that_dials_itself() -> None:
     assert told("firewall_drop.router-syn-ack") == {"db1": (OPENS, [flow()]), "r1": (OPENS, [flow()]), "web1": (TRIES, [flow()])}
     assert told("no_listener.loopback") == {"db1": (["trace_open", "trace_try", "trace_close"], [flow(client="10.0.2.21")])}
