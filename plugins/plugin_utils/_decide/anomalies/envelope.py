@@ -60,5 +60,6 @@ HEALTHY = frozenset(
         "TcpExt.TCPSynRetrans",
         "TcpExt.TCPTimeouts",
         "TcpExt.TW",
+        "TcpExt.TcpTimeoutRehash",
     )
 )
