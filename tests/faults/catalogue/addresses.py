@@ -75,6 +75,11 @@ def both_answer_for_the_address(fleet: Machines) -> None:
     fleet.nft("db2", chain("input", "tcp dport 5432 drop"))
 
 
+@fault("ip_conflict/both-answer/refused", "", leg="syn", flow=ON_LAN, says=("two machines have", "(db1)"), slow=True, **CONFLICT, **BRIEF)
+def both_answer_and_the_other_one_refuses(fleet: Machines) -> None:
+    twice(fleet)
+
+
 @fault(
     "ip_conflict/answered",
     "connected",

@@ -210,7 +210,8 @@ def the_other_one_is_in_no_flow_of_ipv6(fleet: Machines) -> None:
     "ip_conflict/unnamed",
     "ECONNREFUSED",
     flow=Flow(VIP, timeout=1.0),
-    says=("two machines have the address 10.0.2.100", f"arping -D -c 3 -I eth0 {VIP}", "VRRP"),
+    says=("two machines claim the address 10.0.2.100", f"arping -D -c 3 -I eth0 {VIP}", "VRRP"),
+    certainties=("likely",),
     **{**CONFLICT, "host": "path"},
 )
 def the_other_one_is_in_no_flow(fleet: Machines) -> None:

@@ -13,10 +13,11 @@ from ..._model.network_records import LOOPBACK, Address
 from ..._model.recording import Observation
 from ..._values.words import asking, plural
 from ..case import Case
-from ..finding import Evidence, Finding
+from ..finding import Finding
 from ..last_hop import sender_mac
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
+from .claims import by_proxy, claimed, named, speaks_as
 from .icmp import answer_of
 from .misdelivered import OUTCOMES as MISDELIVERED
 from .misdelivered import conflict
@@ -107,25 +108,26 @@ def _own_claimed(case: Case, server: Host, mine: Address) -> Finding | None:
     if not own or not claims:
         return None
     mac = next(iter(claims))
+    has_it = case.family == 6 or any(speaks_as(host, case.address, mac) for host in case.hosts)  # Override: it is no proxy
     # A router may answer for all addresses (proxy ARP): it is known as one that others' packets come from.
     hops = [entry.address for entry in (server.snapshot.neighbours if server.snapshot else None) or () if entry.mac == mac]
     holder = case.fleet.with_mac(mac)
     who = holder.name if holder else f"one with the link address {mac}"
     return Finding(
-        "likely" if hops or not server.saw_everything or forbidden(case) else "proven",
+        "proven" if has_it and not hops and server.saw_everything and not forbidden(case) else "likely",
         holder.name if holder else "path",
         "path.forward",
-        f"two machines have the address {case.address}: {server.name}, to which no SYN comes, and {who}",
+        f"two machines {'have' if has_it else 'claim'} the address {case.address}: {server.name}, to which no SYN comes, and {who}",
         (
             case.saw(server, "capture", f"{plural(claims[mac], 'claim')} that {case.address} is at {mac}"),
-            *_claims(case, case.client, case.address, server, own),
+            *claimed(case, case.client, case.address, server, own),
             case.saw(server, "rtnetlink addresses", f"{case.address} is on {mine.interface} of {server.name}, which has no {mac}"),
             *([case.saw(server, "rtnetlink neighbour", f"{hops[0]} is at {mac}, too: a router that answers for all?")] if hops else []),
             *case.passage(),
         ),
         leg="syn",
         detail={"address": case.address, "mac": mac, "real_macs": sorted(own)},
-        undecided=(f"whether {hops[0]} answers for others' addresses (proxy ARP) would show it",) if hops else (),
+        undecided=() if has_it and not hops else (by_proxy(hops[0] if hops else mac, case.address),),
         subject=ClaimedAddress(case.address, mac, mine.interface),
     )
 
@@ -151,12 +153,7 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
     """A link address that is not the owner's claims the address, and packets went to it or came from it."""
     own = link_addresses(owner)
     claims = sender.claims(address)
-    heard = [
-        (mac, seen.packet.neighbour)
-        for seen in sender.observations or ()
-        if seen.direction == "in" and seen.packet.src == address and (mac := sender_mac(seen))
-    ]
-    spoke = {mac for mac, _message in heard}
+    spoke = {mac for seen in named(sender, address) if (mac := sender_mac(seen))}
     entry = sender.neighbour(address, None)
     used = entry.mac.lower() if entry and entry.mac else None
     # Packets alone may come by a router, by another way than they are sent.
@@ -165,10 +162,9 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
         return None
     foreign = met[0]
     both = foreign in claims and bool(set(claims) & own)
-    # One that answers for others (proxy ARP) says nothing else in their name.
-    has_it = any(mac == foreign and (message is None or message.operation == "request") for mac, message in heard)
+    has_it = speaks_as(sender, address, foreign)
     unknown: tuple[str, ...] = () if both else (f"asking for {address} ({asking(address)}) would show whether two machines answer",)
-    unknown += () if has_it else (f"whether {foreign} answers for other addresses as well (proxy ARP) would show if it has {address}",)
+    unknown += () if has_it else (by_proxy(foreign, address),)
     return Finding(
         "proven" if both and has_it else "likely",
         "path",
@@ -176,7 +172,7 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
         f"two machines {'have' if has_it else 'claim'} the address {address}: {owner.name}, and one with the link address {foreign}"
         + (f", to which {sender.name} sends" if foreign == used else ""),
         (
-            *_claims(case, sender, address, owner, own),
+            *claimed(case, sender, address, owner, own),
             *([case.saw(sender, "capture", f"packets from {address} come from {foreign}")] if has_it else []),
             *([case.saw(sender, "rtnetlink neighbour", f"{address} is at {used} ({entry.state})")] if entry else []),
             case.saw(owner, "rtnetlink link", f"{owner.name} has {address}, and no interface with {foreign}"),
@@ -186,12 +182,6 @@ def _wrong_one(case: Case, sender: Host, owner: Host, address: str) -> Finding |
         undecided=unknown,
         subject=ClaimedAddress(address, foreign),
     )
-
-
-def _claims(case: Case, at: Host, address: str, owner: Host, own: set[str]) -> Iterator[Evidence]:
-    """Each link address that answers gave a host for the address; that of its managed owner by the owner's name."""
-    for mac, count in sorted(at.claims(address).items()):
-        yield case.saw(at, "capture", f"{plural(count, 'claim')} that {address} is at {mac}" + (f" ({owner.name})" if mac in own else ""))
 
 
 def _reached(case: Case, owner: Host) -> bool:

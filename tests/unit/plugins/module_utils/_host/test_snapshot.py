@@ -67,7 +67,7 @@ def test_a_snapshot_has_all_parts() -> None:
     assert [(one["address"], one["port"]) for one in snapshot["listeners"]] == [("192.0.2.1", 5432)]
     assert snapshot["hooks"]["netfilter"] == []
     assert snapshot["firewall"]["verdicts"] == []
-    assert snapshot["ephemeral"] == [{"remote": "192.0.2.2", "port": 5432, "used": 0, "time_wait": 0}]
+    assert snapshot["ephemeral"] == [{"remote": "192.0.2.2", "port": 5432, "used": 0, "time_wait": 0, "listening": 0}]
 
 
 def test_without_inet_diag_listeners_lack_what_proc_lacks_and_the_snapshot_says_so() -> None:

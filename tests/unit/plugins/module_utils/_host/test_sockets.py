@@ -120,9 +120,9 @@ def test_a_port_that_is_bound_and_no_more_is_told_where_the_kernel_tells_it(netw
 def test_local_ports_in_use_are_counted_per_destination(network: Rootless) -> None:
     used = ask(network, "ephemeral([('127.0.0.1', 7020), ('127.0.0.1', 7013), ('2001:db8::1', 80)])")
     assert used == [
-        {"remote": "127.0.0.1", "port": 7020, "used": 4, "time_wait": 1},
-        {"remote": "127.0.0.1", "port": 7013, "used": 2, "time_wait": 0},
-        {"remote": "2001:db8::1", "port": 80, "used": 0, "time_wait": 0},
+        {"remote": "127.0.0.1", "port": 7020, "used": 4, "time_wait": 1, "listening": 0},
+        {"remote": "127.0.0.1", "port": 7013, "used": 2, "time_wait": 0, "listening": 0},
+        {"remote": "2001:db8::1", "port": 80, "used": 0, "time_wait": 0, "listening": 0},
     ]
 
 

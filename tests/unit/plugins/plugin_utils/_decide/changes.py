@@ -235,16 +235,33 @@ LISTENER = {
     "device": None,
     "processes": [],
 }
-OWN_MAC = bytes.fromhex("6ae74cbd4f92")  # in ip_conflict.both-answer
 
 
 def frames_of(host: str, keep: Callable[[Frame], bool]) -> Change:
     return lambda found: frames(answer(found, host)["recording"], lambda all_: filter(keep, all_))
 
 
+def own_mac(found: Phases) -> bytes:
+    (own,) = (bytes.fromhex(link["mac"].replace(":", "")) for link in snapshots(found, SERVER)[0]["links"] if link["name"] == "eth0")
+    return own
+
+
+def unclaimed_by_its_owner(found: Phases) -> None:
+    """The client has heard of the other machine alone, and so has the server of nothing."""
+    own = own_mac(found)
+    frames_of(CLIENT, lambda frame: own not in frame.data)(found)
+    unrecorded(SERVER)(found)
+
+
+def only_claimed(found: Phases) -> None:
+    """The client has heard of both, and of the other one nothing but that."""
+    frames_of(CLIENT, lambda frame: frame.ethertype == ETH_P_ARP or flags(frame) == SYN)(found)
+    unrecorded(SERVER)(found)
+
+
 def claimed_by_its_owner(found: Phases) -> None:
     """Whoever answers, it is the managed host that claims the address in ARP."""
-    (own,) = (bytes.fromhex(link["mac"].replace(":", "")) for link in snapshots(found, SERVER)[0]["links"] if link["name"] == "eth0")
+    own = own_mac(found)
     reply = struct.pack("!HHBBH", 1, ETH_P_IP, 6, 4, 2) + own + bytes((10, 0, 1, 12)) + bytes(6) + bytes((10, 0, 1, 11))
     frames(
         answer(found, CLIENT)["recording"],

@@ -10,7 +10,6 @@ from tests.unit.plugins.plugin_utils._decide.changes import (
     CLIENT,
     LISTENER,
     OTHER,
-    OWN_MAC,
     ROUTER,
     RST_ACK,
     SERVER,
@@ -39,6 +38,7 @@ from tests.unit.plugins.plugin_utils._decide.changes import (
     not_of,
     nothing,
     only,
+    only_claimed,
     only_hops_to,
     overheard,
     probes,
@@ -52,6 +52,7 @@ from tests.unit.plugins.plugin_utils._decide.changes import (
     to_another_port,
     tracked,
     translated,
+    unclaimed_by_its_owner,
     unfinished,
     unit,
     unknown,
@@ -67,7 +68,11 @@ SCENES = {
     ),
     "one machine that claims the address": Scene("ip_conflict", "ip_conflict", "likely", nothing),
     "an address that only the other one claims to have": Scene(
-        "ip_conflict.both-answer", "ip_conflict", "likely", frames_of(CLIENT, lambda frame: OWN_MAC not in frame.data)
+        "ip_conflict.both-answer.refused", "ip_conflict", "likely", unclaimed_by_its_owner
+    ),
+    "an address that the other one only claims to have": Scene("ip_conflict.both-answer.refused", "ip_conflict", "likely", only_claimed),
+    "claims to have an address, and neighbours that are not known": Scene(
+        "ip_conflict.both-answer", "ip_conflict", "likely", unknown(SERVER, "neighbours")
     ),
     "an address that only the managed one claims to have": Scene("ip_conflict.answered", "ip_conflict", "likely", claimed_by_its_owner),
     # altered
