@@ -279,7 +279,9 @@ def altered(ground: Ground) -> bool:
         ground.server,
         lambda frames: [
             frame._replace(data=frame.data[: size + 14] + b"\x11\x11" + frame.data[size + 16 :])
-            if frame.ethertype == syn.frame.ethertype and frame.pkttype == IN and frame.data[size + 13 : size + 14] == bytes([SYN])
+            if frame.ethertype == syn.frame.ethertype
+            and frame.pkttype == syn.frame.pkttype
+            and frame.data[size + 13 : size + 14] == bytes([SYN])
             else frame
             for frame in frames
         ],
