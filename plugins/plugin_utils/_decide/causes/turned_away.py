@@ -123,10 +123,10 @@ def _denied(case: Case, server: Host, listener: Listener) -> Finding | None:
         for each in after or ()
         if (each.section, each.pids) in known and not pids.isdisjoint(each.pids)
     }
-    section = next((section for section, count in rose.items() if count >= len(made)), None)
-    if section is None:
-        return None
-    tried = of_the_run(case)[case.address, case.port]
+    enough = [section for section, count in rose.items() if count >= len(made)]
+    if len(enough) != 1:
+        return None  # of several, it is not known which one is for the flow's port
+    (section,), tried = enough, of_the_run(case)[case.address, case.port]
     return Finding(
         "proven" if rose[section] == tried and len(made) == len(case.probes) else "likely",
         server.name,
