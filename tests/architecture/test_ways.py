@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A rule asks for the way of a handshake's packets by their ports (`Handshakes.way`), as the kernel does where policy rules ask for these."""
+"""A rule asks for the way of a handshake's packets by their ports (`Handshakes.way`): policy rules may ask for these."""
 
 from __future__ import annotations
 

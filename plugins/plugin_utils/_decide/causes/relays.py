@@ -14,7 +14,7 @@ from ..._model.host import Host
 from ..._model.network_records import LOOPBACK
 from ..._model.program_records import Relay
 from ..._model.socket_records import ForeignListener, Listener, Namespace
-from ..._model.socket_subjects import Backend, DeadSession, DeadTarget
+from ..._model.socket_subjects import Backend, DeadTarget
 from ..._model.unit_records import BalancedServer
 from ..._values.words import endpoint, plural
 from ..case import Case
@@ -24,8 +24,8 @@ from .backends import SAYS, balanced, in_its_words, named
 from .catalogue import Accounts, Cause
 from .inside import at_of, takes
 from .needs import LISTENER, SERVER, FirstOf, needs
+from .tunnelled import tunnelled
 
-_GONE = 3  # retransmissions of one segment that a few losses do not explain
 _MOST_SAID = 5
 _LISTS_ALL = "haproxy"
 
@@ -190,7 +190,7 @@ def _none_taken(case: Case, server: Host, listener: Listener) -> Finding | None:
         ),
         (case.saw(server, SAYS[first.program], counts), *called.evidence(case, server), *case.passage()),
         detail={"program": first.program, "begun": vain.begun, "failed": vain.failed, "waiting": vain.waiting},
-        undecided=(f"a flow from {server.name} to {first.address} and port {first.port} would show what becomes of it",),
+        undecided=(f"a flow from {server.name} to {first.address} and port {first.port} would show what happens to it",),
         subject=_of_balanced(server, vain.servers),
     )
 
@@ -212,33 +212,6 @@ def _calls(case: Case, server: Host, _listener: object) -> Finding | None:
         detail={"program": call.program, "pid": call.pid, "target": call.address, "port": call.port},
         undecided=(f"a flow from {server.name} to {call.address} and port {call.port} would show what happens to it",),
         subject=DeadTarget(call.program, call.address, call.port),
-    )
-
-
-@needs(SERVER, LISTENER)
-def _tunnelled(case: Case, server: Host, listener: Listener) -> Finding | None:
-    """An SSH session carries the connections, and its other end is gone: whoever has the listener does not know it yet."""
-    pids = {process.pid for process in listener.processes or ()}
-    known = (server.after.tunnels if server.after else None) or ()
-    carrying = [each for each in known if each.pid in pids and each.local_port != case.listening_port]
-    dead = [each for each in carrying if each.unanswered >= _GONE]
-    if not dead or len(dead) < len(carrying) or called.got_data(case):
-        return None
-    session = dead[0]
-    end = endpoint(session.address, session.port)
-    return Finding(
-        "likely",  # it may answer after all
-        server.name,
-        "server.application",
-        f"{session.program} (pid {session.pid}) on {server.name} takes the connections to {case.target} for an SSH session with {end}, "
-        "which does not answer any more",
-        (
-            case.saw(server, "inet_diag", f"data for {end} was repeated {session.unanswered} times, and is not acknowledged"),
-            *case.passage(),
-        ),
-        detail={"program": session.program, "pid": session.pid, "peer": session.address},
-        undecided=(f"the same connection of {server.name} some seconds later (ss -tno) would show whether {session.address} answers",),
-        subject=DeadSession(session.program, session.pid, session.address),
     )
 
 
@@ -309,7 +282,7 @@ CAUSES = (
         "which nobody answers, or HAProxy counts that all fail that it begins for its clients, or is an ssh or sshd (-L, -R) whose own "
         "connection repeats data in vain, three times or more: likely.",
         "A byte comes, or a socket takes connections where they are passed on to.",
-        rule=FirstOf((_passed_on, _balanced, _now_and_then, _calls, _none_taken, _tunnelled)),
+        rule=FirstOf((_passed_on, _balanced, _now_and_then, _calls, _none_taken, tunnelled)),
         precedes=("application_closes", "application_hangs_up", "application_silent"),
         accounts_for=(Accounts("closed_unused", anywhere=True, any_leg=True), Accounts("stray_reset", anywhere=True)),
     ),

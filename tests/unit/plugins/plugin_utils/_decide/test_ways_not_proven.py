@@ -121,7 +121,7 @@ def test_answers_for_an_address_say_nothing_of_the_one_that_it_was_translated_to
 
 
 def test_the_way_back_is_the_one_for_the_port_of_the_answer() -> None:
-    """Where policy rules ask for ports, a reverse-path filter looks for the way by those of the packet (fib4_rules_early_flow_dissect())."""
+    """Where policy rules ask for ports, a reverse-path filter looks for the way by the packet's (fib4_rules_early_flow_dissect())."""
     plan, found = recorded("rp_filter_drop.server")
     for snapshot in snapshots(found, "db1"):
         back = next(route for route in snapshot["routes"] if route["remote"] == "10.0.1.11")
