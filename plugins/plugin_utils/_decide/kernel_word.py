@@ -102,5 +102,5 @@ def _ends_at(case: Case, host: Host) -> set[tuple[str, int]]:
     packets = [seen.packet for row in case.rows("syn") for seen in row.seen if seen.host == host.name]
     ends = {(packet.dst, packet.tcp.dport) for packet in packets if packet.tcp}
     ends |= {(case.address, case.port), (case.server_address, case.server_port)}
-    targets = [target for end in sorted(ends) if (target := case.sent_on_by(host, *end))]
-    return ends | {(target.destination, target.port) for target in targets if target.port}
+    targets = [verdict.rewritten for end in sorted(ends) if (verdict := case.sent_on_by(host, end))]
+    return ends | {(target.destination, target.port) for target in targets if target and target.port}
