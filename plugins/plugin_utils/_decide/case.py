@@ -60,6 +60,14 @@ class Case(Handshakes):
         """The verdict by which a host's rules, evaluated, send the SYN that comes to it for `end` to another one; default: `end_at`."""
         return host.rulings.elsewhere(self.sources_at(host), *(end or self.end_at(host)), self.uid)
 
+    def ends_at(self, host: Host) -> set[tuple[str, int]]:
+        """The server's end of the packets at a host: as dialled, as they come to it or the server, and as its own rules send them on."""
+        packets = [seen.packet for row in self.rows("syn") for seen in row.seen if seen.host == host.name]
+        ends = {(packet.dst, packet.tcp.dport) for packet in packets if packet.tcp}
+        ends |= {(self.address, self.port), (self.server_address, self.server_port)}
+        targets = [verdict.rewritten for end in sorted(ends) if (verdict := self.sent_on_by(host, end))]
+        return ends | {(target.destination, target.port) for target in targets if target and target.port}
+
     def server_sockets(self, state: str) -> int:
         """The attempts for which the server holds a socket in ``state``."""
         return self.once(("sockets", state), lambda: self._server_sockets(state))
