@@ -20,7 +20,7 @@ from ..._values.words import endpoint, plural
 from ..case import Case
 from ..finding import Certainty, Finding
 from . import called, counted_calls, units
-from .backends import SAYS, balanced, in_its_words, named
+from .backends import SAYS, balanced, in_its_words, named, section_down
 from .catalogue import Accounts, Cause
 from .inside import at_of, takes
 from .needs import LISTENER, SERVER, FirstOf, needs
@@ -98,7 +98,7 @@ def _balanced(case: Case, server: Host, listener: Listener) -> Finding | None:
     down = [each for each in known if not each.up and each.client in (None, case.client_address)]
     if case.behind is not None or not down or not (closed_at_once(case) or called.once_each(case, server)):
         return None
-    if len(down) < len(known) and not _section_down(known):
+    if len(down) < len(known) and not section_down(known):
         return None
     closed = closed_at_once(case)
     # HAProxy lists all its servers. nginx logs only those that fail, and may have served the connection by another one.
@@ -222,11 +222,6 @@ def _how_many(down: int, listed: int | None) -> str:
     if down < listed:
         return f"{down} of {listed} servers behind it are down"
     return f"all {down} servers behind it are down" if down > 1 else "the server behind it is down"
-
-
-def _section_down(known: Sequence[BalancedServer]) -> bool:
-    """Whether a section of HAProxy's configuration has no server that is up: it may be the one of the flow's port."""
-    return any(all(not other.up for other in known if other.proxy == each.proxy) for each in known)
 
 
 def closed_at_once(case: Case) -> int:

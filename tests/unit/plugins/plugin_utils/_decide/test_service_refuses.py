@@ -50,3 +50,14 @@ def test_haproxy_counts_what_another_section_turns_away_as_well(more: int, certa
         denials = found["db2"][phase]["evidence"][part]["denials"]
         denials.insert(0, {**denials[0], "section": "admin", "count": count})
     assert [sure for code, _host, sure in causes(plan, found) if code == "service_refuses"] == certainty
+
+
+@pytest.mark.parametrize(("up", "code"), [(True, "service_refuses"), (False, "load_balancer_no_backend")])
+def test_haproxy_may_turn_others_away_while_it_has_no_server(up: bool, code: str) -> None:
+    """More than the run has are also those of somebody who scans it; what it says of its servers is proven."""
+    plan, found = recorded("service_refuses.denied")
+    found["db2"]["close"]["evidence"]["after"]["denials"][0]["count"] += 5
+    for phase, part in (("open", "snapshot"), ("close", "after")):
+        for server in [] if up else found["db2"][phase]["evidence"][part]["balancers"]:
+            server.update(up=False, status="DOWN", check="L4CON")
+    assert causes(plan, found)[0][0] == code
