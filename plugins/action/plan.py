@@ -10,7 +10,6 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -40,7 +39,6 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain i
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times import iso
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.words import quoted
 
-_MOST_OTHERS = 2000  # hosts without a part in the run that can be named by their addresses
 _PASSWORDS = frozenset({"ansible_password", "ansible_ssh_pass", "ansible_ssh_password"})
 HOW = (
     *("attempts", "interval", "timeout", "patience", "settle", "hops", "record", "temporary_listener", "without_python"),
@@ -135,7 +133,7 @@ class ActionModule(HandshakeAction):
             play_hosts=[str(host) for host in task_vars["ansible_play_hosts_all"]],
             options=asked.options,
         )
-        others = addresses.literals(islice((host for host in inventory.all() if host not in plan.addresses), _MOST_OTHERS))
+        others = addresses.literals(host for host in inventory.manager.hosts if host not in plan.addresses)
         plan = replace(plan, groups=inventory.groups(set(plan.parties())), addresses={**plan.addresses, **others})
         captures = [] if probes else captures_of(asked.captures, set(plan.orders).union(plan.not_in_play))
         for capture in captures:
@@ -282,9 +280,6 @@ class _Inventory:
             return [str(host.name) for host in self.manager.get_hosts(pattern)]
         except AnsibleError as error:
             raise LookupError(f"{quoted(pattern)} is not a pattern of hosts ({error.message})") from error
-
-    def all(self) -> list[str]:
-        return list(self.manager.hosts)
 
     def groups(self, hosts: set[str]) -> dict[str, tuple[str, ...]]:
         """The groups that some of these hosts are in, and not all of them."""

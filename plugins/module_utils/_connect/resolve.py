@@ -60,9 +60,7 @@ class Resolved:
     hosts: list[str] | None = None  # what the hosts file has for it; None for literals, and where it cannot be read
     joined: list[str] | None = None  # addresses at the end of other words of its line there
     unconfigured: dict[str, Any] | None = None  # why resolv.conf names no nameserver, where the name could not be resolved
-    passed_over: list[dict[str, Any]] | None = (
-        None  # lines for nameservers that the C library does not heed, where it could not be resolved
-    )
+    passed_over: list[dict[str, Any]] | None = None  # likewise: lines for nameservers that the C library does not heed
     sources: list[str] | None = None  # which sources nsswitch.conf has the C library ask, of a name that it cannot resolve
     unreadable: list[str] | None = None  # of another user's: the resolver's files that it may not read
 
@@ -187,19 +185,22 @@ def examine_slow(answers: list[Resolved], until: float) -> list[Resolved]:
 def examine_odd(answers: list[Resolved], until: float) -> list[Resolved]:
     """Ask the nameservers themselves about names that could not be resolved, and about those that the search list may have changed."""
     resolver, by_name = configured(), {}  # type: Any, dict[str, list[dict[str, Any]]]
+    overlooked = {}  # type: dict[str, list[dict[str, Any]]]
     for answer in answers:
         name = answer.dial.address
         searched = "." in name and not answer.hosts and resolver.names(name)[0] != name.rstrip(".")
         odd = answer.nameservers is None and (answer.error in _UNRESOLVED or (answer.hosts is not None and not answer.error and searched))
         if odd and name not in by_name and len(by_name) < _MOST_ASKED and until - time.monotonic() >= _WORTHWHILE:
             by_name[name] = ask(resolver, name)
+            if answer.error:
+                overlooked[name] = _passed_over(resolver, name, until)
     return [
         replace(
             answer,
             nameservers=by_name[answer.dial.address],
             sources=nsswitch.sources("hosts") if answer.error else None,
             unconfigured=unconfigured() if answer.error else None,
-            passed_over=_passed_over(resolver, answer.dial.address) if answer.error else None,
+            passed_over=overlooked.get(answer.dial.address) if answer.error else None,
         )
         if answer.dial.address in by_name and answer.nameservers is None
         else answer
@@ -207,11 +208,12 @@ def examine_odd(answers: list[Resolved], until: float) -> list[Resolved]:
     ]
 
 
-def _passed_over(resolver: Resolver, name: str) -> list[dict[str, Any]]:
-    """What resolv.conf names in vain, and whether it has records of the name, null where it does not answer."""
+def _passed_over(resolver: Resolver, name: str, until: float) -> list[dict[str, Any]]:
+    """What resolv.conf names in vain, and whether it has records of the name, null where it does not answer or there is no time to ask."""
     found = passed_over()
     addresses = tuple(dict.fromkeys(each["address"] for each in found if each["address"]))
-    asked = {each["address"]: each for each in ask(resolver._replace(nameservers=addresses), name)} if addresses else {}
+    asks = addresses and until - time.monotonic() >= _WORTHWHILE
+    asked = {each["address"]: each for each in ask(resolver._replace(nameservers=addresses), name)} if asks else {}
     for each in found:
         said = asked.get(each["address"])
         answers = [query["answers"] for query in said["queries"] if query["answers"] is not None] if said else []

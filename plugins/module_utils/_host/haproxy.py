@@ -20,7 +20,7 @@ PROGRAM = "haproxy"
 MOST_FILES, MOST_BYTES, MOST_SERVERS = 50, 1 << 20, 200
 ANSWER_SECONDS = 1.0
 _ROLES = ("FRONTEND", "BACKEND")
-_DENIED = ("dcon", "dses", "dreq")
+_DENIED = ("dcon", "dses")
 
 Record = t.Dict[str, t.Any]
 
@@ -46,13 +46,14 @@ def limits(listeners: t.Sequence[Record], absent: list[dict[str, str]]) -> t.Ite
 
 def denials(listeners: t.Sequence[Record]) -> list[Record]:
     """How many connections the rules of each section have turned away since its start (tcp-request connection, session, content), of those
-    that take connections; `read` says whom it could not ask."""
+    that take connections; of those for HTTP, content is left out, as that counts requests as well. `read` says whom it could not ask."""
     return [
         {"pids": pids, "section": row["pxname"], "count": sum(int(row[name]) for name in counted)}
         for answer, pids in _answers(listeners, "denials", [])
         for row in _rows(answer)
         if row.get("svname") == "FRONTEND"
-        for counted in [[name for name in _DENIED if (row.get(name) or "").isdigit()]]
+        for names in [(*_DENIED, "dreq") if row.get("mode") == "tcp" else _DENIED]
+        for counted in [[name for name in names if (row.get(name) or "").isdigit()]]
         if counted
     ][:MOST_SERVERS]
 

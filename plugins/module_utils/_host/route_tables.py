@@ -29,6 +29,7 @@ ORIGINS = {  # who made a route
     188: "ospf",
     189: "rip",
 }
+_ENCAPS = ("none", "mpls", "ip", "ila", "ip6", "seg6", "bpf", "seg6local", "rpl", "ioam6", "xfrm")  # linux/lwtunnel.h
 MOST_ROUTES = 10_000  # that are searched: some 60 ms
 MOST_SOURCES = 8
 
@@ -77,6 +78,12 @@ def only_from(remote: str) -> list[str]:
 def number_of(raw: bytes | None) -> int:
     """The value of an attribute that is a number, such as that of an interface or a table."""
     return int(unpack(NUMBER, raw, "a number")[0]) if raw else 0
+
+
+def encap_of(raw: bytes | None) -> str | None:
+    """The kind of packets into which a route puts those that take it, from RTA_ENCAP_TYPE; None: into none."""
+    kind = unpack(struct.Struct("=H"), raw, "a type of encapsulation")[0] if raw else 0
+    return None if not kind else _ENCAPS[kind] if kind < len(_ENCAPS) else str(kind)
 
 
 def _covering(destination: str) -> t.Iterator[Entry]:

@@ -26,6 +26,7 @@ from .route_tables import (
     TYPES,
     Entry,
     dump,
+    encap_of,
     most_specific,
     number_of,
     only_from,
@@ -33,12 +34,10 @@ from .route_tables import (
 
 RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000
 RTA_IIF, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH = 3, 4, 5, 7, 8, 9
-RTA_ENCAP_TYPE = 21
-RTA_MARK, RTA_VIA, RTA_UID, RTA_IP_PROTO, RTA_SPORT, RTA_DPORT = 16, 18, 25, 27, 28, 29
+RTA_MARK, RTA_VIA, RTA_ENCAP_TYPE, RTA_UID, RTA_IP_PROTO, RTA_SPORT, RTA_DPORT = 16, 18, 21, 25, 27, 28, 29
 RTAX_MTU = 2
 LOCAL_TABLE = 255
-MOST_PORTS = 8  # for which a way is asked for, where rules look at ports
-_ENCAPS = ("none", "mpls", "ip", "ila", "ip6", "seg6", "bpf", "seg6local", "rpl", "ioam6", "xfrm")  # linux/lwtunnel.h
+MOST_PORTS = 8  # for which a way is asked for, where rules ask for ports
 REFUSALS = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES"}  # fib_props in net/ipv4/fib_semantics.c
 RULE_REFUSALS = {"blackhole": "EINVAL", "unreachable": "ENETUNREACH", "prohibit": "EACCES"}  # fib4_rule_action
 
@@ -199,16 +198,10 @@ def _parse(body: bytes, names: t.Mapping[int, str]) -> Answer:
         "table": number_of(about.get(RTA_TABLE)) or table,
         "prefix": f"{address_text(family, about[RTA_DST]) if RTA_DST in about else _any(family)}/{length}",
         "mtu": number_of(mtu) or None,
-        "encap": _encap(about.get(RTA_ENCAP_TYPE)),
+        "encap": encap_of(about.get(RTA_ENCAP_TYPE)),
         "multipath": hops if len(hops) > 1 else [],
         "origin": ORIGINS.get(protocol),
     }
-
-
-def _encap(raw: bytes | None) -> str | None:
-    """Into what kind of packets the route puts those that take it."""
-    kind = unpack(struct.Struct("=H"), raw, "a type of encapsulation")[0] if raw else 0
-    return None if not kind else _ENCAPS[kind] if kind < len(_ENCAPS) else str(kind)
 
 
 def _multipath(family: int, data: bytes, names: t.Mapping[int, str]) -> t.Iterator[Answer]:

@@ -17,8 +17,8 @@ from .._wire import bpf
 from .._wire.frames import Frame
 from .._wire.headers import Outline, outline
 from . import program
-from .filter import ip_addresses, tcp_offset, tcp_ports
-from .program import RST, SYN
+from .filter import tcp_offset, tcp_ports
+from .interest import of_peer
 from .ring import Ring, frames_in, packets_in
 
 MOST_PEERS = 500
@@ -82,10 +82,7 @@ class Beside:
 
     def _wants(self, data: bytes, where: Outline) -> bool:
         tcp = tcp_offset(data, where)
-        if tcp is None or not self._ports.isdisjoint(tcp_ports(data, tcp)):
-            return False
-        opens = where.quote is not None or bool(data[tcp + 13] & (SYN | RST))
-        return opens and not self._peers.isdisjoint(ip_addresses(data, where.quote or where))
+        return tcp is not None and self._ports.isdisjoint(tcp_ports(data, tcp)) and of_peer(data, where, self._peers)
 
     def close(self) -> None:
         self._ring.close()

@@ -53,8 +53,12 @@ class Interest(NamedTuple):
 
     def of_peer(self, data: bytes, where: Outline) -> bool:
         """Whether it opens or refuses a connection with one of the peers."""
-        tcp = tcp_offset(data, where) if self.peers else None
-        if tcp is None:
-            return False
-        opens = where.quote is not None or bool(data[tcp + 13] & (SYN | RST))
-        return opens and not self.peers.isdisjoint(ip_addresses(data, where.quote or where))
+        return bool(self.peers) and of_peer(data, where, self.peers)
+
+
+def of_peer(data: bytes, where: Outline, peers: frozenset[bytes]) -> bool:
+    """Whether a packet opens or refuses a connection with one of some addresses, or is an ICMP error about one."""
+    tcp = tcp_offset(data, where)
+    if tcp is None or (where.quote is None and not data[tcp + 13] & (SYN | RST)):
+        return False
+    return not peers.isdisjoint(ip_addresses(data, where.quote or where))

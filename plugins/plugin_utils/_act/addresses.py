@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import Dial, resolve
 
 from .._plan.declared import VARIABLE, declared
 from .host_variables import HostVariables
 
+_MOST_NAMED = 2000
 _LOOKUP_SECONDS = 5.0  # for all names of hosts together, which Ansible looks up as well when it connects
 
 
@@ -47,8 +49,12 @@ class Addresses:
         return declared(spelled, {host: self._value(host, VARIABLE) for host in hosts}, _looked_up)
 
     def literals(self, hosts: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """Those of hosts without a part in the run that the inventory spells out, to name these by: nothing is evaluated or looked up."""
-        spelled = {host: [self.variables.literal(host, name) or host for name in ("handshake_address", "ansible_host")] for host in hosts}
+        """Those that the inventory spells out of hosts without a part in the run, to name these by: nothing is evaluated or looked up.
+
+        Of the first `_MOST_NAMED`.
+        """
+        names = ("handshake_address", "ansible_host")
+        spelled = {host: [self.variables.literal(host, name) or host for name in names] for host in islice(hosts, _MOST_NAMED)}
         return {host: known for host, known in declared(spelled, {}, lambda _names: {}).items() if known}
 
     def _value(self, host: str, variable: str) -> object:

@@ -38,8 +38,8 @@ class Case(Handshakes):
         return target.destination, target.port
 
     def _sent_on_by_server(self) -> Rewritten | None:
-        own = self.server is None or self.server is self.client
-        return None if self.server is None or own else self.sent_on_by(self.server, self.server_address, self.server_port)
+        verdict = self.sent_on_by(self.server) if self.server and self.server is not self.client else None
+        return verdict.rewritten if verdict else None
 
     @property
     def listening_port(self) -> int:
@@ -51,14 +51,22 @@ class Case(Handshakes):
         own = [probe.local_address for probe in self.probes if probe.local_address]
         return list(dict.fromkeys(seen or [*own, *([self.source] if self.source else [])]))
 
-    def sent_on_by(self, host: Host, address: str, port: int) -> Rewritten | None:
-        """Where a host's rules, evaluated, send the SYN that comes to it for that end, if it is another one."""
-        verdict = self.ruling_elsewhere(host, address, port)
-        return verdict.rewritten if verdict else None
+    def end_at(self, host: Host) -> tuple[str, int]:
+        """For where the SYN comes to a host, as that saw it, or else as it was dialled."""
+        seen = self.observation("syn", host, "in")
+        return (seen.packet.dst, seen.packet.tcp.dport) if seen and seen.packet.tcp else (self.address, self.port)
 
-    def ruling_elsewhere(self, host: Host, address: str, port: int) -> Verdict | None:
-        """The verdict by which they do so."""
-        return host.rulings.elsewhere(self.sources_at(host), address, port)
+    def sent_on_by(self, host: Host, end: tuple[str, int] | None = None) -> Verdict | None:
+        """The verdict by which a host's rules, evaluated, send the SYN that comes to it for `end` to another one; default: `end_at`."""
+        return host.rulings.elsewhere(self.sources_at(host), *(end or self.end_at(host)), self.uid)
+
+    def ends_at(self, host: Host) -> set[tuple[str, int]]:
+        """The server's end of the packets at a host: as dialled, as they come to it or the server, and as its own rules send them on."""
+        packets = [seen.packet for row in self.rows("syn") for seen in row.seen if seen.host == host.name]
+        ends = {(packet.dst, packet.tcp.dport) for packet in packets if packet.tcp}
+        ends |= {(self.address, self.port), (self.server_address, self.server_port)}
+        targets = [verdict.rewritten for end in sorted(ends) if (verdict := self.sent_on_by(host, end))]
+        return ends | {(target.destination, target.port) for target in targets if target and target.port}
 
     def server_sockets(self, state: str) -> int:
         """The attempts for which the server holds a socket in ``state``."""

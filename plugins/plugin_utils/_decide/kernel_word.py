@@ -82,8 +82,7 @@ def _events(host: Host) -> Iterator[KernelEvent]:
 def _kinds(case: Case, host: Host) -> Iterator[tuple[Leg, str, str | None, tuple[str, ...], bool, tuple[Program, ...]]]:
     ports = {probe.local_port for probe in case.client.traced_probes if (probe.address, probe.port) == (case.address, case.port)}
     own = {case.client_address, *(probe.local_address for probe in case.probes)}
-    ends_of_case = _ends_at(case, host)
-    addresses, server_ports = ({end[part] for end in ends_of_case} for part in (0, 1))
+    addresses, server_ports = ({end[part] for end in case.ends_at(host)} for part in (0, 1))
     for event in _events(host):
         leg: Leg | None = next((each for each in _NAMES if each == event.leg), None)
         if leg is None or event.drop_reason is None:
@@ -95,12 +94,3 @@ def _kinds(case: Case, host: Host) -> Iterator[tuple[Leg, str, str | None, tuple
         if client_port in ports or client in own:
             exact = client_port in ports and client in own and server in addresses
             yield leg, event.drop_reason, event.function, event.callers, exact, event.programs
-
-
-def _ends_at(case: Case, host: Host) -> set[tuple[str, int]]:
-    """The server's end of the case's packets at a host: as dialled, as they come to it, and as its own rules, evaluated, send them on."""
-    packets = [seen.packet for row in case.rows("syn") for seen in row.seen if seen.host == host.name]
-    ends = {(packet.dst, packet.tcp.dport) for packet in packets if packet.tcp}
-    ends |= {(case.address, case.port), (case.server_address, case.server_port)}
-    targets = [target for end in sorted(ends) if (target := case.sent_on_by(host, *end))]
-    return ends | {(target.destination, target.port) for target in targets if target.port}

@@ -29,7 +29,7 @@ def _shadowed_at(case: Case, host: Host) -> str | None:
     if came is None or came.packet.tcp is None or host.snapshot is None or host.owns(came.packet.dst) is not True:
         return None
     address, port = came.packet.dst, came.packet.tcp.dport
-    verdict = case.ruling_elsewhere(host, address, port)
+    verdict = case.sent_on_by(host)
     target = verdict.rewritten if verdict else None
     left = [each for each in host.snapshot.listeners_on.get(port, ()) if takes(each, address, came.interface)]
     if verdict is None or target is None or not left or _passes_on(host, left, port, target):

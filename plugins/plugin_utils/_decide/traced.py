@@ -109,11 +109,12 @@ def traces_of(case: Case, host: Host, leg: Leg) -> list[Trace]:
     """
     probes = [probe for probe in case.client.traced_probes if (probe.address, probe.port) == (case.address, case.port)]
     isns = {isn for probe in probes for isn in _isns(case.client, probe)}
+    ports = {port for _address, port in case.ends_at(host)}
     return [
         trace
         for tracing in host.tracings
         for trace in tracing.traces
-        if trace.packet.leg == leg and (_is_numbered(trace, isns) if isns else any(_is_of(case, trace, probe) for probe in probes))
+        if trace.packet.leg == leg and (_is_numbered(trace, isns) if isns else any(_is_of(case, ports, trace, probe) for probe in probes))
     ]
 
 
@@ -132,12 +133,12 @@ def _is_numbered(trace: Trace, isns: set[int]) -> bool:
     return (number - 1) % 2**32 in isns
 
 
-def _is_of(case: Case, trace: Trace, probe: Probe) -> bool:
+def _is_of(case: Case, ports: Collection[int], trace: Trace, probe: Probe) -> bool:
     packet = trace.packet
     ends = ((packet.source, packet.source_port), (packet.destination, packet.port))
     (client, client_port), (_server, server_port) = ends if packet.leg != "syn_ack" else ends[::-1]
     known = client in (probe.local_address, case.client_address)
-    return known and client_port == probe.local_port and server_port in (case.port, case.server_port, case.listening_port)
+    return known and client_port == probe.local_port and server_port in ports
 
 
 def _hook(host: Host, trace: Trace) -> str:

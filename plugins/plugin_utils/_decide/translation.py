@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from .._model.firewall_records import Verdict
 from .._model.host import Host
 from .case import Case
 
@@ -13,12 +12,7 @@ from .case import Case
 def translated_on_the_way(case: Case) -> bool:
     """Whether rules of the client or of a managed host on the way, evaluated, send the SYN to another end, where recorders do not
     look for it."""
-    return any(sent_elsewhere(case, host) for host in (case.client, *case.vias))
-
-
-def sent_elsewhere(case: Case, host: Host) -> Verdict | None:
-    """The verdict of a host by which its rules send the SYN to another end."""
-    return host.rulings.elsewhere(case.sources_at(host), case.address, case.port, case.uid)
+    return any(case.sent_on_by(host) for host in (case.client, *case.vias))
 
 
 def surely_untranslated(case: Case) -> bool:
@@ -29,14 +23,14 @@ def surely_untranslated(case: Case) -> bool:
 def _leaves_end(case: Case, host: Host, hook: str) -> bool:
     if host.translates(hook) is False:
         return True
-    asked = [verdict for verdict in host.rulings.of_syns(case.sources_at(host), case.address, case.port) if verdict.of(case.uid)]
+    asked = [verdict for verdict in host.rulings.of_syns(case.sources_at(host), *case.end_at(host)) if verdict.of(case.uid)]
     evaluated = bool(asked) and all(verdict.verdict == "accept" for verdict in asked)
-    return evaluated and sent_elsewhere(case, host) is None
+    return evaluated and case.sent_on_by(host) is None
 
 
 def led_away(case: Case) -> bool:
     """Whether such rules send it to an address that is neither the server's nor that of another managed host, which may forward it."""
-    sent = [(host, sent_elsewhere(case, host)) for host in (case.client, *case.vias)]
+    sent = [(host, case.sent_on_by(host)) for host in (case.client, *case.vias)]
     targets = [(host, verdict.rewritten.destination) for host, verdict in sent if verdict and verdict.rewritten]
     onward = [via for host, target in targets for via in case.vias if via is not host and via.owns(target)]
     if any(via.translates("prerouting") is not False for via in onward):

@@ -13,7 +13,6 @@ from .case import Case
 from .causes import called, relays
 from .causes.backends import balanced
 from .finding import Finding
-from .translation import sent_elsewhere
 
 
 def unasked(case: Case, decisive: Finding | None, connects: bool = False) -> Iterator[str]:
@@ -70,7 +69,7 @@ def _by_packets(case: Case) -> Iterator[tuple[str, str]]:
 
 
 def _sent_on(case: Case, host: Host) -> Iterator[tuple[str, str]]:
-    verdict = sent_elsewhere(case, host)
+    verdict = case.sent_on_by(host)
     if verdict is not None and verdict.rewritten is not None:
         yield verdict.rewritten.destination, f"to which {host.name} sends the SYN on"
 

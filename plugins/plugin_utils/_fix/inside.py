@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.socket_subjects import CutOff
+from . import fit
 from .make import advice, ip, shell
 
 _AGAIN = "restart the container, which makes all of it again"
@@ -18,7 +21,13 @@ def namespace_cut_off(case: Case, finding: Finding) -> Fix | None:
     cut = finding.about(CutOff)
     if cut is None:
         return None
-    way, host = cut.way, finding.host
+    fix, way = _joined_again(case, cut, finding.host), cut.way
+    fitting = all(fit.interface(name) for name in (way.interface, way.peer, way.master, way.by) if name)
+    return fix if fitting else replace(fix, commands=())
+
+
+def _joined_again(case: Case, cut: CutOff, host: str) -> Fix:
+    way = cut.way
     if cut.kind == "down":
         lost = any(each.error for each in way.back)  # routes go with their link
         route = _default(case, cut) if lost else []

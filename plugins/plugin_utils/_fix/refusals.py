@@ -23,12 +23,12 @@ _REFUSALS = {
         (),
     ),
     "tcp_wrappers": (
-        "let {client} in by a line of /etc/hosts.allow, such as {daemon}: {client}, or take it out of /etc/hosts.deny; both are read "
+        "let {client} in by a line of /etc/hosts.allow, such as {by}: {client}, or take it out of /etc/hosts.deny; both are read "
         "for each connection",
         ("grep", "-n", "^[^#]", "/etc/hosts.allow", "/etc/hosts.deny"),
     ),
     "denied": (
-        "see which rule of section {daemon} in haproxy.cfg turns {client} away (tcp-request connection, session or content reject; stick "
+        "see which rule of section {by} in haproxy.cfg turns {client} away (tcp-request connection, session or content reject; stick "
         "tables and lists of addresses, which 'show table' and 'show acl' on its stats socket have), and let it in",
         (),
     ),
@@ -51,7 +51,7 @@ def service_refuses(case: Case, finding: Finding) -> Fix | None:
         return None
     summary, command = _REFUSALS[refusal.kind]
     words = {"target": case.target, "port": case.listening_port, "client": case.client_address or case.client.name}
-    text = summary.format(daemon=refusal.process or "DAEMON", **words)
+    text = summary.format(by=refusal.by or "DAEMON", **words)
     return advice("application", finding.host, text, [shell(*(word.format(**words) for word in command))] if command else [])
 
 

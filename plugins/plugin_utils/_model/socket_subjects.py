@@ -108,11 +108,11 @@ class RefusingService:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a service turns connections away, as its log line has it: max_startups, penalty, tcp_wrappers; or ``denied``, by rules of section
-    ``process`` of HAProxy's configuration."""
+    """Why a service turns connections away, as its log line has it: max_startups, penalty, tcp_wrappers; or ``denied``. ``by``: the process
+    that says so, or the section of HAProxy's configuration whose rules do."""
 
     kind: str
-    process: str | None
+    by: str | None
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def uncounted_opens(case: Case) -> Iterator[Anomaly]:
     opened = server.delta("Tcp", "PassiveOpens") if server else None
     if server is None or opened is None or not case.outcomes or case.server_owns(case.address) is False:
         return
-    if case.sent_on_by(server, case.server_address, case.server_port):  # as to a container, whose TCP counts by itself
+    if case.sent_on_by(server):  # as to a container, whose TCP counts by itself
         return
     came = sum(
         outcome.kind == "completed" and attempt.counted("syn", server, "in") > 0

@@ -61,7 +61,8 @@ def unanswered(host: Host) -> bool:
 def _addresses(case: Case) -> set[str]:
     """The addresses of both ends, as dialled and as seen, and the next hops to them."""
     ends = {case.address, case.server_address, case.client_address or "", *(probe.local_address or "" for probe in case.probes)} - {""}
-    routes = [route for host in each_host(case) for end in ends if (route := host.route(end))]
+    to_server = {case.address, case.server_address}
+    routes = [route for host in each_host(case) for end in ends if (route := case.way(host, end, back=end not in to_server))]
     return ends | {route.gateway for route in routes if route.gateway}
 
 

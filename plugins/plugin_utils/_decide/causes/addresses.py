@@ -192,8 +192,8 @@ def _reached(case: Case, owner: Host) -> bool:
 def next_hops(case: Case) -> Iterator[tuple[Host, Host, str]]:
     """(sender, the managed host that has the next hop's address, that address), where both are on one network."""
     for sender in case.hosts:
-        for remote in (case.address, case.client_address):
-            route = sender.route(remote) if remote else None
+        for remote, back in ((case.address, False), (case.client_address, True)):
+            route = case.way(sender, remote, back=back) if remote else None
             if route is None or route.error or route.type not in ("unicast", None):
                 continue
             address = route.gateway or remote or ""

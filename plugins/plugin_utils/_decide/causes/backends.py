@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..._model.host import Host
@@ -82,6 +82,11 @@ def named(server: BalancedServer) -> str:
 def last_check(server: BalancedServer) -> str:
     """``L6RSP: SSL handshake failure``"""
     return f"{server.check}: {server.told}" if server.told else f"{server.check}"
+
+
+def section_down(known: Sequence[BalancedServer]) -> bool:
+    """Whether a section of HAProxy's configuration has no server that is up: it may be the one of the flow's port."""
+    return any(all(not other.up for other in known if other.proxy == each.proxy) for each in known)
 
 
 def in_its_words(front: Host, server: BalancedServer) -> Evidence:

@@ -81,12 +81,13 @@ def _astray(server: Host, way: WayInside) -> _Found | None:
     joined = way.master or way.peer
     if joined is None or way.by == joined or not (way.gateway or way.error):
         return None  # without a gateway, that interface may be one above the bridge, such as a VLAN's
-    there = [each for each in (server.snapshot.addresses if server.snapshot else None) or () if each.interface == joined]
-    bare = not any(each.address.count(":") == 0 for each in there) if ":" not in way.address else not there
+    family = 6 if ":" in way.address else 4
+    there = [each.address for each in (server.snapshot.addresses if server.snapshot else None) or () if each.interface == joined]
+    bare = not any((":" in address) == (family == 6) for address in there)
     leads = f"has no way to it ({way.error})" if way.error else f"leads to it via {way.gateway}"
     shown = Evidence(server.name, "rtnetlink route get", f"{way.address}: {way.error or f'via {way.gateway} dev {way.by}'}")
     words = f"the route of {server.name} {leads}, not by {joined}, which leads there" + (
-        f": {joined} has no IPv{6 if ':' in way.address else 4} address" if bare else ""
+        f": {joined} has no IPv{family} address" if bare else ""
     )
     return CutOff("astray", way, bare=bare), words, (shown,)
 

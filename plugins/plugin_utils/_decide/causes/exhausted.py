@@ -137,7 +137,7 @@ def _neighbour_table_full(case: Case) -> Finding | None:
     group = "Arp" if case.family == 4 else "Ndisc"
     for host, remote, segment, leg in _senders(case):
         refused = host.delta(group, "table_fulls")
-        route = host.route(remote)
+        route = case.way(host, remote, back=leg == "syn_ack")
         if not refused or route is None or route.error:
             continue
         next_hop = route.gateway or remote

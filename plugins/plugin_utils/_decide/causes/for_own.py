@@ -50,10 +50,10 @@ def _endings(case: Case) -> Iterator[_Ending]:
         yield _Ending(client, case.address, server, route, Place(client, "syn", "out", "client.route"), sent)
     own = server.interface_of(case.address) if server else None
     via = None if own and own.interface == LOOPBACK else _keeper(case)  # it is meant to: a balancer with direct routing
-    if via and (route := via.route(case.address)):
+    if via and (route := case.way(via, case.address)):
         yield _Ending(via, case.address, server, route, Place(via, "syn", "forward", "path.forward"))
     last = case.outcome.last_seen
-    if server and last and kept(case) == (server, last) and (route := server.route(last.packet.dst)):
+    if server and last and kept(case) == (server, last) and (route := case.way(server, last.packet.dst, back=True)):
         yield _Ending(server, last.packet.dst, client, route, Place(server, "syn_ack", "out", "server.route"), last)
 
 
@@ -178,7 +178,7 @@ def _of_some_router(case: Case, server: Host, entry: Address) -> Finding | None:
 
 def _not_its_own(case: Case, via: Host) -> bool:
     """Whether the SYN ends at a managed host that does not take the address for its own, or none but the server stands behind one."""
-    route = via.route(case.address)
+    route = case.way(via, case.address)
     if route is None or route.type in _TO_ITSELF:
         return False
     return via is swallower(case) or (not route.error and not route.gateway and case.count("syn", via, "out") > 0)

@@ -46,7 +46,7 @@ def _group_frame(case: Case, taken: tuple[Host, Observation, Leg]) -> Finding | 
     kind, mac = _GROUPS[seen.frame.pkttype], sender_mac(seen)
     sender = case.fleet.with_mac(mac) if mac else None
     by = f"{sender.name} sends" if sender else f"the last hop (link address {mac}) sends" if mac else "the last hop sends"
-    why, subject, evidence = _why(case, sender, host, seen)
+    why, subject, evidence = _why(case, sender, host, seen, leg)
     does = "IP forwards" if forwards else "TCP takes"
     unfiltered = ruling is not None or droppers(host, FORWARDING if forwards else RECEIVING, case.family) == []
     return Finding(
@@ -65,12 +65,12 @@ def _group_frame(case: Case, taken: tuple[Host, Observation, Leg]) -> Finding | 
     )
 
 
-def _why(case: Case, sender: Host | None, host: Host, seen: Observation) -> tuple[str, object, tuple[Evidence, ...]]:
+def _why(case: Case, sender: Host | None, host: Host, seen: Observation, leg: Leg) -> tuple[str, object, tuple[Evidence, ...]]:
     """Why the sender does so, as it is known: half a sentence, what it is about, and what shows it."""
     target = seen.packet.dst
-    route = sender.route(target, seen.packet.src) if sender else None
     if sender is None:
         return "", None, ()
+    route = case.way(sender, target, seen.packet.src, leg == "syn_ack")
     if route is not None and route.type in ("broadcast", "multicast"):
         own, theirs = for_all(sender, target), host.interface_of(target)
         by = f", by its address {own.address}/{own.prefix} on {own.interface}" if own else ""

@@ -15,6 +15,9 @@ from .catalogue import Cause
 from .queueing import ends_earlier, place_of, sending
 from .traversals import PACKETS
 
+_WITHOUT_RATE = ("pfifo_fast", "pfifo", "bfifo", "prio", "sfq", "codel", "fq_codel", "mq", "mqprio", "multiq")
+"""They send as fast as the device takes it: what waits there is on its way, as on any host that sends much."""
+
 
 def _queueing_held(case: Case) -> Finding | None:
     """Recorders see what leaves a host after its queueing disciplines: what waits there is seen on no wire."""
@@ -27,7 +30,7 @@ def _queueing_held(case: Case) -> Finding | None:
         return None
     kind = f"the queueing discipline {queue.kind}" if queue.kind else "a queueing discipline"
     return Finding(
-        "likely",  # whose packets wait there is not known
+        "possible" if queue.kind in _WITHOUT_RATE else "likely",  # whose packets wait there is not known
         host.name,
         segment,
         f"{kind} of {queue.interface} on {host.name} holds what the host sends: {plural(queue.waiting, 'packet')} wait there, and "
@@ -57,7 +60,7 @@ CAUSES = (
         ("client.egress", "server.egress", "path.forward", "path.return"),
         ("unsent", "unanswered", "lost_syn", "lost_syn_ack"),
         "Not provable from the ends: the packet is seen on no wire behind the host, and at least as many packets as there were attempts "
-        "wait in a queueing discipline on its way out afterwards.",
+        "wait in a queueing discipline on its way out afterwards. In one that has no rate: possible.",
         "Nothing waits there.",
         rule=_queueing_held,
         precedes=("path_drop", "kernel_drop"),

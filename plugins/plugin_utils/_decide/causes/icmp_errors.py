@@ -33,7 +33,7 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
         host = via.name if via else "path"
         about = f" for {answer.about}" if answer.about != case.address else ""
         server = case.server
-        known = via.route(answer.about) if via and wanted == "no_route" else None
+        known = case.way(via, answer.about) if via and wanted == "no_route" else None
         way = known if known and known.error else None
         unheard = _unheard(case) if wanted == "unreachable" and answer.about == case.address else 0
         return Finding(

@@ -56,7 +56,7 @@ def _stopped(case: Case) -> Iterator[tuple[Host, str, Leg, str]]:
 def _ignoring(case: Case) -> tuple[Host, str, Leg, Route, str, list[Observation]] | None:
     """Who does not take the answers, where, for which packet, by which route, its next hop, and the answers."""
     for host, segment, leg, target in _stopped(case):
-        route = host.route(target)
+        route = case.way(host, target, back=leg == "syn_ack")
         if route is None or route.error or route.multipath or not route.interface:
             continue
         hop = route.gateway or target

@@ -88,7 +88,7 @@ def _answered_directly(case: Case, via: Host, source: str, dialled: str, reset: 
     ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
     rule = ruling.last_to(*DESTINATION_NAT) if ruling else None
     server, client = case.server, case.client_address or ""
-    route = server.route(client, source) if server else None
+    route = case.way(server, client, source, back=True) if server else None
     network = route.prefix if route and route.gateway is None else None
     why = f", since {case.client.name} is on {server.name}'s own network, {network}," if server and network else ""
     out = case.observation("syn", via, "out")

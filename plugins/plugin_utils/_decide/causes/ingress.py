@@ -19,7 +19,7 @@ def _xdp_drop(case: Case, server: Host, links: tuple[Link, ...]) -> Finding | No
     """Taps see what XDP passed on: an XDP program on the server's interface may have eaten the SYN."""
     if case.outcome.host != "path":
         return None
-    route = server.route(case.client_address or "", None)
+    route = case.way(server, case.client_address or "", back=True)
     interface = route.interface if route else None
     link = next((link for link in links if link.xdp and interface in (None, link.name)), None)
     if link is None:

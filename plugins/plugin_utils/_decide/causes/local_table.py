@@ -14,7 +14,6 @@ from ..case import Case
 from ..finding import Finding
 from ..last_hop import added_rules
 from ..outcome import Leg
-from ..translation import sent_elsewhere
 from .catalogue import Accounts, Cause
 from .hooks import comes_as_it_is
 from .needs import needs
@@ -30,7 +29,7 @@ def _led_past(case: Case) -> tuple[Host, Route, str, Leg] | None:
     if entry is None:
         return None
     host, seen, segment, leg = entry
-    if host not in (case.client, case.server) or host.owns(seen.packet.dst) is not True or sent_elsewhere(case, host):
+    if host not in (case.client, case.server) or host.owns(seen.packet.dst) is not True or case.sent_on_by(host):
         return None
     found = not_delivered(host, seen.interface, seen.packet.src, seen.packet.dst)
     return (host, found, segment, leg) if found else None
@@ -71,7 +70,7 @@ def _no_local_route(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Fi
     host, seen, segment, leg = entry
     own = seen.packet.dst
     route, on = not_in_table(host, own), host.interface_of(own)
-    if host not in (case.client, case.server) or route is None or on is None or sent_elsewhere(case, host):
+    if host not in (case.client, case.server) or route is None or on is None or case.sent_on_by(host):
         return None
     errors = host.delta("Ip" if case.family == 4 else "Ip6", "InAddrErrors")
     return Finding(

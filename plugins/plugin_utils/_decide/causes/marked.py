@@ -21,7 +21,8 @@ def by_mark(case: Case, host: Host, leg: Leg, left: Observation) -> ByMark | Non
     ruling = judged(case, Place(host, leg, "out" if sends else "forward", ""))
     led, mark = (ruling.rerouted, ruling.rewritten.mark if ruling.rewritten else None) if ruling else (None, None)
     target, source = left.packet.dst, left.packet.src
-    without = host.route(target, source) or host.route(target)
+    back = leg == "syn_ack"
+    without = case.way(host, target, source, back) or case.way(host, target, back=back)
     if led is not None and mark:
         policy = _asking(case, host, mark, led.table)
         if policy is None or led.interface != left.interface:

@@ -160,7 +160,7 @@ def _narrow(case: Case, limit: _Limit, forward: bool) -> Iterator[tuple[Host, Li
     """Managed hosts on the way, each with its link by which the packets would go on that is as narrow."""
     target = case.address if forward else case.client_address
     for via in case.vias:
-        route = via.route(target) if target else None
+        route = case.way(via, target, back=not forward) if target else None
         link = via.link(route.interface) if route else None
         if link is not None and link.mtu is not None and limit.passed <= link.mtu < limit.lost:
             yield via, link

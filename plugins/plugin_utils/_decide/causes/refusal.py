@@ -48,8 +48,7 @@ def refused_in_vain(case: Case, server: Host, _listeners: object) -> Refused | N
     counted = server.delta("Tcp", "OutRsts") or 0
     if case.listeners_on_port() != [] or case.listened_before() or not case.arrived or counted < case.arrived:
         return None
-    end = case.server_address, case.server_port
-    if not case.server_owns(end[0]) or case.sent_on_by(server, *end):  # it is not the server's own TCP that gets it
+    if not case.server_owns(case.server_address) or case.sent_on_by(server):  # it is not the server's own TCP that gets it
         return None
     most = case.fleet.once(("syns in", server.name), lambda: _syns_in(server))
     alone, let_in = case.swallowed_at(server) <= counted <= most, lets_in(case, server)  # a host refuses others' connections, too

@@ -14,18 +14,18 @@ from ..._model.host import Host
 from ..._model.network_records import LOOPBACK
 from ..._model.program_records import Relay
 from ..._model.socket_records import ForeignListener, Listener, Namespace
-from ..._model.socket_subjects import Backend, DeadSession, DeadTarget
+from ..._model.socket_subjects import Backend, DeadTarget
 from ..._model.unit_records import BalancedServer
 from ..._values.words import endpoint, plural
 from ..case import Case
 from ..finding import Certainty, Finding
 from . import called, counted_calls, units
-from .backends import SAYS, balanced, in_its_words, named
+from .backends import SAYS, balanced, in_its_words, named, section_down
 from .catalogue import Accounts, Cause
 from .inside import at_of, takes
 from .needs import LISTENER, SERVER, FirstOf, needs
+from .tunnelled import tunnelled
 
-_GONE = 3  # retransmissions of one segment that a few losses do not explain
 _MOST_SAID = 5
 _LISTS_ALL = "haproxy"
 
@@ -98,7 +98,7 @@ def _balanced(case: Case, server: Host, listener: Listener) -> Finding | None:
     down = [each for each in known if not each.up and each.client in (None, case.client_address)]
     if case.behind is not None or not down or not (closed_at_once(case) or called.once_each(case, server)):
         return None
-    if len(down) < len(known) and not _section_down(known):
+    if len(down) < len(known) and not section_down(known):
         return None
     closed = closed_at_once(case)
     # HAProxy lists all its servers. nginx logs only those that fail, and may have served the connection by another one.
@@ -190,7 +190,7 @@ def _none_taken(case: Case, server: Host, listener: Listener) -> Finding | None:
         ),
         (case.saw(server, SAYS[first.program], counts), *called.evidence(case, server), *case.passage()),
         detail={"program": first.program, "begun": vain.begun, "failed": vain.failed, "waiting": vain.waiting},
-        undecided=(f"a flow from {server.name} to {first.address} and port {first.port} would show what becomes of it",),
+        undecided=(f"a flow from {server.name} to {first.address} and port {first.port} would show what happens to it",),
         subject=_of_balanced(server, vain.servers),
     )
 
@@ -215,33 +215,6 @@ def _calls(case: Case, server: Host, _listener: object) -> Finding | None:
     )
 
 
-@needs(SERVER, LISTENER)
-def _tunnelled(case: Case, server: Host, listener: Listener) -> Finding | None:
-    """An SSH session carries the connections, and its other end is gone: whoever has the listener does not know it yet."""
-    pids = {process.pid for process in listener.processes or ()}
-    known = (server.after.tunnels if server.after else None) or ()
-    carrying = [each for each in known if each.pid in pids and each.local_port != case.listening_port]
-    dead = [each for each in carrying if each.unanswered >= _GONE]
-    if not dead or len(dead) < len(carrying) or called.got_data(case):
-        return None
-    session = dead[0]
-    end = endpoint(session.address, session.port)
-    return Finding(
-        "likely",  # it may answer after all
-        server.name,
-        "server.application",
-        f"{session.program} (pid {session.pid}) on {server.name} takes the connections to {case.target} for an SSH session with {end}, "
-        "which does not answer any more",
-        (
-            case.saw(server, "inet_diag", f"data for {end} was repeated {session.unanswered} times, and is not acknowledged"),
-            *case.passage(),
-        ),
-        detail={"program": session.program, "pid": session.pid, "peer": session.address},
-        undecided=(f"the same connection of {server.name} some seconds later (ss -tno) would show whether {session.address} answers",),
-        subject=DeadSession(session.program, session.pid, session.address),
-    )
-
-
 def _how_many(down: int, listed: int | None) -> str:
     """Of the servers behind a balancer; ``listed``: None, where it only logs those that fail."""
     if listed is None:
@@ -249,11 +222,6 @@ def _how_many(down: int, listed: int | None) -> str:
     if down < listed:
         return f"{down} of {listed} servers behind it are down"
     return f"all {down} servers behind it are down" if down > 1 else "the server behind it is down"
-
-
-def _section_down(known: Sequence[BalancedServer]) -> bool:
-    """Whether a section of HAProxy's configuration has no server that is up: it may be the one of the flow's port."""
-    return any(all(not other.up for other in known if other.proxy == each.proxy) for each in known)
 
 
 def closed_at_once(case: Case) -> int:
@@ -309,7 +277,7 @@ CAUSES = (
         "which nobody answers, or HAProxy counts that all fail that it begins for its clients, or is an ssh or sshd (-L, -R) whose own "
         "connection repeats data in vain, three times or more: likely.",
         "A byte comes, or a socket takes connections where they are passed on to.",
-        rule=FirstOf((_passed_on, _balanced, _now_and_then, _calls, _none_taken, _tunnelled)),
+        rule=FirstOf((_passed_on, _balanced, _now_and_then, _calls, _none_taken, tunnelled)),
         precedes=("application_closes", "application_hangs_up", "application_silent"),
         accounts_for=(Accounts("closed_unused", anywhere=True, any_leg=True), Accounts("stray_reset", anywhere=True)),
     ),

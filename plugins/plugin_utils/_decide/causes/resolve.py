@@ -127,7 +127,7 @@ def _name_resolves_elsewhere(case: Case) -> Finding | None:
         return None
     written = _in_hosts_file(case)
     searched = None if written else _searched(case)
-    joined = next((address for each in _own(case) for address in each.joined or () if written), None)
+    joined = next((address for each in _own(case) for address in each.joined or () if written and server.owns(address)), None)
     known = server.snapshot.addresses if server.snapshot else None
     owned = ", ".join(entry.address for entry in known or () if entry.interface != "lo" and not entry.address.startswith("fe80:"))
     return Finding(

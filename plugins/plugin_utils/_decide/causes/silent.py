@@ -61,7 +61,8 @@ def _unreached(case: Case) -> Iterator[tuple[Host, Leg]]:
 def _addresses(case: Case, owner: Host) -> list[str]:
     """Its addresses to which packets of this handshake are sent: the ends' own, and next hops."""
     ends = [end for end in (case.address, case.client_address) if end]
-    routes = [route for host in case.hosts if host is not owner for end in ends if (route := host.route(end))]
+    senders = [host for host in case.hosts if host is not owner]
+    routes = [route for host in senders for end in ends if (route := case.way(host, end, back=end != case.address))]
     wanted = [*ends, *(route.gateway for route in routes if route.gateway)]
     messages = owner.neighbour_messages("in", "out", "other") if owner in case.vias else []
     # A neighbour of it that is not managed names it in its requests alone.

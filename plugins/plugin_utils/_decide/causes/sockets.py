@@ -11,7 +11,7 @@ from ..._model.socket_subjects import SocketOwner
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
-from ..translation import sent_elsewhere, surely_untranslated
+from ..translation import surely_untranslated
 from . import units
 from .catalogue import Accounts, Cause
 from .ecn import all_ask, one_without, shown
@@ -75,7 +75,7 @@ def _another_service(case: Case, server: Host, listener: Listener) -> Finding | 
     unit, process = units.stopped_unit(server, case.listening_port), (listener.processes or (None,))[0]
     if case.outcome.kind != "completed" or unit is None or not units.serve_instead(unit, listener.processes or ()):
         return None
-    if sent_elsewhere(case, server) or not surely_untranslated(case):
+    if case.sent_on_by(server) or not surely_untranslated(case):
         return None  # another listener took it
     owner = process_of(listener)
     return Finding(

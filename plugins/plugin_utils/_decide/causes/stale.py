@@ -65,7 +65,7 @@ def _timestamps_rejected(case: Case, server: Host, answered: list[tuple[Attempt,
     rises = {name: server.delta("TcpExt", name) for name in ("PAWSTimewait", "PAWSEstab")}  # the latter before Linux 6.14
     name, rise = next(((name, rise) for name, rise in rises.items() if rise is not None), ("", 0))
     stamped = all(row.packet.tcp and row.packet.tcp.options.timestamps for attempt, _first in answered for row in attempt.of("syn"))
-    if not stamped or rise < len(answers) or case.sent_on_by(server, case.server_address, case.server_port):
+    if not stamped or rise < len(answers) or case.sent_on_by(server):
         return None  # what it leads elsewhere, as to a container, is not counted here
     text = f"+{rise}: segments with timestamps older than those of a connection in TIME-WAIT, as another client behind the same address has"
     return case.saw(server, f"counter {name}", text)

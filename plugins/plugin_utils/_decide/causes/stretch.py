@@ -9,7 +9,6 @@ from ..._model.host import Host
 from ..._model.network_records import LOOPBACK
 from ..._model.recording import Observation
 from ..case import Case
-from ..translation import sent_elsewhere
 from .icmp import answer_of
 
 LOSSES = ("lost_syn", "lost_syn_ack", "lost_ack")
@@ -44,7 +43,7 @@ def inside(case: Case) -> Host | None:
 def kept_unasked(case: Case, address: str) -> bool:
     """Whether the packet did not come to where it matters who has the address: a managed host sends it to another one, or kept it, or
     answered it, without requests for the address that stayed unanswered."""
-    sent = [sent_elsewhere(case, host) for host in (case.client, *case.vias)]
+    sent = [case.sent_on_by(host) for host in (case.client, *case.vias)]
     if any(each and each.rewritten and each.rewritten.destination != case.address for each in sent):
         return True
     row = case.outcome.row

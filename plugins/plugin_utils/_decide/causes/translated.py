@@ -72,7 +72,7 @@ def _takes(listener: Listener, case: Case) -> bool:
     return listener.port == case.port and (listener.address == case.address or (is_any(listener.address) and family))
 
 
-def ends_at(server: Host, source: str, address: str, port: int | None) -> bool | None:
+def leaves_end(server: Host, source: str, address: str, port: int | None) -> bool | None:
     """Whether the server's own rules leave a SYN from and to there as it is; None: they may translate, and were not asked about it."""
     if server.translates("prerouting") is False:
         return True

@@ -19,7 +19,7 @@ from .draws import drawn
 from .hooks import droppers
 from .needs import SERVER, needs
 from .rules import details, kept_by
-from .translated import LOOPBACKS, ends_at, listens, needless, servers_own, target_of, written
+from .translated import LOOPBACKS, leaves_end, listens, needless, servers_own, target_of, written
 from .translated import connections as _connections
 from .translated import distinct as _distinct
 from .translated_at_server import translated_at_server
@@ -82,7 +82,7 @@ def _nat_wrong_target(case: Case) -> Finding | None:
             continue
         port = seen.packet.tcp.dport
         elsewhere = seen.packet.dst != case.address and case.server.owns(seen.packet.dst) is False and not case.arrived
-        ends_there = ends_at(case.server, seen.packet.src, seen.packet.dst, port)
+        ends_there = leaves_end(case.server, seen.packet.src, seen.packet.dst, port)
         dead = port != case.port and case.outcome.kind == "reset" and ends_there is not False and not listens(case.server, port)
         if not elsewhere and not dead:
             continue
@@ -157,7 +157,7 @@ def _translated_by_rule(case: Case, server: Host) -> Finding | None:
         connections = _connections(via, rule, _distinct(case, via, ruling))
         refused = case.outcome.kind == "reset" and server.owns(target.destination) is True
         counted = server.delta("Tcp", "OutRsts") or 0
-        ends_there = ends_at(server, target.source, target.destination, target.port)
+        ends_there = leaves_end(server, target.source, target.destination, target.port)
         by_server = refused and counted >= len(case.subject) and ends_there is not False and not listens(server, target.port)
         destination = f"{written(target)}, where nothing listens" if by_server else written(target)
         astray = led_away(case) and not case.arrived and servers_own(case)

@@ -14,7 +14,7 @@ from ..case import Case
 from ..finding import Finding
 from ..logged import ours
 from .application import waiting_more
-from .backends import SAYS
+from .backends import SAYS, balanced, section_down
 from .called import of_the_run
 from .catalogue import Accounts, Cause
 from .listener_names import process_of
@@ -123,12 +123,14 @@ def _denied(case: Case, server: Host, listener: Listener) -> Finding | None:
         for each in after or ()
         if (each.section, each.pids) in known and not pids.isdisjoint(each.pids)
     }
-    section = next((section for section, count in rose.items() if count >= len(made)), None)
-    if section is None:
-        return None
-    tried = of_the_run(case)[case.address, case.port]
+    enough = [section for section, count in rose.items() if count >= len(made)]
+    if len(enough) != 1:
+        return None  # of several, it is not known which one is for the flow's port
+    (section,), tried = enough, of_the_run(case)[case.address, case.port]
+    exactly = rose[section] == tried
+    unserved = not exactly and section_down(balanced(case, server.snapshot))  # then those that are turned away may all be others'
     return Finding(
-        "proven" if rose[section] == tried and len(made) == len(case.probes) else "likely",
+        "proven" if exactly and len(made) == len(case.probes) else "possible" if unserved else "likely",
         server.name,
         "server.application",
         f"{process_of(listener)} takes the connections to {case.target} and turns them away by rules of its own (section {section})",
@@ -161,7 +163,8 @@ CAUSES = (
         "PerSourcePenalties), or by the client's address, that TCP wrappers refuse it; and no connection is of use. For some: likely. "
         "Likely, too, where none is of use and the program has as many connections as it may, by its own file and its connections (redis: "
         "maxclients), its statistics (HAProxy: maxconn) or its log (nginx: worker_connections). Or HAProxy "
-        "counts exactly as many connections that rules of its own turn away as the run has with it; more: likely.",
+        "counts exactly as many connections that rules of its own turn away as the run has with it; more: likely, or possible where it "
+        "says that a section has no server that is up.",
         "A connection is of use.",
         rule=FirstOf((_service_refuses, _limit_reached, _denied)),
         precedes=("application_hangs_up", "application_silent", "application_closes", "load_balancer_no_backend", "proxy_no_backend"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, pack, unpack
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.examine import examine
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils._decide.test_lies import flows
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import recorded
 
@@ -36,3 +37,14 @@ def test_a_balancers_calls_that_were_left_out_are_not_lost() -> None:
     recording = found["db1"]["close"]["evidence"]["recording"]
     recording.update(frames=pack(frame for frame in unpack(recording["frames"]) if not is_beside(frame)), beside="lost")
     assert all("do not come to db1" not in cause["summary"] for cause in flows(plan, found)[0]["causes"])
+
+
+def test_each_host_is_asked_about_the_end_for_which_the_syn_comes_to_it() -> None:
+    """Once the router has translated it, that is no longer the one that was dialled."""
+    (case,) = examine(*recorded("accept_queue_full.translated-twice"))[1][0].cases
+    asked = [(case.end_at(host)[1], case.sent_on_by(host)) for host in case.hosts]
+    assert [(port, verdict and verdict.rewritten and verdict.rewritten.port) for port, verdict in asked] == [
+        (5432, None),
+        (5432, 8080),
+        (8080, 9090),
+    ]

@@ -65,3 +65,13 @@ def test_what_the_firewall_drops_is_not_queued() -> None:
     for drops, snapshot in zip((9, 900), snapshots(found, "db1"), strict=True):
         snapshot["hooks"]["tc"] = [{"interface": "eth0", "direction": "egress", "kind": "tbf", "filters": [], "drops": drops}]
     assert certainty(plan, found, CODE) is None
+
+
+@pytest.mark.parametrize(("kind", "sure"), [("htb", "likely"), ("netem", "likely"), ("fq_codel", "possible")])
+def test_what_waits_for_the_device_alone_is_on_its_way(kind: str, sure: str) -> None:
+    """As on a busy host at any moment."""
+    plan, found = recorded("queueing_held")
+    for snapshot in snapshots(found, "web1"):
+        for queue in snapshot["hooks"]["tc"]:
+            queue["kind"] = kind
+    assert certainty(plan, found, "queueing_held") == sure

@@ -73,3 +73,12 @@ def test_handshakes_of_another_machine_are_not_those_of_a_translated_port(opened
     assert [f"and {said} of the handshakes came to it: whoever has the address took them" in remark for remark in remarks] == [True] * bool(
         said
     )
+
+
+@pytest.mark.parametrize(("joined", "claimed"), [("10.0.2.21", True), ("10.0.2.99", False)])
+def test_a_name_that_ends_like_an_address_is_no_line_of_its_own(joined: str, claimed: bool) -> None:
+    """Such as ip-10.0.2.99, beside the name; the address with which a line should begin is the server's."""
+    plan, found = recorded("name_resolves_elsewhere.joined")
+    resolution(found)["joined"] = [joined]
+    (cause,) = causes(plan, found)
+    assert (f"{joined} stands at the end" in cause["summary"]) == claimed == ("begin a line" in cause["fix"]["summary"])

@@ -40,3 +40,24 @@ def test_a_connection_without_a_line_or_of_use_leaves_it_likely(lines: int, used
 
 def test_what_somebody_else_may_have_written_says_nothing() -> None:
     assert "service_refuses" not in [code for code, _host, _certainty in refused(3, attested=False)]
+
+
+@pytest.mark.parametrize(("more", "certainty"), [(0, ["proven"]), (2, ["proven"]), (5, [])])
+def test_haproxy_counts_what_another_section_turns_away_as_well(more: int, certainty: list[str]) -> None:
+    """Which section is for the flow's port is not known."""
+    plan, found = recorded("service_refuses.denied")
+    for phase, part, count in (("open", "snapshot", 7), ("close", "after", 7 + more)):
+        denials = found["db2"][phase]["evidence"][part]["denials"]
+        denials.insert(0, {**denials[0], "section": "admin", "count": count})
+    assert [sure for code, _host, sure in causes(plan, found) if code == "service_refuses"] == certainty
+
+
+@pytest.mark.parametrize(("up", "code"), [(True, "service_refuses"), (False, "load_balancer_no_backend")])
+def test_haproxy_may_turn_others_away_while_it_has_no_server(up: bool, code: str) -> None:
+    """More than the run has are also those of somebody who scans it; what it says of its servers is proven."""
+    plan, found = recorded("service_refuses.denied")
+    found["db2"]["close"]["evidence"]["after"]["denials"][0]["count"] += 5
+    for phase, part in (("open", "snapshot"), ("close", "after")):
+        for server in [] if up else found["db2"][phase]["evidence"][part]["balancers"]:
+            server.update(up=False, status="DOWN", check="L4CON")
+    assert causes(plan, found)[0][0] == code

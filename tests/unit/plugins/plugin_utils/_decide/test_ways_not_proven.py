@@ -118,3 +118,12 @@ def test_answers_for_an_address_say_nothing_of_the_one_that_it_was_translated_to
     frames(evidence(found, "web1", "try")["recording"], lambda all_: [quotes_another(frame) for frame in all_])
     assert "SYN for 10.0.2.77" in said()["summary"]
     assert "the answers are lost on the way" not in said()["summary"]
+
+
+def test_the_way_back_is_the_one_for_the_port_of_the_answer() -> None:
+    """Where policy rules ask for ports, a reverse-path filter looks for the way by the packet's (fib4_rules_early_flow_dissect())."""
+    plan, found = recorded("rp_filter_drop.server")
+    for snapshot in snapshots(found, "db1"):
+        back = next(route for route in snapshot["routes"] if route["remote"] == "10.0.1.11")
+        snapshot["routes"].append({**back, "local_port": 5432, "interface": "eth0"})
+    assert "rp_filter_drop" not in [code for code, _host, _certainty in causes(plan, found)]

@@ -18,6 +18,8 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._model.network_
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.network_subjects import TwoWays
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.snapshot import Snapshot
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
+from tests.unit.plugins.plugin_utils._decide.test_lies import flows
+from tests.unit.plugins.plugin_utils.recordings import recorded
 
 LINKS = """
 for i in 0 1; do ip link add eth$i type veth peer name peer$i; ip link set peer$i up; ip link set eth$i up; done
@@ -69,3 +71,14 @@ def host(rules: tuple[PolicyRule, ...] | None, links: tuple[Link, ...] | None) -
 def test_a_table_is_free_only_where_all_that_are_in_use_are_known(rules: Any, links: Any, table: int | None) -> None:
     assert free_table(host(rules, links)) == table
     assert free_table(None) is None
+
+
+@pytest.mark.parametrize(("bridge", "commands"), [("docker0", 1), ("-all", 0), ("br;reboot", 0)])
+def test_a_bridge_with_a_name_that_a_tool_may_misread_is_in_no_command(bridge: str, commands: int) -> None:
+    plan, found = recorded("namespace_cut_off.bridge")
+    for phase, part in (("open", "snapshot"), ("close", "after")):
+        for namespace in found["db1"][phase]["evidence"][part]["namespaces"]:
+            for way in namespace["ways"]:
+                way["master"] = bridge
+    (cause, *_others) = flows(plan, found)[0]["causes"]
+    assert (cause["code"], len(cause["fix"]["commands"])) == ("namespace_cut_off", commands)
