@@ -75,7 +75,11 @@ def denying(fleet: Machines, network: str) -> None:
     code="service_refuses",
     host="db2",
     segment="server.application",
-    says=("by rules of its own (section orders)", "orders: 3 more denied by its rules, 3 connections of this run", "tcp-request"),
+    says=(
+        "by rules of its own (section orders)",
+        "orders: 3 more of 3 connections denied by its rules, 3 connections of this run",
+        "tcp-request",
+    ),
     also=("load_balancer_no_backend", "application_closes"),
     flow=FRONT,
     slow=True,
