@@ -44,7 +44,7 @@ def path_drop(case: Case, finding: Finding) -> Fix:
     if lost and lost.direct:
         look = f"look at the switches, bridges and hypervisors {where}: no router is there, and ARP passes, but IP does not"
         return advice("advice", finding.host, f"{look} (port or MAC ACLs, ebtables, a bridge that shows its frames to a firewall)")
-    if lost and lost.marked:
+    if lost and lost.marked and lost.marked.elsewhere:
         return past_the_mark(lost.marked)
     if lost and lost.diverted and (diverted := _diverted(lost.sender, lost.diverted)):
         return diverted
