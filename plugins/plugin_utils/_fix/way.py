@@ -124,6 +124,14 @@ def requests_lost(_case: Case, finding: Finding) -> Fix | None:
     lost = finding.about(LostRequests)
     if lost is None:
         return None
+    if lost.tunnel:
+        return advice(
+            "tunnel",
+            "path",
+            f"see what carries the tunnel between {lost.asker} and {lost.owner} ({lost.tunnel}): whether each end has the other's address, "
+            "or the group, both have the same numbers, and firewalls of both and on the way let pass what carries it",
+            [shell("ip", "-d", "link", "show"), shell("bridge", "fdb", "show")],
+        )
     snooping = (
         "whether it snoops multicast and has no querier (MLD snooping; of a Linux bridge: mcast_querier 1, or mcast_snooping 0), and "
         if ":" in lost.address

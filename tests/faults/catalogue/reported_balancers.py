@@ -94,6 +94,32 @@ def its_own_rules_turn_others_away(fleet: Machines) -> None:
     denying(fleet, "10.0.9.0/24")
 
 
+BESIDE = """listen billing
+    bind 10.0.2.22:5439
+    tcp-request connection reject
+    server db1 10.0.2.21:5432
+"""
+
+
+@fault(
+    "service_refuses/denied-beside",
+    "connected",
+    status="degraded",
+    code="application_hangs_up",
+    host="db2",
+    segment="server.application",
+    certainties=("likely",),
+    also=("service_refuses",),
+    flow=FRONT,
+    slow=True,
+)
+def the_rules_of_another_section_turn_others_away(fleet: Machines) -> None:
+    """What ends the flow's connections is the server."""
+    fleet.listen("db1", "10.0.2.21", 5432, behaviour="closing")
+    in_front(fleet, more=BESIDE)
+    fleet.popen("web2", ["sh", "-c", "while sleep 0.2; do socat -u OPEN:/dev/null TCP:10.0.2.22:5439; done"])
+
+
 WITH_TLS = "ssl verify none " + CHECKED
 AT_SERVER: dict[str, Any] = {**AT_BALANCER, "host": "db1"}
 

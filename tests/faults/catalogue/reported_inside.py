@@ -60,6 +60,29 @@ def the_hosts_end_of_its_link_is_down(fleet: Machines) -> None:
 
 
 @fault(
+    "namespace_cut_off/bridge-down",
+    **{**SLOW, "certainties": ("likely",)},
+    says=("docker0, which leads there, is administratively down", "ip link set docker0 up"),
+    also=("firewall_drop",),
+)
+def the_bridge_is_down(fleet: Machines) -> None:
+    published(fleet)
+    shell(fleet, "db1", "ip link set docker0 down")
+
+
+@fault(
+    "namespace_cut_off/no-bridge",
+    **{**SLOW, "certainties": ("likely",)},
+    says=("restart what runs the container: veth0 of db1", "a port of no bridge"),
+    also=("firewall_drop",),
+)
+def the_bridge_is_gone(fleet: Machines) -> None:
+    """An address for its former port would not do: the rules for the bridge do not fit that."""
+    published(fleet)
+    shell(fleet, "db1", "ip link delete docker0")
+
+
+@fault(
     "namespace_cut_off/no-way-back",
     says=("there is no route from there back to 10.0.1.11 (ENETUNREACH)", "ip route replace default via 172.17.0.1"),
     **{**SLOW, "leg": "syn_ack"},

@@ -122,11 +122,13 @@ def _denied(case: Case, server: Host, listener: Listener) -> Finding | None:
     if denying is None:
         return None
     tried, came = of_the_run(case)[case.address, case.port], denying.connections
-    alone = came == denying.count >= tried and all(each is denying or each.connections == 0 for each in sections)
+    others = [each.connections for each in sections if each is not denying]
+    alone = came == denying.count >= tried and all(count == 0 for count in others)
+    elsewhere = any(count is not None and count >= len(made) for count in others)  # which of the sections is for the port is not known
     of = f" of {plural(came, 'connection')}" if came is not None else ""
     counted = f"{denying.section}: {denying.count} more{of} denied by its rules, {plural(tried, 'connection')} of this run"
     return Finding(
-        "proven" if alone and len(made) == len(case.probes) else "likely",
+        "proven" if alone and len(made) == len(case.probes) else "possible" if elsewhere else "likely",
         server.name,
         "server.application",
         f"{process_of(listener)} takes the connections to {case.target} and turns them away by rules of its own "
@@ -172,7 +174,8 @@ CAUSES = (
         "PerSourcePenalties), or by the client's address, that TCP wrappers refuse it; and no connection is of use. For some: likely. "
         "Likely, too, where none is of use and the program has as many connections as it may, by its own file and its connections (redis: "
         "maxclients), its statistics (HAProxy: maxconn) or its log (nginx: worker_connections). Or HAProxy, "
-        "by its own counts, turns away by its rules all connections that come to it meanwhile; of more, as many as the flow has: likely.",
+        "by its own counts, turns away by its rules all connections that come to it meanwhile; of more, as many as the flow has: likely, "
+        "unless others of its sections have taken as many.",
         "A connection is of use.",
         rule=FirstOf((_service_refuses, _limit_reached, _denied)),
         precedes=("application_hangs_up", "application_silent", "application_closes", "load_balancer_no_backend", "proxy_no_backend"),
