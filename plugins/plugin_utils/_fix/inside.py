@@ -49,8 +49,8 @@ def _with_a_route(case: Case, cut: CutOff, host: str) -> Fix:
         return advice("routes", host, summary, _default(case, cut))
     if cut.bare and way.master is None and ":" not in way.address:
         summary = (
-            f"restart what runs the container: {joined} of {host}, which leads there, has no address, as ports of bridges have none, and is "
-            "a port of no bridge; see whether that is gone, and what takes it away"
+            f"restart what runs the container: {joined} of {host}, which leads there, has no address, as ports of bridges have none, and "
+            "is a port of no bridge; see whether that is gone, and what takes it away"
         )
         return advice("network", host, summary)
     if cut.bare and back and back.gateway:
