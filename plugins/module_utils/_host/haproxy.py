@@ -46,9 +46,15 @@ def limits(listeners: t.Sequence[Record], absent: list[dict[str, str]]) -> t.Ite
 
 def denials(listeners: t.Sequence[Record]) -> list[Record]:
     """How many connections the rules of each section have turned away since its start (tcp-request connection, session, content), of those
-    that take connections; of those for HTTP, content is left out, as that counts requests as well. `read` says whom it could not ask."""
+    that take connections, and how many came to it; of those for HTTP, content is left out, as that counts requests as well. `read` says
+    whom it could not ask."""
     return [
-        {"pids": pids, "section": row["pxname"], "count": sum(int(row[name]) for name in counted)}
+        {
+            "pids": pids,
+            "section": row["pxname"],
+            "count": sum(int(row[name]) for name in counted),
+            "connections": _number(row, "conn_tot"),
+        }
         for answer, pids in _answers(listeners, "denials", [])
         for row in _rows(answer)
         if row.get("svname") == "FRONTEND"

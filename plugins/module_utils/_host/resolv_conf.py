@@ -56,15 +56,14 @@ def configured(path: str = CONFIGURATION) -> Resolver:
     search = ()  # type: tuple[str, ...]
     timeout, attempts, ndots = 5, 2, 1
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read(_MOST_READ).splitlines()
+        lines = _lines(path)
     except OSError:
         lines = []
-    for words in (line.split() for line in lines if not line[:1].isspace()):
+    for words in (_words(line) for line in lines if not line[:1].isspace()):
         if words[:1] == ["nameserver"] and len(words) > 1 and len(servers) < _MOST_SERVERS and _address(words[1]):
             servers.append(words[1])
         if words[:1] in (["search"], ["domain"]):  # the last one counts
-            search = tuple(word.rstrip(".") for word in words[1 : 1 + _MOST_SEARCHED] if word.strip("."))
+            search = tuple(word.strip().rstrip(".") for word in words[1 : 1 + _MOST_SEARCHED] if word.strip("."))
         for word in words[1:] if words[:1] == ["options"] else ():
             name, _colon, value = word.partition(":")
             if value.isdigit() and name == "timeout":
@@ -93,29 +92,41 @@ def unconfigured(path: str = CONFIGURATION) -> dict[str, Any] | None:
 
 def passed_over(path: str = CONFIGURATION) -> list[dict[str, Any]]:
     """The lines for nameservers that the C library does not heed, at most `_MOST_PASSED_OVER`: each as {"line": its number, "address", null
-    where it has none, "why": "indented", "malformed" (an address with a port, a name), or "beyond" the third}.
+    where it has none, "why": "indented", "malformed" (an address with a port, a name), "line_end" (an address with a carriage return), or
+    "beyond" the third}.
     """
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read(_MOST_READ).splitlines()
+        lines = _lines(path)
     except OSError:
         return []
     found, heeded = [], 0
     for number, line in enumerate(lines, 1):
-        words = line.split()
-        if words[:1] != ["nameserver"] or len(words) < 2:
+        words = _words(line)
+        if words[:1] != ["nameserver"] or not line.split()[1:]:
             continue
         if line[:1].isspace():
             why = "indented"
         elif not _address(words[1]):
-            why = "malformed"
+            why = "line_end" if _address(words[1].rstrip("\r")) else "malformed"
         elif heeded < _MOST_SERVERS:
             heeded += 1
             continue
         else:
             why = "beyond"
-        found.append({"line": number, "address": _address(words[1]) or _address(_PORT.sub("", words[1]).strip("[]")), "why": why})
+        word = words[1].rstrip("\r")
+        found.append({"line": number, "address": _address(word) or _address(_PORT.sub("", word).strip("[]")), "why": why})
     return found[:_MOST_PASSED_OVER]
+
+
+def _lines(path: str) -> list[str]:
+    """Without the newlines that end them, which is all that ends them for the C library. OSError: it cannot be read."""
+    with open(path, encoding="utf-8", errors="replace", newline="") as file:
+        return file.read(_MOST_READ).split("\n")
+
+
+def _words(line: str) -> list[str]:
+    """What blanks and tabs part: the carriage return at the end of a line belongs to its last word."""
+    return [word for word in line.replace("\t", " ").split(" ") if word]
 
 
 def _address(word: str) -> str | None:
@@ -124,6 +135,8 @@ def _address(word: str) -> str | None:
         return str(ipaddress.ip_address(word.partition("%")[0]))
     except ValueError:
         pass
+    if any(map(str.isspace, word)):  # inet_aton() leaves aside what follows a carriage return, but the C library's reader does not
+        return None
     try:
         return socket.inet_ntoa(socket.inet_aton(word))
     except OSError:

@@ -117,6 +117,8 @@ def _heeded(client: str, line: OverlookedLine) -> str:
     address, where = line.address or "ADDRESS", f"line {line.line} of /etc/resolv.conf on {client}, or what writes it"
     if line.why == "indented":
         return f"take the blanks ahead of nameserver {address} out of {where}"
+    if line.why == "line_end":
+        return f"take the carriage return off the end of {where}"
     if line.why == "malformed":
         return f"write nameserver {address}, without a port or a name, in {where}"
     return (

@@ -36,6 +36,9 @@ def _joined_again(case: Case, cut: CutOff, host: str) -> Fix:
     if cut.kind == "peer_down":
         summary = f"set {way.peer} of {host} up, or {_AGAIN}; see what set it down"
         return advice("network", host, summary, [shell("ip", "link", "set", way.peer, "up")])
+    if cut.kind == "master_down":
+        summary = f"set {way.master} of {host} up, whose routes come back with it, or restart what runs the container; see what set it down"
+        return advice("network", host, summary, [shell("ip", "link", "set", way.master, "up")])
     if cut.kind == "no_port":
         summary = (
             f"make {way.peer} a port of {way.by} again, or {_AGAIN}; see what takes it out, such as a file of systemd-networkd or "
@@ -53,6 +56,12 @@ def _with_a_route(case: Case, cut: CutOff, host: str) -> Fix:
             f"give {cut.where} a route to {case.client_address}, such as a default route via the address of {joined or host}, or {_AGAIN}"
         )
         return advice("routes", host, summary, _default(case, cut))
+    if cut.bare and way.master is None and ":" not in way.address:
+        summary = (
+            f"restart what runs the container: {joined} of {host}, which leads there, has no address, as ports of bridges have none, and "
+            "is a port of no bridge; see whether that is gone, and what takes it away"
+        )
+        return advice("network", host, summary)
     if cut.bare and back and back.gateway:
         address = f"{back.gateway}/{way.prefix}"
         summary = (

@@ -44,7 +44,7 @@ def path_drop(case: Case, finding: Finding) -> Fix:
     if lost and lost.direct:
         look = f"look at the switches, bridges and hypervisors {where}: no router is there, and ARP passes, but IP does not"
         return advice("advice", finding.host, f"{look} (port or MAC ACLs, ebtables, a bridge that shows its frames to a firewall)")
-    if lost and lost.marked:
+    if lost and lost.marked and lost.marked.elsewhere:
         return past_the_mark(lost.marked)
     if lost and lost.diverted and (diverted := _diverted(lost.sender, lost.diverted)):
         return diverted
@@ -124,6 +124,14 @@ def requests_lost(_case: Case, finding: Finding) -> Fix | None:
     lost = finding.about(LostRequests)
     if lost is None:
         return None
+    if lost.tunnel:
+        return advice(
+            "tunnel",
+            "path",
+            f"see what carries the tunnel between {lost.asker} and {lost.owner} ({lost.tunnel}): whether each end has the other's address, "
+            "or the group, both have the same numbers, and firewalls of both and on the way let pass what carries it",
+            [shell("ip", "-d", "link", "show"), shell("bridge", "fdb", "show")],
+        )
     snooping = (
         "whether it snoops multicast and has no querier (MLD snooping; of a Linux bridge: mcast_querier 1, or mcast_snooping 0), and "
         if ":" in lost.address

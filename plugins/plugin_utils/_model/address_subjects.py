@@ -191,12 +191,16 @@ class LostBetween:
 
 @dataclass(frozen=True)
 class LostRequests:
-    """Requests of one host for the address of another one, by name, to which they do not come; ``meet``: both are surely on one link."""
+    """Requests of one host for the address of another one, by name, to which they do not come; ``meet``: both are surely on one link.
+
+    ``tunnel``: what the link is, in words, where that puts packets into others.
+    """
 
     asker: str
     owner: str
     address: str
     meet: bool
+    tunnel: str | None = None
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,12 @@ class ByMark:
         return self.setter.name if self.setter else "the option SO_MARK of the listening socket"
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether the way is known to be another one than without the mark; where the socket has it, the next hop is not known."""
+        other = self.without
+        return other is None or self.interface != other.interface or (self.setter is not None and self.gateway != other.gateway)
+
+    @property
     def text(self) -> str:
         """``by policy rule 99, 'from all fwmark 0x9 lookup 101', for the mark 0x9 of rule 'meta mark set 9'``"""
         return f"by policy rule {self.policy.priority}, '{self.policy.text}', for the mark {self.mark:#x} of {self.setting}"

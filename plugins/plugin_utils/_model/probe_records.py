@@ -15,7 +15,7 @@ from .records import Count, IpAddress, Milliseconds, Port, RecordError, Time, on
 from .socket_records import Process
 
 Seconds = Annotated[float, within("a duration in seconds", 0, 3600)]
-Overlooked = Annotated[str, one_of("why a line for a nameserver is not heeded", "indented", "malformed", "beyond")]
+Overlooked = Annotated[str, one_of("why a line for a nameserver is not heeded", "indented", "malformed", "line_end", "beyond")]
 Ending = Annotated[str, one_of("an outcome of an attempt", "connected", "error", "timeout")]
 
 

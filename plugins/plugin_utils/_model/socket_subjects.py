@@ -204,7 +204,7 @@ class CutOff:
     """What keeps an address in another network namespace from being reached, or from answering; ``bare``: the link that leads there has no
     address. ``pid``: of a process in there."""
 
-    kind: Literal["down", "peer_down", "no_port", "astray", "no_way_back"]
+    kind: Literal["down", "peer_down", "master_down", "no_port", "astray", "no_way_back"]
     way: WayInside
     bare: bool = False
     pid: int | None = None

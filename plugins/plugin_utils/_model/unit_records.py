@@ -187,11 +187,13 @@ class BalancedServer:
 
 @dataclass(frozen=True)
 class Denials:
-    """How many connections the rules of a ``section`` of HAProxy's configuration have turned away since it began."""
+    """How many connections the rules of a ``section`` of HAProxy's configuration have turned away since it began, of all ``connections``
+    that came to it."""
 
     pids: tuple[Count, ...]
     section: str
     count: Count
+    connections: Count | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -293,3 +293,48 @@ def haproxy_has_somebody_to_serve(fleet: Machines) -> None:
     fleet.connect("web1", "10.0.2.22", 5432)
     fleet.listen("db1", DB1, 8080)
     fleet.run("db2", ["sleep", "2"])
+
+
+KEEPS = """import http.server
+class Answer(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(204)
+        self.end_headers()
+    def log_message(self, *_words): pass
+server = http.server.ThreadingHTTPServer(("10.0.2.21", 8080), Answer)
+print(1, flush=True)
+server.serve_forever()
+"""
+ASKS = """import socket
+connection = socket.create_connection(("10.0.2.22", 5432))
+while True:
+    connection.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    connection.recv(9999)
+"""
+REUSING = """global
+    stats socket /run/haproxy.sock
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 9s
+    timeout server 9s
+    option redispatch 1
+    http-reuse always
+listen orders
+    bind 10.0.2.22:5432
+    server dead 10.0.2.31:8080
+    server db1 10.0.2.21:8080
+"""
+
+
+@twin("proxy_no_backend/reusing", flow=ITSELF, slow=True)
+def haproxy_serves_by_connections_that_it_keeps(fleet: Machines) -> None:
+    """It calls in vain the one server alone that is not there: with the other one it has connections."""
+    fleet.popen("db1", [fleet.python, "-c", KEEPS]).await_answer()
+    fleet.write("db2", "/etc/haproxy.cfg", REUSING)
+    fleet.popen("db2", ["haproxy", "-db", "-f", "/etc/haproxy.cfg"])
+    fleet.await_listener("db2", 5432)
+    for _number in range(4):
+        fleet.popen("web2", [fleet.python, "-c", ASKS])
+    fleet.run("db2", ["sleep", "3"])

@@ -75,7 +75,11 @@ def denying(fleet: Machines, network: str) -> None:
     code="service_refuses",
     host="db2",
     segment="server.application",
-    says=("by rules of its own (section orders)", "orders: 3 more denied by its rules, 3 connections of this run", "tcp-request"),
+    says=(
+        "by rules of its own (section orders)",
+        "orders: 3 more of 3 connections denied by its rules, 3 connections of this run",
+        "tcp-request",
+    ),
     also=("load_balancer_no_backend", "application_closes"),
     flow=FRONT,
     slow=True,
@@ -88,6 +92,32 @@ def its_own_rules_turn_the_client_away(fleet: Machines) -> None:
 @twin("service_refuses/denied", flow=FRONT, slow=True)
 def its_own_rules_turn_others_away(fleet: Machines) -> None:
     denying(fleet, "10.0.9.0/24")
+
+
+BESIDE = """listen billing
+    bind 10.0.2.22:5439
+    tcp-request connection reject
+    server db1 10.0.2.21:5432
+"""
+
+
+@fault(
+    "service_refuses/denied-beside",
+    "connected",
+    status="degraded",
+    code="application_hangs_up",
+    host="db2",
+    segment="server.application",
+    certainties=("likely",),
+    also=("service_refuses",),
+    flow=FRONT,
+    slow=True,
+)
+def the_rules_of_another_section_turn_others_away(fleet: Machines) -> None:
+    """What ends the flow's connections is the server."""
+    fleet.listen("db1", "10.0.2.21", 5432, behaviour="closing")
+    in_front(fleet, more=BESIDE)
+    fleet.popen("web2", ["sh", "-c", "while sleep 0.2; do socat -u OPEN:/dev/null TCP:10.0.2.22:5439; done"])
 
 
 WITH_TLS = "ssl verify none " + CHECKED

@@ -15,9 +15,9 @@ COMES: dict[str, Any] = {"code": "group_frame", "leg": "syn", "segment": "server
 BRIEF: dict[str, Any] = {"options": {"diagnose_patience": 0.5}}
 
 
-def pinned(fleet: Machines, mac: str) -> None:
+def pinned(fleet: Machines, mac: str, **listener: Any) -> None:
     """r1 has a static entry for db1."""
-    fleet.listen("db1", "0.0.0.0", 5432)
+    fleet.listen("db1", "0.0.0.0", 5432, **listener)
     shell(fleet, "r1", f"ip neigh replace {DB1} lladdr {mac} dev eth1 nud permanent")
 
 
@@ -59,6 +59,34 @@ def the_link_address_is_that_of_a_cluster(fleet: Machines) -> None:
 @twin("group_frame", flow=BY_R1, **BRIEF)
 def a_router_has_the_link_address_of_the_server(fleet: Machines) -> None:
     pinned(fleet, fleet.run("db1", ["cat", "/sys/class/net/eth0/address"]).stdout.strip())
+
+
+TAKEN = "table inet t { chain pre { type filter hook prerouting priority raw; meta pkttype set host; }; }"
+
+
+@fault(
+    "accept_queue_full/group-frames",
+    "timeout",
+    code="accept_queue_full",
+    host="db1",
+    leg="syn",
+    segment="server.backlog",
+    flow=BY_R1,
+    also=("group_frame",),
+    slow=True,
+    **BRIEF,
+)
+def the_server_takes_frames_to_all(fleet: Machines) -> None:
+    """As nodes of a cluster do that share a link address: a rule calls the frames its own, and they end at the listener's queue."""
+    pinned(fleet, "ff:ff:ff:ff:ff:ff", backlog=1, behaviour="silent")
+    fleet.nft("db1", TAKEN)
+    fleet.hold("web2", DB1, 5432, 3)
+
+
+@twin("accept_queue_full/group-frames", flow=BY_R1, slow=True, **BRIEF)
+def the_server_serves_what_comes_in_frames_to_all(fleet: Machines) -> None:
+    pinned(fleet, "ff:ff:ff:ff:ff:ff")
+    fleet.nft("db1", TAKEN)
 
 
 def halved(client: str) -> Topology:

@@ -66,6 +66,11 @@ def its_nameserver_is_indented(fleet: Machines) -> None:
     nameserver(fleet, "  nameserver 10.0.2.22\n")
 
 
+@fault("name_resolution_failed/line-end", says=("it ends with a carriage return", "take the carriage return off"), **UNRESOLVED)
+def its_file_comes_from_windows(fleet: Machines) -> None:
+    nameserver(fleet, "nameserver 10.0.2.22\r\n")
+
+
 @fault(
     "name_resolves_elsewhere/joined",
     "",

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.faults._fault import DB1_V6, Flow, fault, twin
+from tests.faults.catalogue.firewall import chain
 from tests.faults.catalogue.firewall_rules import BRIEF
 from tests.faults.catalogue.reported import FORWARD, SHORT, shell
 from tests.lab._machines import Machines
@@ -67,6 +68,25 @@ def a_chain_of_another_type_sets_the_mark(fleet: Machines) -> None:
     shell(fleet, "web1", f"{TWO_WAYS}; {FOR_MARK}")
     fleet.nft("web1", MARKING.format(kind="filter"))
     fleet.nft("r1", CLOSED)
+
+
+@fault(
+    "path_drop/rule-for-mark-same-way",
+    "timeout",
+    code="path_drop",
+    host="path",
+    leg="syn_ack",
+    segment="path.return",
+    says=("for the mark 0x9 of the option SO_MARK", "look at filters, routes and security groups"),
+    flow=SHORT,
+    slow=True,
+    **BRIEF,
+)
+def a_rule_for_a_mark_leads_by_the_same_way(fleet: Machines) -> None:
+    """To exempt the flow from the rule would change nothing."""
+    fleet.listen("db1", "0.0.0.0", 5432, mark=9)
+    shell(fleet, "db1", "ip route add default via 10.0.2.1 table 101; ip rule add fwmark 9 lookup 101 priority 100")
+    fleet.nft("r1", chain("forward", "tcp sport 5432 drop"))
 
 
 SWALLOWS = """import fcntl, os, struct

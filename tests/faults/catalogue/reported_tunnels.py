@@ -82,6 +82,28 @@ def the_ends_use_different_ports(fleet: Machines) -> None:
 
 
 @fault(
+    "requests_lost/tunnel",
+    "timeout EHOSTUNREACH",
+    code="requests_lost",
+    host="web1",
+    leg="syn",
+    segment="client.neighbour",
+    certainties=("likely",),
+    says=("the tunnel between them (vxlan, UDP port 4789, VNI 5)", "let pass what carries it"),
+    flow=Flow("10.77.0.2", timeout=1.0),
+    slow=True,
+    **BRIEF,
+)
+def requests_are_lost_in_a_tunnel(fleet: Machines) -> None:
+    """No switch is between its ends."""
+    fleet.listen("db1", "0.0.0.0", 5432)
+    for host, other, number in (("web1", DB1, 1), ("db1", WEB1, 2)):
+        make = f"ip link add vx0 type vxlan id 5 dstport 4789 remote {other} dev eth0; ip addr add 10.77.0.{number}/24 dev vx0"
+        shell(fleet, host, f"{make}; ip link set vx0 up")
+    fleet.nft("r1", chain("forward", "udp dport 4789 drop"))
+
+
+@fault(
     "tunnel_drop/networks",
     "timeout",
     code="tunnel_drop",

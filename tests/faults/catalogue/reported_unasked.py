@@ -145,6 +145,24 @@ def arp_asks_the_local_table_as_well(fleet: Machines) -> None:
     shell(fleet, "db1", TAKEN_AWAY)
 
 
+@fault(
+    "no_local_route/own",
+    "timeout EHOSTUNREACH",
+    code="no_local_route",
+    host="web1",
+    leg="syn",
+    segment="client.route",
+    says=("what it sends to its own address 10.0.1.11", "ip route add local 10.0.1.11 dev eth0 table local"),
+    also=("neighbour_unresolved",),
+    flow=Flow("10.0.1.11", server="web1", timeout=1.0),
+    slow=True,
+    **BRIEF,
+)
+def the_client_asks_others_for_its_own_address(fleet: Machines) -> None:
+    fleet.listen("web1", "0.0.0.0", 5432)
+    fleet.run("web1", ["ip", "route", "delete", "local", "10.0.1.11", "table", "local"])
+
+
 @twin("no_local_route", flow=BY_R1, **BRIEF)
 def the_local_table_lacks_another_address(fleet: Machines) -> None:
     fleet.listen("db1", "0.0.0.0", 5432)

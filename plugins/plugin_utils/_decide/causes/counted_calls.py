@@ -47,7 +47,10 @@ def in_vain(case: Case, server: Host, listener: Listener) -> InVain | None:
     made = sum(probe.connected for probe in case.probes)
     if not made or called.got_data(case) or before is None or after is None or before.keys() != after.keys():
         return None
-    found = [_meanwhile(before[end], counts) for end, counts in after.items() if counts.connects > before[end].connects]
+    called_up = {end: counts for end, counts in after.items() if counts.connects > before[end].connects}
+    if any(one.up for end, counts in after.items() if end not in called_up for one in counts.servers):
+        return None  # by connections that it keeps there, which need no call (http-reuse)
+    found = [_meanwhile(before[end], counts) for end, counts in called_up.items()]
     if any(each is None for each in found):
         return None
     known = [each for each in found if each is not None]

@@ -16,6 +16,10 @@ from .needs import SERVER, needs
 from .rules import details, kept_by
 from .translated import connections, distinct
 
+_UNMET = ("FAILED", "INCOMPLETE")
+_DIVERTED = ("astray", "master_down")
+"""The SYN leaves by another interface than that by which rules may be to let it through."""
+
 
 @needs(SERVER, led_inside)
 def _cut_off(case: Case, server: Host, within: Inside) -> Finding | None:
@@ -26,11 +30,15 @@ def _cut_off(case: Case, server: Host, within: Inside) -> Finding | None:
     if found is None:
         return None
     subject, words, shown = found
-    if within.ruling.stops and subject.kind != "astray":
+    if within.ruling.stops and subject.kind not in _DIVERTED:
         return None  # the firewall stops it ahead of that
+    meant = subject.kind == "no_port" or _leads_there(way)
+    if not meant and _another_has_it(case, server, way):
+        return None
     counted = connections(server, within.rule, distinct(case, server, within.ruling))
-    unmet = way.state in ("FAILED", "INCOMPLETE") or subject.kind in ("astray", "no_way_back")
-    certainty: Certainty = "proven" if unmet and counted and counted[0] and server.saw_everything and not case.completed else "likely"
+    unmet = way.state in _UNMET or subject.kind in (*_DIVERTED, "no_way_back")
+    seen = counted is not None and counted[0] and server.saw_everything and not case.completed
+    certainty: Certainty = "proven" if unmet and (meant or way.error) and seen else "likely"
     return Finding(
         certainty,
         server.name,
@@ -54,6 +62,17 @@ def _cut_off(case: Case, server: Host, within: Inside) -> Finding | None:
     )
 
 
+def _leads_there(way: WayInside) -> bool:
+    """Whether the server's route leads to the namespace. Else the address may be meant to be that of a machine elsewhere."""
+    return way.by is not None and way.by in (way.master, way.peer)
+
+
+def _another_has_it(case: Case, server: Host, way: WayInside) -> bool:
+    """Whether another host of the run, or of the inventory, has the address, or a machine that the server's route leads to."""
+    declared = (way.address in addresses for name, addresses in case.declared.hosts.items() if name != server.name)
+    return way.state not in (None, *_UNMET) or bool(case.fleet.owners(way.address, (server,))) or any(declared)
+
+
 _Found = tuple[CutOff, str, tuple[Evidence, ...]]
 
 
@@ -67,7 +86,11 @@ def _unjoined(server: Host, way: WayInside) -> _Found | None:
     if way.peer and way.peer_up is False:
         link = Evidence(server.name, "rtnetlink link", f"{way.peer} is down")
         return CutOff("peer_down", way), f"{way.peer}, the other end of its {way.interface}, is administratively down", (link, *shown)
-    met = way.state not in (None, "FAILED", "INCOMPLETE")  # joined by something that was not looked at
+    master = server.link(way.master) if way.master else None
+    if master and not master.up:  # its routes have gone with it
+        link = Evidence(server.name, "rtnetlink link", f"{master.name} is down")
+        return CutOff("master_down", way), f"{master.name}, which leads there, is administratively down", (link, *shown)
+    met = way.state not in (None, *_UNMET)  # joined by something that was not looked at
     if way.peer and way.by and way.master is None and way.by != way.peer and not met:
         link = Evidence(server.name, "rtnetlink link", f"{way.peer}, the other end of {way.interface} there, has no master")
         words = f"{way.peer}, the other end of its {way.interface}, is no port of {way.by}, by which {server.name} sends it"
@@ -108,10 +131,12 @@ CAUSES = (
         ("server.route",),
         ("unanswered", "icmp", "silent"),
         "A rule of the server, evaluated, translates the SYN to an address that another network namespace of it has, and its counter rises "
-        "by the connections; and the link that has the address there is down, or its other end, or that is no port of the bridge by which "
-        "the server's route leads there, and the server's neighbour for it is FAILED or INCOMPLETE; or the server's route leads elsewhere; "
-        "or the kernel has no route from there back to the client. Without the counter: likely.",
-        "The neighbour is resolved.",
+        "by the connections; and the link that has the address there is down, or its other end, or the bridge of that, "
+        "or that end is no port of the bridge by which the server's route leads there, and the server's neighbour for it is FAILED or "
+        "INCOMPLETE; or the server's route leads elsewhere; "
+        "or the kernel has no route from there back to the client. Without the counter, or where the server's route leads elsewhere and "
+        "not into nothing, as to a machine that may have the address as well: likely.",
+        "The neighbour is resolved, or the server's route leads elsewhere, and another host has the address there.",
         rule=_cut_off,
         precedes=("firewall_drop", "firewall_reject", "nat_wrong_target", "neighbour_silent", "return_neighbour_unresolved"),
         accounts_for=(

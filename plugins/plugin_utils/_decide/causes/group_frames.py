@@ -15,7 +15,7 @@ from ..finding import Evidence, Finding
 from ..last_hop import sender_mac
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
-from .hooks import FORWARDING, RECEIVING, droppers
+from .hooks import FORWARDING, RECEIVING, droppers, filtered_by_tc
 from .needs import needs
 from .reverse_path import entered
 from .scope import for_all
@@ -48,9 +48,10 @@ def _group_frame(case: Case, taken: tuple[Host, Observation, Leg]) -> Finding | 
     by = f"{sender.name} sends" if sender else f"the last hop (link address {mac}) sends" if mac else "the last hop sends"
     why, subject, evidence = _why(case, sender, host, seen, leg)
     does = "IP forwards" if forwards else "TCP takes"
-    unfiltered = ruling is not None or droppers(host, FORWARDING if forwards else RECEIVING, case.family) == []
+    chains = droppers(host, FORWARDING if forwards else RECEIVING, case.family) if ruling is None else None
+    unaltered = (chains == [] or (ruling is not None and ruling.rewritten is None)) and not filtered_by_tc(host)
     return Finding(
-        "proven" if unfiltered and not case.completed else "likely",
+        "proven" if unaltered and not case.completed else "likely",  # rules can have the kernel take such a frame for the host's
         sender.name if sender else "path",
         segment,
         f"{by} {PACKETS[leg]} to {host.name} in {kind} frames, and {does} only what comes in frames for {host.name} alone{why}",
@@ -104,7 +105,8 @@ CAUSES = (
         ("server.ingress", "client.ingress", "path.forward", "path.return"),
         ("unanswered", "ignored_syn_ack", "lost_syn", "lost_syn_ack"),
         "The packet comes in broadcast or multicast frames only, none of which TCP takes or IP forwards, no chain of the host can "
-        "drop it, or its rules, evaluated, let it through, and no attempt completes. Without an evaluation: likely.",
+        "drop it, or its rules, evaluated, let it through as it is, and no attempt completes. Without an evaluation, where rules alter it "
+        "(meta pkttype set), or where traffic control filters what comes in: likely.",
         "One of them comes in a frame for the host alone.",
         rule=_group_frame,
         precedes=("path_drop", "kernel_drop"),

@@ -34,8 +34,13 @@ def droppers(host: Host, hooks: tuple[str, ...], family: int) -> list[str] | Non
 def comes_as_it_is(host: Host, family: int) -> bool:
     """Whether nothing of a host can give a packet another end, or a mark, before the host routes it: no chain, and no filter of traffic
     control."""
+    return droppers(host, AHEAD_OF_ROUTING, family) == [] and not filtered_by_tc(host)
+
+
+def filtered_by_tc(host: Host) -> bool:
+    """Whether filters of traffic control see what comes in: what their actions do is not evaluated."""
     tc = (host.snapshot.hooks.tc if host.snapshot and host.snapshot.hooks else None) or ()
-    return droppers(host, AHEAD_OF_ROUTING, family) == [] and not any(each.direction == "ingress" and each.filters for each in tc)
+    return any(each.direction == "ingress" and each.filters for each in tc)
 
 
 def _may_drop(chain: BaseChain, hooks: tuple[str, ...], family: int) -> bool:

@@ -16,7 +16,7 @@ from ..last_hop import added_rules
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
 from .hooks import comes_as_it_is
-from .needs import needs
+from .needs import FirstOf, needs
 from .reverse_path import entered
 
 _UNSETTLED = frozenset(("tentative", "dadfailed"))
@@ -89,6 +89,24 @@ def _no_local_route(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Fi
     )
 
 
+def _out_of_itself(case: Case) -> Finding | None:
+    """What a client sends to its own address is to stay within it."""
+    client, own = case.client, case.address
+    route, on = not_in_table(client, own), client.interface_of(own)
+    if route is None or on is None or case.count("syn", client, "out") or sent_elsewhere(case, client):
+        return None
+    return Finding(
+        "proven" if client.saw_everything and not case.completed else "likely",
+        client.name,
+        "client.route",
+        f"{client.name} does not deliver what it sends to its own address {own} on {on.interface}: its local table has no route for it",
+        (case.saw(client, "rtnetlink route get", said_of(own, route)), *case.passage()),
+        leg="syn",
+        detail={"address": own, "interface": on.interface},
+        subject=on,
+    )
+
+
 @needs(entered, _led_past)
 def _local_table_late(case: Case, entry: tuple[Host, Observation, str, Leg], past: tuple[Host, Route, str, Leg]) -> Finding:
     """The kernel goes through the rules by their number, and `lookup local` is the first one, 0, until somebody moves it."""
@@ -132,16 +150,18 @@ CAUSES = (
     Cause(
         "no_local_route",
         "The local table lacks the host's own address",
-        ("server.route", "client.ingress"),
-        ("unanswered", "ignored_syn_ack"),
+        ("server.route", "client.ingress", "client.route"),
+        ("unanswered", "ignored_syn_ack", "unsent", "refused_locally"),
         "A packet for a host's own address, which is on an interface that is up and in no VRF, enters the host, which has no policy rules "
         "of its own, and the kernel, asked for the way to that address, does not call it local. Where rules may have marked or translated "
-        "it before that: likely.",
+        "it before that: likely. The same of a client that dials its own address, and whose SYNs do not leave it.",
         "The kernel calls it local.",
-        rule=_no_local_route,
+        rule=FirstOf((_no_local_route, _out_of_itself)),
+        precedes=("neighbour_unresolved",),
         accounts_for=(
             Accounts("counter", ("Ip.InAddrErrors", "Ip6.InAddrErrors", "IpExt.InNoRoutes", "Ip6.InNoRoutes", "Ip.ForwDatagrams")),
             Accounts("icmp_error", anywhere=True),
+            Accounts("request_unanswered", anywhere=True, any_leg=True),
         ),
     ),
 )

@@ -41,7 +41,7 @@ def by_mark(case: Case, host: Host, leg: Leg, left: Observation) -> ByMark | Non
     policy = _asking(case, host, listener.mark) if listener and listener.mark else None
     if listener is None or not listener.mark or policy is None:
         return None
-    return ByMark(host=host.name, target=target, mark=listener.mark, policy=policy, without=without)
+    return ByMark(host=host.name, target=target, mark=listener.mark, policy=policy, interface=left.interface, without=without)
 
 
 def _asking(case: Case, host: Host, mark: int, table: int | None = None) -> PolicyRule | None:

@@ -49,6 +49,7 @@ def unconfigured(found: Unconfigured) -> str:
 _OVERLOOKED = {
     "beyond": "the C library asks the first three alone",
     "indented": "a line counts only if it begins with nameserver",
+    "line_end": "it ends with a carriage return, as lines of Windows do, which for the C library belongs to the address",
     "malformed": "nothing but an address may follow nameserver, and no port",
 }
 

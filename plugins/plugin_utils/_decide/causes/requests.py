@@ -18,6 +18,7 @@ from .addresses import next_hops
 from .catalogue import Accounts, Cause
 from .needs import needs
 from .neighbour import link_addresses
+from .tunnels import KINDS, numbered
 
 
 def _unheard(case: Case) -> tuple[Host, Host, str, Link] | None:
@@ -122,12 +123,14 @@ def _requests_lost(case: Case, unheard: tuple[Host, Host, str, Link]) -> Finding
     meet = _meet(asker, _asked_on(asker, address), owner, link)
     sure = meet and asker.saw_everything and owner.saw_everything and not link.xdp and not case.completed
     segment = "client.neighbour" if asker is case.client else "server.egress" if asker is case.server else case.outcome.segment
+    tunnel = numbered(link) if link.kind in KINDS else None
+    across = f"the tunnel between them ({tunnel})" if tunnel else "the link between them"
     return Finding(
         "proven" if sure and (count > 1 or (entry is not None and entry.unresolved)) else "likely",
         asker.name if segment in ("client.neighbour", "server.egress") else "path",
         segment or "path.forward",
-        f"{asker.name}'s {kind}s ({sent}) for {address} do not come to {owner.name}, which has it on {link.name}: something on the link "
-        "between them loses them",
+        f"{asker.name}'s {kind}s ({sent}) for {address} do not come to {owner.name}, which has it on {link.name}: something on "
+        f"{across} loses them",
         (
             case.saw(asker, "capture", f"{plural(count, kind)} for {address} out, no reply"),
             case.saw(owner, "capture", f"no {kind} for {address} came in"),
@@ -137,7 +140,7 @@ def _requests_lost(case: Case, unheard: tuple[Host, Host, str, Link]) -> Finding
         ),
         undecided=() if meet else (f"whether both are on one link: another network may have the prefix of {owner.name}'s as well",),
         detail={"address": address, "asker": asker.name, "owner": owner.name},
-        subject=LostRequests(asker.name, owner.name, address, meet),
+        subject=LostRequests(asker.name, owner.name, address, meet, tunnel),
     )
 
 

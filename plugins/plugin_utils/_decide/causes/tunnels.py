@@ -16,7 +16,7 @@ from .needs import BETWEEN, ROUTE, SERVER, FirstOf, needs
 from .stretch import LOSSES, PACKETS, inside
 
 # IFLA_INFO_KIND of links that put packets into others, or hand them to a program (tun, as VPNs have it).
-_KINDS = frozenset((
+KINDS = frozenset((
     *("amt", "bareudp", "erspan", "geneve", "gre", "gretap", "gtp", "ip6erspan", "ip6gre", "ip6gretap", "ip6tnl", "ipip", "ppp", "sit"),
     *("tun", "vti", "vti6", "vxlan", "wireguard", "xfrm"),
 ))  # fmt: skip
@@ -29,7 +29,7 @@ def entered(case: Case) -> tuple[Host, Link] | None:
         return None
     host = next((host for host in case.hosts if host.name == seen.host), None)
     link = host.link(seen.interface) if host else None
-    if host is None or link is None or link.kind not in _KINDS or link.master is not None:  # a bridge's port is a guest's own interface
+    if host is None or link is None or link.kind not in KINDS or link.master is not None:  # a bridge's port is a guest's own interface
         return None
     return host, link
 
@@ -51,14 +51,14 @@ def _tunnel_drop(case: Case, entry: tuple[Host, Link], between: tuple[str, str])
         "likely",
         host.name if dropped else "path",
         case.outcome.segment or "path.forward",
-        f"the {PACKETS[case.outcome.kind]} goes into the tunnel {link.name} ({_what(link)}) of {host.name}{_why(target, route)}, and does "
-        f"not come to {there}"
+        f"the {PACKETS[case.outcome.kind]} goes into the tunnel {link.name} ({numbered(link)}) of {host.name}{_why(target, route)}, and "
+        f"does not come to {there}"
         + (f": {link.name} itself drops it, as it does with what it knows no way for" if dropped else "")
-        + (f": its end there, {other.name}, has other numbers ({_what(other)})" if other else ""),
+        + (f": its end there, {other.name}, has other numbers ({numbered(other)})" if other else ""),
         (
             *case.passage(),
-            case.saw(host, "rtnetlink link", f"{link.name}: {_what(link)}"),
-            *([Evidence(there, "rtnetlink link", f"{other.name}: {_what(other)}")] if other else []),
+            case.saw(host, "rtnetlink link", f"{link.name}: {numbered(link)}"),
+            *([Evidence(there, "rtnetlink link", f"{other.name}: {numbered(other)}")] if other else []),
             *([case.saw(host, f"counter tx_dropped of {link.name}", f"+{dropped}")] if dropped else []),
             *([case.saw(host, "rtnetlink route get", f"{target}: {_way(route)}")] if route else []),
         ),
@@ -117,7 +117,8 @@ def _unlike(case: Case, link: Link, there: str, target: str) -> Link | None:
     return end if end and (end.udp_port, end.vni) != (link.udp_port, link.vni) else None
 
 
-def _what(link: Link) -> str:
+def numbered(link: Link) -> str:
+    """``vxlan, UDP port 4789, VNI 5``"""
     parts = [f"{link.kind}", *([f"UDP port {link.udp_port}"] if link.udp_port else [])]
     return ", ".join([*parts, *([f"VNI {link.vni}"] if link.vni is not None else [])])
 

@@ -9,6 +9,7 @@ from ..._model.host import Host
 from ..._model.program_records import Limit
 from ..._model.socket_records import Listener
 from ..._model.socket_subjects import Refusal
+from ..._model.unit_records import Denials
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
@@ -111,39 +112,50 @@ def _limit_reached(case: Case, server: Host, listener: Listener) -> Finding | No
 
 @needs(SERVER, LISTENER)
 def _denied(case: Case, server: Host, listener: Listener) -> Finding | None:
-    """HAProxy, which takes the connections, has turned away as many by its own rules meanwhile as the flow has, or more."""
+    """HAProxy, which takes the connections, has turned away as many by its own rules meanwhile as the flow has, or more. These may be
+    others' alone, unless it has turned away all that came to it."""
     made = [probe for probe in case.probes if probe.connected]
-    before, after = (snapshot.denials if snapshot else None for snapshot in (server.before, server.after))
-    if before is None or not made or not all(probe.peer in ("closed", "reset") or probe.ended for probe in made):
+    if not made or not all(probe.peer in ("closed", "reset") or probe.ended for probe in made):
         return None
-    pids = {process.pid for process in listener.processes or ()}
-    known = {(each.section, each.pids): each.count for each in before}
-    rose = {
-        each.section: each.count - known[each.section, each.pids]
-        for each in after or ()
-        if (each.section, each.pids) in known and not pids.isdisjoint(each.pids)
-    }
-    enough = [section for section, count in rose.items() if count >= len(made)]
-    if len(enough) != 1:
-        return None  # of several, it is not known which one is for the flow's port
-    (section,), tried = enough, of_the_run(case)[case.address, case.port]
-    exactly = rose[section] == tried
-    unserved = not exactly and section_down(balanced(case, server.snapshot))  # then those that are turned away may all be others'
+    sections = _denied_meanwhile(server, {process.pid for process in listener.processes or ()})
+    denying = next((each for each in sections if each.count >= len(made)), None)
+    if denying is None:
+        return None
+    tried, came = of_the_run(case)[case.address, case.port], denying.connections
+    others = [each.connections for each in sections if each is not denying]
+    alone = came == denying.count >= tried and all(count == 0 for count in others)
+    # Which of the sections is for the port is not known, and those that are turned away may all be others'.
+    elsewhere = any(count is not None and count >= len(made) for count in others) or section_down(balanced(case, server.snapshot))
+    of = f" of {plural(came, 'connection')}" if came is not None else ""
+    counted = f"{denying.section}: {denying.count} more{of} denied by its rules, {plural(tried, 'connection')} of this run"
     return Finding(
-        "proven" if exactly and len(made) == len(case.probes) else "possible" if unserved else "likely",
+        "proven" if alone and len(made) == len(case.probes) else "possible" if elsewhere else "likely",
         server.name,
         "server.application",
-        f"{process_of(listener)} takes the connections to {case.target} and turns them away by rules of its own (section {section})",
+        f"{process_of(listener)} takes the connections to {case.target} and turns them away by rules of its own "
+        f"(section {denying.section})",
         (
-            case.saw(
-                server, SAYS["haproxy"], f"{section}: {rose[section]} more denied by its rules, {plural(tried, 'connection')} of this run"
-            ),
+            case.saw(server, SAYS["haproxy"], counted),
             case.saw(case.client, "probe", f"{plural(len(made), 'connection')} of {len(case.probes)} of no use"),
             *case.passage(),
         ),
-        detail={"section": section, "denied": rose[section], "made": tried},
-        subject=Refusal("denied", section),
+        detail={"section": denying.section, "denied": denying.count, "made": tried},
+        subject=Refusal("denied", denying.section),
     )
+
+
+def _denied_meanwhile(server: Host, pids: set[int]) -> list[Denials]:
+    """Of each section of a HAProxy, what has been added between the snapshots."""
+    before, after = ((snapshot.denials if snapshot else None) or () for snapshot in (server.before, server.after))
+    known = {(each.section, each.pids): each for each in before}
+    found = []
+    for each in after:
+        then = known.get((each.section, each.pids))
+        if then is None or pids.isdisjoint(each.pids):
+            continue
+        came = each.connections - then.connections if each.connections is not None and then.connections is not None else None
+        found.append(Denials(each.pids, each.section, each.count - then.count, came))
+    return found
 
 
 def _reached(case: Case, server: Host, limit: Limit, pids: set[int]) -> bool:
@@ -162,9 +174,9 @@ CAUSES = (
         "The journal has a line of the very service for each connection of the flow: by both ends, that sshd drops it (MaxStartups, "
         "PerSourcePenalties), or by the client's address, that TCP wrappers refuse it; and no connection is of use. For some: likely. "
         "Likely, too, where none is of use and the program has as many connections as it may, by its own file and its connections (redis: "
-        "maxclients), its statistics (HAProxy: maxconn) or its log (nginx: worker_connections). Or HAProxy "
-        "counts exactly as many connections that rules of its own turn away as the run has with it; more: likely, or possible where it "
-        "says that a section has no server that is up.",
+        "maxclients), its statistics (HAProxy: maxconn) or its log (nginx: worker_connections). Or HAProxy, "
+        "by its own counts, turns away by its rules all connections that come to it meanwhile; of more, as many as the flow has: likely, "
+        "or possible where others of its sections have taken as many, or a section has no server that is up.",
         "A connection is of use.",
         rule=FirstOf((_service_refuses, _limit_reached, _denied)),
         precedes=("application_hangs_up", "application_silent", "application_closes", "load_balancer_no_backend", "proxy_no_backend"),

@@ -120,7 +120,7 @@ def test_what_another_one_says_on_the_same_path_is_not_ones_own(tmp_path: Path) 
 def test_what_its_own_rules_have_denied(tmp_path: Path) -> None:
     with haproxy_at(tmp_path / "one", tmp_path / "s1") as first:
         denied = haproxy.denials(listeners(first))
-    assert denied == [{"pids": [first], "section": "orders", "count": 0}]
+    assert denied == [{"pids": [first], "section": "orders", "count": 0, "connections": 0}]
     assert haproxy.denials([{"processes": None}]) == []
 
 

@@ -79,11 +79,13 @@ def test_why_nobody_is_configured(tmp_path: Path) -> None:
         ("  nameserver 192.0.2.1\n\tnameserver 192.0.2.2\n", [(1, "192.0.2.1", "indented"), (2, "192.0.2.2", "indented")]),
         ("".join(f"nameserver 192.0.2.{n}\n" for n in range(1, 5)), [(4, "192.0.2.4", "beyond")]),
         ("nameserver 127.1\nnameserver fe80::1%eth0\n", []),
+        ("options ndots:2\r\nnameserver 192.0.2.1\r\nnameserver \r\n", [(2, "192.0.2.1", "line_end")]),
+        ("nameserver 192.0.2.1 \r\nnameserver 192.0.2.2:53\r\n", [(2, "192.0.2.2", "malformed")]),
     ],
 )
 def test_lines_that_are_not_heeded(tmp_path: Path, text: str, found: list[tuple[int, str | None, str]]) -> None:
     path = tmp_path / "resolv.conf"
-    path.write_text(text)
+    path.write_bytes(text.encode())
     assert [(each["line"], each["address"], each["why"]) for each in passed_over(str(path))] == found
     assert not {address for _line, address, _why in found}.intersection(configured(str(path)).nameservers)
 
