@@ -7,7 +7,7 @@ does not have the address."""
 from __future__ import annotations
 
 from ..._model.host import Host
-from ..._model.network_records import Route
+from ..._model.network_records import Address, Route
 from ..._model.network_subjects import RuleAhead
 from ..._model.recording import Observation
 from ..case import Case
@@ -89,12 +89,17 @@ def _no_local_route(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Fi
     )
 
 
-def _out_of_itself(case: Case) -> Finding | None:
-    """What a client sends to its own address is to stay within it."""
+def _dialled_itself(case: Case) -> tuple[Address, Route] | None:
+    """The client's own address, which it dials, and the kernel's answer by which what it sends there does not stay within it."""
     client, own = case.client, case.address
     route, on = not_in_table(client, own), client.interface_of(own)
-    if route is None or on is None or case.count("syn", client, "out") or sent_elsewhere(case, client):
-        return None
+    sent = case.count("syn", client, "out") or case.sent_on_by(client)
+    return None if route is None or on is None or sent else (on, route)
+
+
+@needs(_dialled_itself)
+def _out_of_itself(case: Case, dialled: tuple[Address, Route]) -> Finding:
+    (on, route), client, own = dialled, case.client, case.address
     return Finding(
         "proven" if client.saw_everything and not case.completed else "likely",
         client.name,
