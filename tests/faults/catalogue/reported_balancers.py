@@ -70,7 +70,7 @@ def denying(fleet: Machines, network: str) -> None:
 
 @fault(
     "service_refuses/denied",
-    "ECONNRESET",
+    "ECONNRESET connected",
     status="degraded",
     code="service_refuses",
     host="db2",

@@ -118,9 +118,10 @@ def _denied(case: Case, server: Host, listener: Listener) -> Finding | None:
     if not made or not all(probe.peer in ("closed", "reset") or probe.ended for probe in made):
         return None
     sections = _denied_meanwhile(server, {process.pid for process in listener.processes or ()})
-    denying = next((each for each in sections if each.count >= len(made)), None)
-    if denying is None:
-        return None
+    enough = [each for each in sections if each.count >= len(made)]
+    if len(enough) != 1:
+        return None  # of several, it is not known which one is for the flow's port
+    (denying,) = enough
     tried, came = of_the_run(case)[case.address, case.port], denying.connections
     others = [each.connections for each in sections if each is not denying]
     alone = came == denying.count >= tried and all(count == 0 for count in others)

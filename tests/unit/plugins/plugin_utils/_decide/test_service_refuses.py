@@ -42,13 +42,13 @@ def test_what_somebody_else_may_have_written_says_nothing() -> None:
     assert "service_refuses" not in [code for code, _host, _certainty in refused(3, attested=False)]
 
 
-@pytest.mark.parametrize(("more", "certainty"), [(0, ["proven"]), (2, ["proven"]), (5, [])])
+@pytest.mark.parametrize(("more", "certainty"), [(0, ["proven"]), (2, ["likely"]), (5, [])])
 def test_haproxy_counts_what_another_section_turns_away_as_well(more: int, certainty: list[str]) -> None:
     """Which section is for the flow's port is not known."""
     plan, found = recorded("service_refuses.denied")
     for phase, part, count in (("open", "snapshot", 7), ("close", "after", 7 + more)):
         denials = found["db2"][phase]["evidence"][part]["denials"]
-        denials.insert(0, {**denials[0], "section": "admin", "count": count})
+        denials.insert(0, {**denials[0], "section": "admin", "count": count, "connections": count})
     assert [sure for code, _host, sure in causes(plan, found) if code == "service_refuses"] == certainty
 
 
