@@ -37,7 +37,7 @@ RTA_IIF, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH = 3, 4, 5
 RTA_MARK, RTA_VIA, RTA_ENCAP_TYPE, RTA_UID, RTA_IP_PROTO, RTA_SPORT, RTA_DPORT = 16, 18, 21, 25, 27, 28, 29
 RTAX_MTU = 2
 LOCAL_TABLE = 255
-MOST_PORTS = 8  # for which a way is asked for, where rules ask for ports
+MOST_PORTS = 8  # for which a way is asked for, where rules look at ports
 REFUSALS = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES"}  # fib_props in net/ipv4/fib_semantics.c
 RULE_REFUSALS = {"blackhole": "EINVAL", "unreachable": "ENETUNREACH", "prohibit": "EACCES"}  # fib4_rule_action
 

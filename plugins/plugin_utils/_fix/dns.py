@@ -120,7 +120,8 @@ def _heeded(client: str, line: OverlookedLine) -> str:
     if line.why == "line_end":
         return f"take the carriage return off the end of {where}"
     if line.why == "malformed":
-        return f"write nameserver {address}, without a port or a name, in {where}"
+        port = "" if line.holds else ", and have it answer on port 53, the only one that is asked"
+        return f"write nameserver {address}, without a port or a name, in {where}{port}"
     return (
         f"have {address} among the first three nameservers in /etc/resolv.conf on {client}, in place of one that does not know the name, "
         "or ask a resolver that knows them all, such as dnsmasq or systemd-resolved"

@@ -82,3 +82,11 @@ def test_a_name_that_ends_like_an_address_is_no_line_of_its_own(joined: str, cla
     resolution(found)["joined"] = [joined]
     (cause,) = causes(plan, found)
     assert (f"{joined} stands at the end" in cause["summary"]) == claimed == ("begin a line" in cause["fix"]["summary"])
+
+
+@pytest.mark.parametrize(("holds", "more"), [(True, False), (None, True)])
+def test_a_nameserver_on_another_port_has_to_answer_on_the_usual_one(holds: bool | None, more: bool) -> None:
+    plan, found = recorded("name_resolution_failed.port")
+    resolution(found)["passed_over"][0]["holds"] = holds
+    (cause,) = causes(plan, found)
+    assert "write nameserver 10.0.2.22" in cause["fix"]["summary"] and ("answer on port 53" in cause["fix"]["summary"]) == more
