@@ -126,9 +126,9 @@ def test_what_its_own_rules_have_denied(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("mode", "count"), [("tcp", 10), ("http", 3), ("unknown", 3)])
 def test_requests_that_are_denied_are_no_connections(mode: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = f"# pxname,svname,dreq,mode,dcon,dses,\norders,FRONTEND,7,{mode},1,2,\norders,BACKEND,5,{mode},,,\n"
+    said = f"# pxname,svname,dreq,mode,dcon,dses,conn_tot,\norders,FRONTEND,7,{mode},1,2,12,\norders,BACKEND,5,{mode},,,,\n"
     monkeypatch.setattr(haproxy, "_answers", lambda *_asked: [(said, [7])])
-    assert haproxy.denials([]) == [{"pids": [7], "section": "orders", "count": count}]
+    assert haproxy.denials([]) == [{"pids": [7], "section": "orders", "count": count, "connections": 12}]
 
 
 SLOW = """

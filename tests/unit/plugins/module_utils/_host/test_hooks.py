@@ -84,7 +84,7 @@ def test_traffic_control_names_filters(namespace: Rootless) -> None:
 def test_what_a_shaper_dropped_is_counted(namespace: Rootless) -> None:
     namespace.sh("""
     ip addr add 192.0.2.1/24 dev eth0; ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev eth0
-    tc qdisc add dev eth0 root tbf rate 8kbit burst 1540 limit 1600
+    tc qdisc add dev eth0 root tbf rate 8bit burst 1540 limit 1600
     """)
     namespace.send("192.0.2.2", count=8, size=1000)
     shown = json.loads(namespace.sh("tc -s -j qdisc show dev eth0"))[0]

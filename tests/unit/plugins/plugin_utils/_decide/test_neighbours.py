@@ -104,11 +104,11 @@ def test_a_source_that_is_not_the_clients_own_was_translated() -> None:
 
 
 def test_who_claims_the_address_and_sends_others_packets_may_be_a_proxy() -> None:
-    plan, found = recorded("ip_conflict.unnamed")
+    plan, found = recorded("ip_conflict.unnamed.ipv6")
     told = causes(plan, found)
     assert first(told) == ("ip_conflict", "path", "proven")
     for snapshot in snapshots(found, "db1"):
-        snapshot["neighbours"].append({"address": "10.0.2.7", "interface": "eth0", "mac": told[0]["detail"]["mac"], "state": "STALE"})
+        snapshot["neighbours"].append({"address": "fe80::7", "interface": "eth0", "mac": told[0]["detail"]["mac"], "state": "STALE"})
     assert first(causes(plan, found)) == ("ip_conflict", "path", "likely")
 
 
