@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import random
 import socket
+from typing import Iterable
 
 RANGE = "/proc/sys/net/ipv4/ip_local_port_range"
 RESERVED = "/proc/sys/net/ipv4/ip_local_reserved_ports"
@@ -22,6 +23,13 @@ def ephemeral() -> list[int]:
     low, high = _range()
     reserved = {port for first, last in _reserved() for port in range(first, min(last, high) + 1)}
     return [port for port in range(low, high + 1) if port not in reserved]
+
+
+def ephemeral_of(ports: Iterable[int]) -> set[int]:
+    """Those of some ports that belong to it, without the list of all: snapshots ask for the few that have a listener."""
+    low, high = _range()
+    reserved = _reserved()
+    return {port for port in ports if low <= port <= high and not any(first <= port <= last for first, last in reserved)}
 
 
 def spread(count: int, usable: list[int]) -> list[tuple[int, ...]]:

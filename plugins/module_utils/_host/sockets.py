@@ -189,8 +189,7 @@ def ephemeral(destinations: t.Collection[tuple[str, int]]) -> list[dict[str, t.A
         state, local, local_port, remote, remote_port = ends_of(body)
         if (remote, remote_port) in used:
             used[(remote, remote_port)][(local, local_port)] = state
-    within = set(source_ports.ephemeral())
-    listening = {port for body in dump(1 << LISTEN, []) for port in [ends_of(body)[2]] if port in within} if within else set()
+    listening = source_ports.ephemeral_of({ends_of(body)[2] for body in dump(1 << LISTEN, [])})
     return [
         {
             "remote": address,

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._connect.source_ports import ephemeral, spread
+from ansible_collections.threeway.handshake.plugins.module_utils._connect import source_ports
+from ansible_collections.threeway.handshake.plugins.module_utils._connect.source_ports import ephemeral, ephemeral_of, spread
 from tests.unit.plugins.module_utils._connect import test_probe
 from tests.unit.plugins.module_utils._connect.test_probe import in_fleet
 
@@ -28,6 +29,16 @@ def test_without_room_the_kernel_chooses() -> None:
     assert spread(3, [40000]).count(()) == 2
     low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
     assert set(ephemeral()) <= set(range(low, high + 1))
+
+
+@pytest.mark.parametrize("reserved", ["", "30005", "29990-30002,30008-40000"])
+def test_some_ports_are_looked_up_as_in_the_list_of_all(reserved: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (("RANGE", "30000\t30010\n"), ("RESERVED", f"{reserved}\n")):
+        (tmp_path / name).write_text(text)
+        monkeypatch.setattr(source_ports, name, str(tmp_path / name))
+    assert ephemeral_of(range(65536)) == set(ephemeral()) != set()
+    (tmp_path / "RANGE").unlink()
+    assert ephemeral_of(range(65536)) == set(ephemeral()) == set()
 
 
 def test_attempts_come_from_all_of_the_range() -> None:
