@@ -34,18 +34,18 @@ def links(text: str) -> list[dict[str, Any]]:
     for line in text.splitlines():
         if match := _LINK.match(line):
             flags, more = match[3].split(","), match[4].split()
-            mac = _behind(more, "link/ether")
+            mac = _after(more, "link/ether")
             found.append(
                 {
                     "index": int(match[1]),
                     "name": match[2],
-                    "mtu": _number(_behind(more, "mtu")),
+                    "mtu": _number(_after(more, "mtu")),
                     "mac": mac,
                     "up": "UP" in flags,
                     "arp": "NOARP" not in flags,
                     "carrier": "LOWER_UP" in flags if "UP" in flags else None,
-                    "operstate": (_behind(more, "state") or "unknown").lower(),
-                    "master": _behind(more, "master"),
+                    "operstate": (_after(more, "state") or "unknown").lower(),
+                    "master": _after(more, "master"),
                 }
             )
     return found
@@ -81,8 +81,8 @@ def route(text: str, local: str | None, remote: str) -> dict[str, Any] | None:
     target = words[1:2] if kind != "unicast" or words[:1] == ["unicast"] else words[:1]
     if not target or canonical_or_none(target[0]) != canonical_or_none(remote):
         return None
-    gateway, source = (canonical_or_none(_behind(words, word) or "") for word in ("via", "src"))
-    return {**question, **answer, "type": kind, "interface": _behind(words, "dev"), "gateway": gateway, "source": source, "multipath": []}
+    gateway, source = (canonical_or_none(_after(words, word) or "") for word in ("via", "src"))
+    return {**question, **answer, "type": kind, "interface": _after(words, "dev"), "gateway": gateway, "source": source, "multipath": []}
 
 
 def neighbours(text: str, wanted: Collection[tuple[str, str]]) -> list[dict[str, Any]]:
@@ -94,12 +94,12 @@ def _neighbours(text: str) -> Iterator[dict[str, Any]]:
     for line in text.splitlines():
         words = line.split()
         address = canonical_or_none(words[0]) if words else None
-        interface, state = _behind(words, "dev"), next((word for word in reversed(words) if word in _STATES), None)
+        interface, state = _after(words, "dev"), next((word for word in reversed(words) if word in _STATES), None)
         if address and interface and state:
-            yield {"address": address, "interface": interface, "mac": _behind(words, "lladdr"), "state": state}
+            yield {"address": address, "interface": interface, "mac": _after(words, "lladdr"), "state": state}
 
 
-def _behind(words: list[str], word: str) -> str | None:
+def _after(words: list[str], word: str) -> str | None:
     """The word that follows one."""
     return words[words.index(word) + 1] if word in words[:-1] else None
 

@@ -58,7 +58,7 @@ class Case(Handshakes):
 
     def sent_on_by(self, host: Host, end: tuple[str, int] | None = None) -> Verdict | None:
         """The verdict by which a host's rules, evaluated, send the SYN that comes to it for `end` to another one; default: `end_at`."""
-        return host.rulings.elsewhere(self.sources_at(host), *(end or self.end_at(host)), self.uid)
+        return host.verdicts.elsewhere(self.sources_at(host), *(end or self.end_at(host)), self.uid)
 
     def ends_at(self, host: Host) -> set[tuple[str, int]]:
         """The server's end of the packets at a host: as dialled, as they come to it or the server, and as its own rules send them on."""

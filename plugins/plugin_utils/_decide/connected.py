@@ -99,7 +99,7 @@ def _publishes(host: Host, case: Case) -> bool:
     own = [entry for entry in (snapshot.addresses if snapshot else None) or () if entry.interface in bridges]
     networks = [entry.network for entry in own]
     asked = ("syn", "out", case.address, case.port)
-    verdicts = [verdict for firewalls in host.rulings.snapshots.values() for firewall in firewalls for verdict in firewall.verdicts]
+    verdicts = [verdict for firewalls in host.verdicts.snapshots.values() for firewall in firewalls for verdict in firewall.verdicts]
     ours = [verdict for verdict in verdicts if (verdict.packet, verdict.direction, verdict.destination, verdict.port) == asked]
     targets = {verdict.rewritten.destination if verdict.rewritten else case.address for verdict in ours}
     return bool(targets) and all(any(ipaddress.ip_address(target) in network for network in networks) for target in targets)

@@ -42,7 +42,7 @@ class CounterDelta:
         return self.by < 0 or (known and self.first.generation != self.last.generation)
 
 
-class Rulings:
+class Verdicts:
     """All verdicts of one host. All verdicts are added before any is looked up."""
 
     def __init__(self) -> None:
@@ -199,9 +199,9 @@ class Rulings:
         return self._counters[when]
 
 
-def read(answers: Mapping[str, object]) -> tuple[Rulings, list[str]]:
-    """The rulings in a host's answers by phase, and why some could not be read, or not wholly: a malformed one is left out alone."""
-    found, unread = Rulings(), dict[str, None]()
+def read(answers: Mapping[str, object]) -> tuple[Verdicts, list[str]]:
+    """The verdicts in a host's answers by phase, and why some could not be read, or not wholly: a malformed one is left out alone."""
+    found, unread = Verdicts(), dict[str, None]()
     for phase, answer in answers.items():
         for key, when in (("snapshot", "before"), ("before", "before"), ("after", "after")):
             snapshot: Any = answer.get(key) if isinstance(answer, Mapping) else None

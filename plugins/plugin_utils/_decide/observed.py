@@ -85,7 +85,7 @@ def not_observed(hosts: Sequence[Host], status: str, explained: blocked.Answers)
     absent = [f"{host.name}: {absence.what}: {absence.why}" for host in hosts for absence in host.absent]
     contradicted = [sentence for case, each in explained for sentence in contradictions(case, [finding for _cause, finding in each.causes])]
     ends = [sentence for case, _each in explained if (sentence := where_they_end(case))]
-    behind = [sentence for case, each in explained if status == "broken" and (sentence := unreached(case, each))]
+    further = [sentence for case, each in explained if status == "broken" and (sentence := unreached(case, each))]
     unwell = [(case, each.decisive[1] if each.decisive else None) for case, each in explained if status != "ok"]
     beside = [sentence for case, decisive in unwell for sentence in unasked(case, decisive, connects=status == "degraded")]
-    return list(dict.fromkeys([*beside, *absent, *ends, *contradicted, *behind]))
+    return list(dict.fromkeys([*beside, *absent, *ends, *contradicted, *further]))

@@ -17,9 +17,9 @@ def unreached(case: Case, explained: Explanation) -> str | None:
     cause, finding = explained.decisive or (None, None)
     if cause is None or finding is None or (case.completed and not cause.in_its_place):
         return None
-    behind = STEPS[step(finding.leg or case.outcome.leg, finding.segment) + 1 :]
+    after = STEPS[step(finding.leg or case.outcome.leg, finding.segment) + 1 :]
     if cause.in_its_place:  # the other handshake begins with a SYN for the server's firewall
-        behind = (*(each for each in STEPS[step("syn", finding.segment) :] if each[0] == "syn"), *behind)
-    by_packet = {leg: [segment for of, segment in behind if of == leg] for leg, _segment in behind}
+        after = (*(each for each in STEPS[step("syn", finding.segment) :] if each[0] == "syn"), *after)
+    by_packet = {leg: [segment for of, segment in after if of == leg] for leg, _segment in after}
     parts = [f"{_NAMES[leg]}: {', '.join(segments)}" if leg else ", ".join(segments) for leg, segments in by_packet.items()]
     return f"not reached because of {cause.code}, so other faults may be there; {'; '.join(parts)}" if parts else None

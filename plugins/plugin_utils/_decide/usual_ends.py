@@ -40,7 +40,7 @@ def _is_usual(host: Host) -> bool:
         and host.saw_everything
         and not (host.captured or host.point or host.traced_probes or host.path_sizes)
         and (host.temporary_listeners is None or not (host.temporary_listeners.ends or host.temporary_listeners.taken))
-        and all(each.state == "invalid" or _lets_through(each) for each in host.rulings.all())
+        and all(each.state == "invalid" or _lets_through(each) for each in host.verdicts.all())
         and not after.xinetd
         and (after.sockets is None or not ("SYN_RECV" in after.sockets.each("state") or any(after.sockets.each("retransmits"))))
         and not unanswered(host)

@@ -20,18 +20,18 @@ _FAMILIES = ("ip", "ip6", "inet", "netdev", "bridge")
 _MOST_LINES = 100_000
 
 
-def before_rule(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix | None:
+def before_rule(host: Host, verdict: Verdict, rule: Rule, summary: Prose) -> Fix | None:
     if rule.family not in _FAMILIES or not fit.name(rule.table) or not fit.name(rule.chain):
         return None
     variant = _variant(host, rule)
-    met = ruling.rewritten or ruling  # the rule met the packet as rules before it had translated it
+    met = verdict.rewritten or verdict  # the rule met the packet as rules before it had translated it
     accepted = Accepted(
         met.source,
         met.destination,
-        None if ruling.packet == "syn_ack" else met.port,
-        met.source_port if ruling.packet == "syn_ack" else None,
-        ruling.packet != "syn" and ruling.state == "established" and not (ruling.change and ruling.change.stateless),
-        *((ruling.change.in_interface, ruling.change.out_interface) if ruling.change and _fit(ruling.change) else ()),
+        None if verdict.packet == "syn_ack" else met.port,
+        met.source_port if verdict.packet == "syn_ack" else None,
+        verdict.packet != "syn" and verdict.state == "established" and not (verdict.change and verdict.change.stateless),
+        *((verdict.change.in_interface, verdict.change.out_interface) if verdict.change and _fit(verdict.change) else ()),
     )
     file, line = kept(rule)
     arguments: dict[str, object] = {

@@ -102,34 +102,34 @@ def unexpectedly_open(case: Case, _finding: Finding) -> Fix:
     )
 
 
-def opening(case: Case, host: Host, ruling: Verdict | None = None, later: Sequence[Verdict] = ()) -> Fix:
-    """Let the packet of a ruling through, and those of `later` ones, which would stop the handshake's further packets.
+def opening(case: Case, host: Host, verdict: Verdict | None = None, later: Sequence[Verdict] = ()) -> Fix:
+    """Let the packet of a verdict through, and those of `later` ones, which would stop the handshake's further packets.
 
     Programs that rewrite their rules at their next occasion are for people to configure.
     """
-    fix = _one(case, host, ruling) if ruling else None
-    if ruling is None or fix is None:
-        return _somehow(case, host, ruling.rule if ruling else None)
-    rulings = [ruling]
-    for behind in _behind(ruling):  # what would stop the same packet once this rule does not
+    fix = _one(case, host, verdict) if verdict else None
+    if verdict is None or fix is None:
+        return _somehow(case, host, verdict.rule if verdict else None)
+    verdicts = [verdict]
+    for behind in _behind(verdict):  # what would stop the same packet once this rule does not
         more = _one(case, host, behind)
         if more is None or not more.steps or not fix.steps:
             return _halfway(host, fix, behind, more)
         fix = _both(fix, more)
-    passed = [_goes_before(each) for each in (ruling, *_behind(ruling))]
+    passed = [_goes_before(each) for each in (verdict, *_behind(verdict))]
     for other in (each for first in later for each in (first, *_behind(first))) if fix.steps else ():
         # What lets the SYN through where it stands lets the ACK through there.
-        covered = (ruling.packet, other.packet) == ("syn", "ack") and _goes_before(other) in passed
+        covered = (verdict.packet, other.packet) == ("syn", "ack") and _goes_before(other) in passed
         more = None if covered else _one(case, host, other)
         if more and more.steps and more.steps[0] not in fix.steps:
             fix = _both(fix, more)
-            rulings += [other] if other.packet not in {each.packet for each in rulings} else []
-    return replace(fix, packets=tuple(packets(rulings))) if fix.steps else fix
+            verdicts += [other] if other.packet not in {each.packet for each in verdicts} else []
+    return replace(fix, packets=tuple(packets(verdicts))) if fix.steps else fix
 
 
-def _behind(ruling: Verdict) -> Iterator[Verdict]:
+def _behind(verdict: Verdict) -> Iterator[Verdict]:
     """The further rules and policies that would stop the packet, each once it has passed those before it."""
-    each = ruling.then
+    each = verdict.then
     while each is not None and each.stops:
         yield each
         each = each.then
@@ -143,10 +143,10 @@ def _halfway(host: Host, fix: Fix, behind: Verdict, more: Fix | None) -> Fix:
     return advice("firewall", host.name, f"{fix.summary}; {further}", commands, why=f"{fix.why}; {stop} would stop it next")
 
 
-def packets(rulings: Sequence[Verdict]) -> Iterator[dict[str, object]]:
+def packets(verdicts: Sequence[Verdict]) -> Iterator[dict[str, object]]:
     """What must pass the host: the packets that were stopped, and the handshake's others; of one that is translated, the answer."""
-    yield from map(_question, rulings)
-    first, known = rulings[0], {each.packet for each in rulings}
+    yield from map(_question, verdicts)
+    first, known = verdicts[0], {each.packet for each in verdicts}
     met = first.rewritten
     if met is not None:
         if first.packet == "syn" and met.direction == "forward":  # as whoever answers it sends it
@@ -162,34 +162,34 @@ def packets(rulings: Sequence[Verdict]) -> Iterator[dict[str, object]]:
             yield {name: value for name, value in packet.items() if value is not None}
 
 
-def _question(ruling: Verdict) -> dict[str, object]:
+def _question(verdict: Verdict) -> dict[str, object]:
     names = ("packet", "direction", "source", "source_port", "destination", "port", "interface", "state", "uid")
-    return {name: value for name in names if (value := getattr(ruling, name)) not in (None, "")}
+    return {name: value for name in names if (value := getattr(verdict, name)) not in (None, "")}
 
 
-def _one(case: Case, host: Host, ruling: Verdict) -> Fix | None:
-    rule, change = ruling.rule, ruling.change
+def _one(case: Case, host: Host, verdict: Verdict) -> Fix | None:
+    rule, change = verdict.rule, verdict.change
     if rule is None or change is None or not change.summary:
         return None
     make = _MAKERS.get(rule.manager or "") if change.commands else None
-    fix = make(host, ruling, change.before or ruling.left_by or rule, change.summary) if make and _fits(ruling) else None
+    fix = make(host, verdict, change.before or verdict.left_by or rule, change.summary) if make and _fits(verdict) else None
     fix = fix or advice("firewall", host.name, change.summary, change.commands, why=f"{rule.name} stops it")
-    fix = replace(fix, why=f"{fix.why}{_in_a_file(ruling)}", simple=shorter(ruling) or change.simple or "")
-    return for_packet(case, host, ruling, fix)
+    fix = replace(fix, why=f"{fix.why}{_in_a_file(verdict)}", simple=shorter(verdict) or change.simple or "")
+    return for_packet(case, host, verdict, fix)
 
 
-def _in_a_file(ruling: Verdict) -> str:
+def _in_a_file(verdict: Verdict) -> str:
     """That a file has a rule for the packet already, and how to load it. Only people can say what else that may change."""
-    found = ruling.unloaded
+    found = verdict.unloaded
     if found is None:
         return ""
     way = f"{found.command} replaces what is loaded" if found.replaces else f"{found.command} alone adds to what is loaded"
     return f"; {found.place} has such a rule, and is not loaded: compare the file with what is loaded; {way}"
 
 
-def _goes_before(ruling: Verdict) -> tuple[object, ...] | None:
+def _goes_before(verdict: Verdict) -> tuple[object, ...] | None:
     """Which rule or policy what lets the packet through has to precede."""
-    place = (ruling.change.before if ruling.change else None) or ruling.left_by or ruling.rule
+    place = (verdict.change.before if verdict.change else None) or verdict.left_by or verdict.rule
     return place.identity if place else None
 
 
@@ -208,12 +208,12 @@ def _both(fix: Fix, more: Fix) -> Fix:
     )
 
 
-def _fits(ruling: Verdict) -> bool:
+def _fits(verdict: Verdict) -> bool:
     """Whether enough of the packet is known, as it came and as it was translated, and whether a rule sent it to where a policy ends it."""
-    if ruling.in_words_alone and ruling.rule and ruling.rule.is_policy:
+    if verdict.in_words_alone and verdict.rule and verdict.rule.is_policy:
         return False
-    for ends in (ruling, ruling.rewritten or ruling):
-        service = ends.source_port if ruling.packet == "syn_ack" else ends.port
+    for ends in (verdict, verdict.rewritten or verdict):
+        service = ends.source_port if verdict.packet == "syn_ack" else ends.port
         if not (fit.address(ends.source) and fit.address(ends.destination) and fit.port(service)):
             return False
     return True

@@ -21,14 +21,14 @@ from . import fit
 from .make import mending
 
 
-def in_zone(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix | None:
+def in_zone(host: Host, verdict: Verdict, rule: Rule, summary: Prose) -> Fix | None:
     """None for policies and what is forwarded between zones, for which there is no module, and for packets that open no connection."""
     origin = rule.origin if isinstance(rule.origin, dict) else {}
     zone = origin.get("zone")
-    forwarded = "forward" in (ruling.direction, ruling.rewritten.direction if ruling.rewritten else None)
-    if ruling.packet != "syn" or forwarded or not fit.zone(zone):
+    forwarded = "forward" in (verdict.direction, verdict.rewritten.direction if verdict.rewritten else None)
+    if verdict.packet != "syn" or forwarded or not fit.zone(zone):
         return None
-    met = ruling.rewritten or ruling
+    met = verdict.rewritten or verdict
     if not met.port:
         return None
     rich = Rich(met.source, met.destination, met.port, PRIORITIES.get(str(origin.get("part")), 0)).text()

@@ -14,13 +14,13 @@ from .._model.opening_records import InSet
 from .make import advice
 
 
-def delisted(host: Host, ruling: Verdict, later: Sequence[Verdict]) -> Fix | None:
+def delisted(host: Host, verdict: Verdict, later: Sequence[Verdict]) -> Fix | None:
     """Advice to take a client out of a set that has it by its own address: a rule for it would outlast the reason why it is there.
 
     None where something else would stop `later` packets of the handshake.
     """
-    found = ruling.sets[0] if ruling.sets else None
-    if found is None or not found.alone or not found.commands or not all(_opened(other, ruling, found) for other in later):
+    found = verdict.sets[0] if verdict.sets else None
+    if found is None or not found.alone or not found.commands or not all(_opened(other, verdict, found) for other in later):
         return None
     listed = " and ".join(str(each) for each in found.elements)
     summary = f"take {listed} out of {found.name} on {host.name}, if it is there in error"
@@ -38,15 +38,15 @@ def delisted(host: Host, ruling: Verdict, later: Sequence[Verdict]) -> Fix | Non
     )
 
 
-def _opened(later: Verdict, ruling: Verdict, found: InSet) -> bool:
+def _opened(later: Verdict, verdict: Verdict, found: InSet) -> bool:
     """Whether a later packet is stopped as the first one is, behind the rule that looks into the set, and by nothing else."""
     met = [step.rule.identity for step in later.path if step.rule and step.matched]
-    same = later.rule and ruling.rule and later.rule.identity == ruling.rule.identity
+    same = later.rule and verdict.rule and later.rule.identity == verdict.rule.identity
     behind = found.rule is None or found.rule.identity in met
     return bool(same) and behind and later.then is not None and not later.then.stops
 
 
-def shorter(ruling: Verdict) -> str:
+def shorter(verdict: Verdict) -> str:
     """The command that changes a set instead of adding a rule; empty where there is none, or where it would let whole networks in."""
-    found = ruling.sets[0] if ruling.sets else None
+    found = verdict.sets[0] if verdict.sets else None
     return " && ".join(found.commands) if found and (found.alone or not found.elements) else ""

@@ -103,7 +103,7 @@ def neighbour_silent(case: Case, finding: Finding) -> Fix | None:
 def _by_ufw(case: Case, host: Host) -> RuleChange | None:
     """What must be added to ufw's files where it leaves IPv6 alone, and so lets nothing of it through."""
     sources = {probe.local_address for probe in case.probes}
-    for each in host.rulings.all():
+    for each in host.verdicts.all():
         ours = each.packet == "syn" and (each.destination, each.port) == (case.address, case.port) and each.source in sources
         if (
             ours

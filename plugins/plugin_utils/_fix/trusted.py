@@ -24,11 +24,11 @@ def for_client(case: Case, host: Host, address: str | None, fix: Fix) -> Fix:
     return _unless(unknown_client(case, host, address), fix)
 
 
-def for_packet(case: Case, host: Host, ruling: Verdict, fix: Fix) -> Fix:
-    """The fix, which lets the packet of a ruling through; advice where its ends are not those of the flow."""
-    back = ruling.packet == "syn_ack"
-    client, server = (ruling.destination, ruling.source) if back else (ruling.source, ruling.destination)
-    port = ruling.source_port if back else ruling.port
+def for_packet(case: Case, host: Host, verdict: Verdict, fix: Fix) -> Fix:
+    """The fix, which lets the packet of a verdict through; advice where its ends are not those of the flow."""
+    back = verdict.packet == "syn_ack"
+    client, server = (verdict.destination, verdict.source) if back else (verdict.source, verdict.destination)
+    port = verdict.source_port if back else verdict.port
     return _unless(unknown_client(case, host, client) or _unknown_server(case, host, server, port), fix)
 
 

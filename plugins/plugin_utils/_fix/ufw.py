@@ -22,16 +22,16 @@ _DIRECTIONS = ("in", "out", "forward")
 _MOST_RULES = 10_000
 
 
-def with_ufw(host: Host, ruling: Verdict, rule: Rule, summary: Prose) -> Fix | None:
+def with_ufw(host: Host, verdict: Verdict, rule: Rule, summary: Prose) -> Fix | None:
     """None for what ufw stops ahead of its own rules, where only its files can be changed, and for packets that open no connection."""
-    met = ruling.rewritten or ruling  # ufw's rules meet the packet as it was translated
-    direction = (ruling.rewritten.direction if ruling.rewritten else None) or ruling.direction
+    met = verdict.rewritten or verdict  # ufw's rules meet the packet as it was translated
+    direction = (verdict.rewritten.direction if verdict.rewritten else None) or verdict.direction
     origin = rule.origin if isinstance(rule.origin, dict) else {}
     number = origin.get("number")
     user = rule.chain.startswith(_USER)
     if origin.get("ipv6") is False:  # none of its rules is for IPv6 then
         return None
-    if ruling.packet != "syn" or _AHEAD.fullmatch(rule.chain) or direction not in _DIRECTIONS or not met.port:
+    if verdict.packet != "syn" or _AHEAD.fullmatch(rule.chain) or direction not in _DIRECTIONS or not met.port:
         return None
     if not isinstance(number, int) or not 0 < number < _MOST_RULES:
         if user:  # which of them it is nobody knows, and a rule at the end would come too late

@@ -16,41 +16,41 @@ from .make import advice, ip, shell
 from .tables import free_table
 
 
-def rerouted(case: Case, host: Host, ruling: Verdict) -> Fix | None:
+def rerouted(case: Case, host: Host, verdict: Verdict) -> Fix | None:
     """Advice about the route; None where the rule does not ask for the way back."""
-    back = ruling.way_back
-    if back is None or not fit.address(ruling.source):
+    back = verdict.way_back
+    if back is None or not fit.address(verdict.source):
         return None
     here = f"by {back.came_by}, and not by {back.leaves_by}" if back.leaves_by else f"by {back.came_by}: there is no way to it"
     return advice(
         "route",
         host.name,
-        f"give {host.name} a route back to {ruling.source} {here}",
-        [_by_router(case, host, ruling, back.came_by) or shell("ip", "route", "get", ruling.source)],
-        why=f"{ruling.rule.name if ruling.rule else 'a rule'} stops what would be answered by another way than it came",
+        f"give {host.name} a route back to {verdict.source} {here}",
+        [_by_router(case, host, verdict, back.came_by) or shell("ip", "route", "get", verdict.source)],
+        why=f"{verdict.rule.name if verdict.rule else 'a rule'} stops what would be answered by another way than it came",
     )
 
 
-def _by_router(case: Case, host: Host, ruling: Verdict, interface: str) -> str:
+def _by_router(case: Case, host: Host, verdict: Verdict, interface: str) -> str:
     """The route to the packet's source by the router from which packets of that source came in; empty where it is not known."""
 
     def find() -> str | None:
-        wanted = ("in", interface, ruling.source)
+        wanted = ("in", interface, verdict.source)
         came = (seen for seen in host.observations or () if (seen.direction, seen.interface, seen.packet.src) == wanted)
         return next(filter(None, (hop_of(host, seen) for seen in came)), None)
 
-    router = case.fleet.once(("router of", host.name, interface, ruling.source), find)
+    router = case.fleet.once(("router of", host.name, interface, verdict.source), find)
     if router is None or not fit.address(router) or not fit.interface(interface):
         return ""
-    return shell("ip", "route", "add", f"{ruling.source}/{128 if ':' in ruling.source else 32}", "via", router, "dev", interface)
+    return shell("ip", "route", "add", f"{verdict.source}/{128 if ':' in verdict.source else 32}", "via", router, "dev", interface)
 
 
-def served(host: Host, ruling: Verdict) -> Fix | None:
+def served(host: Host, verdict: Verdict) -> Fix | None:
     """Advice to start the proxy, or to lead to it; None where the packet is not dropped for lack of one."""
-    rule = ruling.rule
-    if rule is not None and ruling.past_its_proxy:
-        return _delivered(host, ruling, rule)
-    if rule is None or not ruling.without_a_proxy:
+    rule = verdict.rule
+    if rule is not None and verdict.past_its_proxy:
+        return _delivered(host, verdict, rule)
+    if rule is None or not verdict.without_a_proxy:
         return None
     summary = f"start the transparent proxy to which {rule.name} on {host.name} hands connections, or take the rule away"
     return advice(
@@ -58,10 +58,10 @@ def served(host: Host, ruling: Verdict) -> Fix | None:
     )
 
 
-def _delivered(host: Host, ruling: Verdict, rule: Rule) -> Fix:
+def _delivered(host: Host, verdict: Verdict, rule: Rule) -> Fix:
     """What TPROXY marks is to end here: the two lines beside it that are often lost at a reboot."""
-    mark, table = ruling.rewritten.mark if ruling.rewritten else None, free_table(host)
-    to = ruling.destination
+    mark, table = verdict.rewritten.mark if verdict.rewritten else None, free_table(host)
+    to = verdict.destination
     everything = "::/0" if ":" in to else "0.0.0.0/0"
     return advice(
         "route",

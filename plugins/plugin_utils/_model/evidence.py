@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.threeway.handshake.plugins.module_utils._errors import DecodeError
 
-from .._decide.firewall_verdicts import read as read_rulings
+from .._decide.firewall_verdicts import read as read_verdicts
 from .._plan.plan import REHEARSE, TRACE_PHASES
 from .drop_records import Drops
 from .host import Absence, Host
@@ -42,7 +42,7 @@ def read_host(name: str, answers: Mapping[str, object], failures: Mapping[str, s
             read(host, phase, answer)
         elif answer is not None:
             host.lacks(f"phase {phase}", "malformed answer: it is no mapping")
-    host.rulings, unread = read_rulings(answers)
+    host.verdicts, unread = read_verdicts(answers)
     for why in unread:
         host.lacks("firewall", why)
     return host

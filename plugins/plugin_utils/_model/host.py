@@ -11,7 +11,7 @@ from dataclasses import KW_ONLY, dataclass, field
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet import Neighbour as NeighbourMessage
 
-from .._decide.firewall_verdicts import Rulings
+from .._decide.firewall_verdicts import Verdicts
 from .._plan.gaps import Gap
 from .drop_records import Drops
 from .many import Many
@@ -62,7 +62,7 @@ class Host:
     paces: tuple[Pace, ...] = ()  # how many SYNs are answered at which rates
     tracings: tuple[Tracing, ...] = ()  # what the kernel traced of them here
     drops: tuple[Drops, ...] = ()  # which of their packets the kernel dropped here
-    rulings: Rulings = field(default_factory=Rulings)
+    verdicts: Verdicts = field(default_factory=Verdicts)
     unreachable: Prose | None = None  # why Ansible could not reach it
     rehearsals: dict[str | Use, Rehearsal] = field(default_factory=dict)  # changes of its firewall in a copy of it, by digest, or by use
     unrehearsed: Prose | None = None  # why it returned none of them
@@ -204,7 +204,7 @@ class Host:
         """Whether the firewall's rules were changed between the snapshots, as far as that concerns a rule; None: unknown."""
         hooks = self.snapshot.hooks if self.snapshot else None
         legacy = hooks is None or hooks.iptables_legacy is None or bool(hooks.iptables_legacy)
-        return self.rulings.changed(rule, legacy)
+        return self.verdicts.changed(rule, legacy)
 
     def is_same_machine(self, other: Host) -> bool:
         """Whether both are one, or names of one: the same kernel, since the same boot, and the same network namespace of it.

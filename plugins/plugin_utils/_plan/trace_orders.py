@@ -196,7 +196,7 @@ def _flows(case: Case, host: Host) -> list[Flow]:
 
 def sent_on(host: Host, flows: Iterable[Flow]) -> list[Flow]:
     """The same behind the host's own translation, as its rules, evaluated, have it: what is dropped behind it has these ends."""
-    asked = ((flow, host.rulings.elsewhere([flow.client], flow.server, flow.port)) for flow in flows)
+    asked = ((flow, host.verdicts.elsewhere([flow.client], flow.server, flow.port)) for flow in flows)
     rewritten = ((flow, verdict.rewritten) for flow, verdict in asked if verdict)
     return [flow._replace(server=to.destination, port=to.port) for flow, to in rewritten if to is not None and to.port]
 

@@ -158,12 +158,12 @@ def _flow(host: Host, loads: Sequence[Load], flow: Flow) -> dict[str, Any] | Non
 
 def _printed(flow: Flow) -> Fix | None:
     """What the report prints for the flow; None where no rule stops it for sure."""
-    verdicts = _verdicts([flow])[flow]
-    first = next((each for each in verdicts if each["verdict"] != "accept"), None)
+    returned = _verdicts([flow])[flow]
+    first = next((each for each in returned if each["verdict"] != "accept"), None)
     if first is None or first["verdict"] not in ("drop", "reject") or first["queue"] is not None or first["zones"]:
         return None
-    rulings = [build(Verdict, each, "verdict") for each in verdicts[verdicts.index(first) :]]
-    later = tuple(each for each in rulings[1:] if each.stops)
+    verdicts = [build(Verdict, each, "verdict") for each in returned[returned.index(first) :]]
+    later = tuple(each for each in verdicts[1:] if each.stops)
     ends = {"client": Told("client"), "server": Told("server"), "via": Told("host")}
     ends[flow.role] = Told("host")
     addresses = {ends["client"].name: (flow.source,), ends["server"].name: (flow.destination,)}
@@ -180,7 +180,7 @@ def _printed(flow: Flow) -> Fix | None:
         attempts=[],
         declared=Declared(addresses),
     )
-    finding = Finding("proven", "host", "segment", "it is stopped", (), subject=Stop(rulings[0], later))
+    finding = Finding("proven", "host", "segment", "it is stopped", (), subject=Stop(verdicts[0], later))
     return stopped(case, finding)
 
 

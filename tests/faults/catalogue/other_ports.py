@@ -48,7 +48,7 @@ def the_server_drops_nginx_on_its_port(fleet: Machines) -> None:
     says=("to port 8080, where 2 connections wait for accept(), and 1 may", "accepts no connection, or restart it"),
     **LIKELY,
 )
-def the_server_hangs_on_the_balancers_port(fleet: Machines) -> None:
+def the_server_depends_on_the_balancers_port(fleet: Machines) -> None:
     hung(fleet, 8080)
     haproxy(fleet, backend=8080)
 

@@ -19,14 +19,14 @@ def firewall_verdicts(case: Case) -> Iterator[Anomaly]:
     if not case.attempts:
         return
     for place in way(case):
-        ruling = judged(case, place) if place.host.rulings.stops_any else None
-        if ruling is None or not ruling.stops or passed(case, place) or _met_none(place.host, ruling):
+        verdict = judged(case, place) if place.host.verdicts.stops_any else None
+        if verdict is None or not verdict.stops or passed(case, place) or _met_none(place.host, verdict):
             continue
-        rule = ruling.rule.name if ruling.rule else "the firewall"
+        rule = verdict.rule.name if verdict.rule else "the firewall"
         text = f"evaluated, {rule} of {place.host.name} stops {place.packet}"
         yield Anomaly("firewall_verdict", place.host.name, text, leg=place.leg, detail={"direction": place.direction})
 
 
-def _met_none(host: Host, ruling: Verdict) -> bool:
-    counted = host.rulings.counter_delta(ruling.rule) if ruling.rule else None
+def _met_none(host: Host, verdict: Verdict) -> bool:
+    counted = host.verdicts.counter_delta(verdict.rule) if verdict.rule else None
     return counted is not None and counted.by == 0 and not counted.set_back

@@ -13,8 +13,8 @@ from ..finding import Evidence, Finding
 from ..kernel_word import ended_alike
 from ..traced import TracedRule
 from .kernel import is_rule, stop
-from .limits import hangs_on_a_limit
-from .rules import details, invalid_ruling, kept_by, stopped
+from .limits import depends_on_a_limit
+from .rules import details, invalid_verdict, kept_by, stopped
 from .traversals import Place, judged, suspects
 
 _REFUSED = ("refused_locally", "reset", "icmp")
@@ -27,37 +27,37 @@ def by_trace(case: Case, wanted: str) -> Finding | None:
     """
     if not ended_alike(case):
         return None  # nothing of these handshakes was traced
-    invalid = invalid_ruling(case)
+    invalid = invalid_verdict(case)
     for place in suspects(case):
-        seen, ruling = stop(case, place), judged(case, place)
+        seen, verdict = stop(case, place), judged(case, place)
         if seen is None or seen.verdict != "drop":
             continue
-        if (ruling and hangs_on_a_limit(ruling)) or (invalid and is_rule(seen, invalid[2])):
+        if (verdict and depends_on_a_limit(verdict)) or (invalid and is_rule(seen, invalid[2])):
             return None
-        if ruling and ruling.rule and ruling.stops and is_rule(seen, ruling.rule):
-            return stopped(case, place, ruling) if ruling.verdict == wanted else None
+        if verdict and verdict.rule and verdict.stops and is_rule(seen, verdict.rule):
+            return stopped(case, place, verdict) if verdict.verdict == wanted else None
         rule = _known(case, place, seen)
-        rejects = case.outcome.kind in _REFUSED or (rule is not None and place.host.rulings.rejects(rule))
-        return _named(case, place, seen, rule, ruling, wanted) if rejects == (wanted == "reject") else None
+        rejects = case.outcome.kind in _REFUSED or (rule is not None and place.host.verdicts.rejects(rule))
+        return _named(case, place, seen, rule, verdict, wanted) if rejects == (wanted == "reject") else None
     return None
 
 
 def _known(case: Case, place: Place, seen: TracedRule) -> Rule | None:
     """The rule as the evaluation of any packet of the run has it."""
-    known = (rule for verdict in place.host.rulings.all() for rule in verdict.rules())
+    known = (rule for verdict in place.host.verdicts.all() for rule in verdict.rules())
     return next((rule for rule in known if is_rule(seen, rule)), None)
 
 
-def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling: Verdict | None, wanted: str) -> Finding:
+def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, verdict: Verdict | None, wanted: str) -> Finding:
     """A rule that no evaluation holds responsible. Without one, or with too many unknowns, it may stop packets only over a limit."""
     host = place.host
     name = rule.name if rule else seen.text
     against: tuple[Evidence, ...] = ()
-    if ruling is not None and ruling.verdict != "undecided":
-        other = f" by {ruling.rule.name}" if ruling.rule else ""
-        against = (Evidence(host.name, "firewall", f"evaluated: {ruling.verdict}{other}, which is not what the kernel did"),)
-    unknown = ruling.undecided if ruling else None
-    blind = ruling is None or (unknown.kind == "too_many" if unknown else ruling.in_words_alone)
+    if verdict is not None and verdict.verdict != "undecided":
+        other = f" by {verdict.rule.name}" if verdict.rule else ""
+        against = (Evidence(host.name, "firewall", f"evaluated: {verdict.verdict}{other}, which is not what the kernel did"),)
+    unknown = verdict.undecided if verdict else None
+    blind = verdict is None or (unknown.kind == "too_many" if unknown else verdict.in_words_alone)
     return Finding(
         "likely" if seen.passed or blind else "proven",
         host.name,
@@ -66,8 +66,8 @@ def _named(case: Case, place: Place, seen: TracedRule, rule: Rule | None, ruling
         (seen.evidence(), *(kept_by(host, rule) if rule else ()), *case.passage()),
         against=against,
         leg=place.leg,
-        detail={**(details(ruling, None) if ruling else {}), "rule": _of_rule(rule or seen, name)},
-        undecided=(f"an evaluation of the rules of {host.name} would show whether it always does",) if ruling is None else (),
+        detail={**(details(verdict, None) if verdict else {}), "rule": _of_rule(rule or seen, name)},
+        undecided=(f"an evaluation of the rules of {host.name} would show whether it always does",) if verdict is None else (),
     )
 
 

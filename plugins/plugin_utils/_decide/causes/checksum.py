@@ -73,8 +73,8 @@ def _bad_checksum(case: Case, server: Host, _counters: object) -> Finding | None
     return None
 
 
-def _wrong(case: Case, server: Host, counted_by: str, rise: int, found: set[Checksum | None]) -> Finding:
-    counted = rise >= case.swallowed_at(server)
+def _wrong(case: Case, server: Host, counted_by: str, delta: int, found: set[Checksum | None]) -> Finding:
+    counted = delta >= case.swallowed_at(server)
     certainty: Certainty = "possible" if not counted else "proven" if found == {"wrong"} else "likely"
     said = {
         "wrong": "the checksum of each is wrong",
@@ -87,7 +87,7 @@ def _wrong(case: Case, server: Host, counted_by: str, rise: int, found: set[Chec
         f"{server.name} drops the SYN: its {counted_by} checksum is wrong",
         (
             *case.passage(),
-            case.saw(server, f"counter InCsumErrors of {counted_by}", f"+{rise}, {plural(case.arrived, 'SYN')} of this flow came in"),
+            case.saw(server, f"counter InCsumErrors of {counted_by}", f"+{delta}, {plural(case.arrived, 'SYN')} of this flow came in"),
             *(case.saw(server, "capture", text) for state, text in said.items() if found == {state}),
         ),
     )

@@ -30,12 +30,12 @@ def _cut_off(case: Case, server: Host, within: Inside) -> Finding | None:
     if found is None:
         return None
     subject, words, shown = found
-    if within.ruling.stops and subject.kind not in _DIVERTED:
+    if within.verdict.stops and subject.kind not in _DIVERTED:
         return None  # the firewall stops it ahead of that
     meant = subject.kind == "no_port" or _leads_there(way)
     if not meant and _another_has_it(case, server, way):
         return None
-    counted = connections(server, within.rule, distinct(case, server, within.ruling))
+    counted = connections(server, within.rule, distinct(case, server, within.verdict))
     unmet = way.state in _UNMET or subject.kind in (*_DIVERTED, "no_way_back")
     seen = counted is not None and counted[0] and server.saw_everything and not case.completed
     certainty: Certainty = "proven" if unmet and (meant or way.error) and seen else "likely"
@@ -53,7 +53,7 @@ def _cut_off(case: Case, server: Host, within: Inside) -> Finding | None:
         ),
         leg="syn_ack" if subject.kind == "no_way_back" else "syn",
         detail={
-            **details(within.ruling, None, within.rule),
+            **details(within.verdict, None, within.rule),
             "target": within.address,
             "reason": subject.kind,
             "netns": within.namespace.netns,

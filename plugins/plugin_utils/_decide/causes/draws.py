@@ -26,8 +26,8 @@ End = tuple[str, int]
 def drawn(case: Case) -> Finding | None:
     """Every attempt that failed left a host for ends that nobody reached, and others, drawn by the same rules, completed elsewhere."""
     for place in _places(case):
-        ruling = judged(case, place)
-        if ruling is None or len(ruling.targets) < 2:
+        verdict = judged(case, place)
+        if verdict is None or len(verdict.targets) < 2:
             continue
         sent = _sent(case, place.host)
         good = {end for end, outcomes in sent.items() if any(outcome.completed for outcome in outcomes)}
@@ -35,7 +35,7 @@ def drawn(case: Case) -> Finding | None:
         failed = sum(len(sent[end]) for end in dead)
         alike = sum(not outcome.completed for end in good for outcome in sent[end])
         if good and dead and not alike and failed == sum(not outcome.completed for outcome in case.outcomes):
-            return _finding(case, place, ruling, dead, sent)
+            return _finding(case, place, verdict, dead, sent)
     return None
 
 
@@ -65,9 +65,9 @@ def _end(attempt: Attempt, host: Host) -> End | None:
     return None
 
 
-def _finding(case: Case, place: Place, ruling: Verdict, dead: list[End], sent: dict[End, list[Outcome]]) -> Finding:
+def _finding(case: Case, place: Place, verdict: Verdict, dead: list[End], sent: dict[End, list[Outcome]]) -> Finding:
     host = place.host
-    rules = [target.rule for target in ruling.targets if (target.destination, target.port) in dead and target.rule]
+    rules = [target.rule for target in verdict.targets if (target.destination, target.port) in dead and target.rule]
     answer = answer_of(case)
     gone = answer is not None and answer.meaning in ("unreachable", "no_route")
     refused = all(outcome.kind == "reset" for end in dead for outcome in sent[end])
@@ -83,12 +83,12 @@ def _finding(case: Case, place: Place, ruling: Verdict, dead: list[End], sent: d
         f"{named} translates some of the SYNs for {case.target}, by lot, to {ends}, {end}",
         (
             *(_saw(case, host, end, outcomes) for end, outcomes in sorted(sent.items())),
-            *([case.saw(host, "firewall", f"evaluated: {ruling.undecided_because}")] if ruling.undecided_because else []),
+            *([case.saw(host, "firewall", f"evaluated: {verdict.undecided_because}")] if verdict.undecided_because else []),
             *([case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}")] if answer and gone else []),
             *(kept_by(host, rules[0]) if rules else ()),
         ),
         leg="syn",
-        detail={**details(ruling, None, rules[0] if rules else None), "target": dead[0][0], "port": dead[0][1]},
+        detail={**details(verdict, None, rules[0] if rules else None), "target": dead[0][0], "port": dead[0][1]},
         subject=DeadTargets(tuple(dead)),
     )
 

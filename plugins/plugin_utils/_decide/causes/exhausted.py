@@ -25,12 +25,12 @@ _NEARLY = 0.9  # of the table's limit: its size changes all the time
 def _nat_ports_exhausted(case: Case) -> Finding | None:
     """A tuple that is taken cannot be confirmed: netfilter drops the SYN and counts insert_failed (__nf_conntrack_confirm())."""
     for place in suspects(case):
-        host, ruling = place.host, judged(case, place)
+        host, verdict = place.host, judged(case, place)
         failed = _conntrack_rise(host, "insert_failed") or 0
-        if place.leg != "syn" or place.direction == "in" or failed <= 0 or ruling is None or ruling.verdict != "accept":
+        if place.leg != "syn" or place.direction == "in" or failed <= 0 or verdict is None or verdict.verdict != "accept":
             continue
-        rule = ruling.last_to(*SOURCE_NAT)  # that gives the SYN another source
-        lost = _vanished(case, place, ruling)
+        rule = verdict.last_to(*SOURCE_NAT)  # that gives the SYN another source
+        lost = _vanished(case, place, verdict)
         if rule is None or not lost:
             continue
         return Finding(
@@ -45,7 +45,7 @@ def _nat_ports_exhausted(case: Case) -> Finding | None:
                 *case.passage(),
             ),
             leg="syn",
-            detail={**details(ruling, None, rule), "insert_failed": failed},
+            detail={**details(verdict, None, rule), "insert_failed": failed},
             subject=rule,
         )
     return None
@@ -60,11 +60,11 @@ def _conntrack_rise(host: Host, name: str) -> int | None:
     return after[name] - before.get(name, 0) if name in after else None
 
 
-def _vanished(case: Case, place: Place, ruling: Verdict) -> int:
+def _vanished(case: Case, place: Place, verdict: Verdict) -> int:
     """How many SYNs ended inside the host: those that came in, of hops as well, or those that its own TCP handed down."""
     arrivals = case.totals.arrivals.get(place.host.name)
     if place.direction == "forward" and arrivals is not None:
-        came = arrivals.of(("syn", ruling.source, ruling.destination, "to", ruling.port or 0))
+        came = arrivals.of(("syn", verdict.source, verdict.destination, "to", verdict.port or 0))
         return sum(seen.packet.ttl > 1 for seen in came) - case.count("syn", place.host, "out")
     if place.direction == "forward":
         return case.count("syn", place.host, "in") - case.count("syn", place.host, "out")
@@ -116,9 +116,9 @@ def _ended(case: Case, host: Host) -> int:
 
 def _comes_to_tracking(case: Case, host: Host) -> bool:
     """Whether the host's rules, evaluated, let the SYN through and have it tracked."""
-    rulings = [ruling for place in suspects(case) if place.host is host and place.leg == "syn" and (ruling := judged(case, place))]
-    effects = {effect.kind for ruling in rulings for step in ruling.path for effect in step.effects}
-    return {ruling.verdict for ruling in rulings} == {"accept"} and "notrack" not in effects
+    verdicts = [verdict for place in suspects(case) if place.host is host and place.leg == "syn" and (verdict := judged(case, place))]
+    effects = {effect.kind for verdict in verdicts for step in verdict.path for effect in step.effects}
+    return {verdict.verdict for verdict in verdicts} == {"accept"} and "notrack" not in effects
 
 
 def _swallowers(case: Case) -> list[tuple[Host, str]]:
@@ -132,7 +132,7 @@ def _swallowers(case: Case) -> list[tuple[Host, str]]:
 
 def _neighbour_table_full(case: Case) -> Finding | None:
     """No entry can be made for the next hop: the packet is dropped without a request (neigh_alloc(), ip_finish_output2())."""
-    if any(ruling.stops for place in suspects(case) if (ruling := judged(case, place))):
+    if any(verdict.stops for place in suspects(case) if (verdict := judged(case, place))):
         return None  # the packet ends before it needs a neighbour
     group = "Arp" if case.family == 4 else "Ndisc"
     for host, remote, segment, leg in _senders(case):

@@ -17,7 +17,7 @@ from .catalogue import Accounts, Cause
 from .hooks import RECEIVING, SENDING, droppers
 from .icmp import IcmpAnswer, answer_of
 from .inside import inside, led_inside
-from .limits import hangs_on_a_limit
+from .limits import depends_on_a_limit
 from .needs import SERVER, needs
 from .presumed import presumed
 from .rules import objection, stopped_by, weaker
@@ -87,7 +87,7 @@ def _firewall_reject(case: Case) -> Finding | None:
     if case.outcome.kind == "completed":
         return of_others(case, "reject")
     by_rule = by_trace(case, "reject") or stopped_by(case, "reject") or presumed(case, "reject")
-    finding = None if by_rule or _hangs_on_a_limit(case) else _rejected_somehow(case)
+    finding = None if by_rule or _depends_on_a_limit(case) else _rejected_somehow(case)
     if finding is None:
         return by_rule
     against, unclear = objection(case, [place for place in suspects(case) if place.host.name == finding.host])
@@ -95,10 +95,10 @@ def _firewall_reject(case: Case) -> Finding | None:
     return replace(finding, certainty=weaker(finding.certainty, against), against=(*finding.against, *against), undecided=undecided)
 
 
-def _hangs_on_a_limit(case: Case) -> bool:
+def _depends_on_a_limit(case: Case) -> bool:
     """Whether a limit decides where the packet ended: that is a cause of its own, and an unnamed firewall would be ranked before it."""
-    rulings = [judged(case, place) for place in suspects(case, partly=True)]
-    return any(ruling is not None and hangs_on_a_limit(ruling) and not ruling.only_its_way_is_open for ruling in rulings)
+    verdicts = [judged(case, place) for place in suspects(case, partly=True)]
+    return any(verdict is not None and depends_on_a_limit(verdict) and not verdict.only_its_way_is_open for verdict in verdicts)
 
 
 def _rejected_somehow(case: Case) -> Finding | None:

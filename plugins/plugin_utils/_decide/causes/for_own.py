@@ -81,8 +81,8 @@ def _kept(case: Case, ending: _Ending) -> bool:
     """Whether a host's routes lead a packet to itself, and no rule leads it elsewhere or stops it."""
     if ending.route.error or ending.route.type not in _TO_ITSELF:
         return False
-    ruling = judged(case, ending.place) if ending.sent is None else None
-    return ruling is None or (ruling.rewritten is None and not ruling.stops)
+    verdict = judged(case, ending.place) if ending.sent is None else None
+    return verdict is None or (verdict.rewritten is None and not verdict.stops)
 
 
 @needs(_taken)

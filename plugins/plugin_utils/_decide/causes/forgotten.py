@@ -20,7 +20,7 @@ from .catalogue import Cause
 from .hooks import FORWARDING, droppers
 from .needs import SERVER, needs
 from .synproxy import LOOSE
-from .traversals import Place, verdict
+from .traversals import Place, verdict_on
 
 TIMEOUT = "net.netfilter.nf_conntrack_tcp_timeout_established"
 _LONG_MS, _SENT_AGAIN, _SMALL = 30_000, 5, 1000  # of a connection of which no host on the path reports anything
@@ -129,7 +129,7 @@ def _may_drop_unknown(case: Case, via: Host) -> bool | None:
     if loose:
         return None
     place = Place(via, "ack", "forward", "path.forward")
-    tracked, unknown = verdict(case, place), verdict(case, place, invalid=True)
+    tracked, unknown = verdict_on(case, place), verdict_on(case, place, invalid=True)
     if tracked is not None and (tracked.undecided or tracked.verdict != "accept"):
         return None
     return unknown is not None and unknown.stops

@@ -46,25 +46,25 @@ def _router_not_forwarding(case: Case, via: Host, seen: Observation) -> Finding 
 def _translated_and_kept(case: Case, server: Host, came: Observation) -> Finding | None:
     """What the server translates to another address it has to forward, as any router."""
     name = _setting(case, came)
-    ruling = judged(case, Place(server, "syn", "in", "server.firewall"))
-    target = ruling.rewritten if ruling else None
-    if ruling is None or ruling.stops or target is None or server.sysctl(name) != 0 or server.owns(target.destination) is not False:
+    verdict = judged(case, Place(server, "syn", "in", "server.firewall"))
+    target = verdict.rewritten if verdict else None
+    if verdict is None or verdict.stops or target is None or server.sysctl(name) != 0 or server.owns(target.destination) is not False:
         return None
     if case.outcome.kind != "unanswered" or came.bridged:
         return None
-    rule = ruling.last_to(*DESTINATION_NAT)
+    rule = verdict.last_to(*DESTINATION_NAT)
     # Nothing of it is confirmed as a connection, so that each SYN is translated again, and counted as one for an address that is not ours.
-    rise = server.rulings.counter_delta(rule) if rule else None
+    delta = server.verdicts.counter_delta(rule) if rule else None
     errors = server.delta("Ip" if case.family == 4 else "Ip6", "InAddrErrors")
     dropped = not case.completed and (errors or 0) >= case.counted("syn", server, "in") > 0
     end = endpoint(target.destination, target.port or case.port)
     return Finding(
-        "proven" if dropped and rise and rise.by == errors else "likely",
+        "proven" if dropped and delta and delta.by == errors else "likely",
         server.name,
         "server.route",
         f"{server.name} does not forward packets ({name}=0), and so drops what {rule.name if rule else 'its firewall'} translates to {end}",
         (
-            *([case.saw(server, "counter", f"{rule.name}: {rise.before} -> {rise.after}")] if rule and rise else []),
+            *([case.saw(server, "counter", f"{rule.name}: {delta.before} -> {delta.after}")] if rule and delta else []),
             case.saw(server, f"sysctl {name}", "0"),
             *([case.saw(server, "counter InAddrErrors", f"+{errors}")] if errors else []),
             *case.passage(),

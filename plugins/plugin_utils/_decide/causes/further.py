@@ -42,8 +42,8 @@ def further(case: Case, found: Sequence[Finding]) -> list[tuple[str, Finding]]:
     named = {(finding.host, *_named(finding.detail)) for finding in found}
     lowered = None if any(finding.segment == "client.egress" for finding in found) or not found else may_not_suffice(case)
     more: dict[object, tuple[str, Finding]] = {}
-    for place, ruling in _stopping(case):
-        rule = ruling.rule
+    for place, verdict in _stopping(case):
+        rule = verdict.rule
         if rule is None or passed(case, place) or not _beyond(place, found):
             continue
         if (place.host.name, rule.family, rule.table, rule.chain, rule.handle, rule.number) in named:
@@ -52,16 +52,16 @@ def further(case: Case, found: Sequence[Finding]) -> list[tuple[str, Finding]]:
             "likely",
             place.host.name,
             place.segment,
-            f"{rule.name} on {place.host.name} would also {ruling.verdict} {place.packet}",
+            f"{rule.name} on {place.host.name} would also {verdict.verdict} {place.packet}",
             (
-                case.saw(place.host, "firewall", f"evaluated: it {with_what(ruling)} {place.packet}, which has not come that far"),
+                case.saw(place.host, "firewall", f"evaluated: it {with_what(verdict)} {place.packet}, which has not come that far"),
                 *kept_by(place.host, rule),
             ),
             leg=place.leg,
-            detail=details(ruling, None),
-            subject=Stop(ruling),
+            detail=details(verdict, None),
+            subject=Stop(verdict),
         )
-        more.setdefault((place.host.name, rule.identity), (CODES[ruling.verdict], finding))
+        more.setdefault((place.host.name, rule.identity), (CODES[verdict.verdict], finding))
     return list(more.values())[:MOST] + [each for each in (lowered, ending) if each]
 
 
@@ -79,10 +79,10 @@ def only_evaluated(code: str, finding: Finding) -> bool:
 
 
 def _beyond(place: Place, found: Sequence[Finding]) -> bool:
-    """Whether the first cause does not itself show that the packet got through there: the server's socket is behind its firewall."""
+    """Whether the first cause does not itself show that the packet got through there: the server's socket comes after its firewall."""
     first = found[0] if found else None
-    behind = ("server.socket", "server.backlog", "server.egress", "server.application")
-    took_in = first is not None and first.certainty == "proven" and first.segment in behind and first.host == place.host.name
+    after_it = ("server.socket", "server.backlog", "server.egress", "server.application")
+    took_in = first is not None and first.certainty == "proven" and first.segment in after_it and first.host == place.host.name
     return not (took_in and place.leg == "syn" and place.direction == "in")
 
 
@@ -94,22 +94,22 @@ def _named(detail: dict[str, object]) -> tuple[object, ...]:
 
 def _stopping(case: Case) -> Iterator[tuple[Place, Verdict]]:
     for place in way(case):
-        ruling = judged(case, place) if place.host.rulings.stops_any else None
-        if ruling is not None and ruling.stops:
-            yield place, ruling
+        verdict = judged(case, place) if place.host.verdicts.stops_any else None
+        if verdict is not None and verdict.stops:
+            yield place, verdict
 
 
 def contradictions(case: Case, found: Sequence[Finding]) -> list[str]:
     """Sentences about evaluated rules that stop a packet which got through all the same: something about them was not as we read it."""
     sentences = []
-    for place, ruling in _stopping(case):
+    for place, verdict in _stopping(case):
         ended = suspects(case) if case.outcome.kind not in ("completed", "late") else []
         if (place in ended or not passed(case, place)) and _beyond(place, found):
             continue
-        what = ruling.rule.name if ruling.rule else "the firewall"
-        known = ruling.rule is not None and place.host.rules_changed(ruling.rule) is False
+        what = verdict.rule.name if verdict.rule else "the firewall"
+        known = verdict.rule is not None and place.host.rules_changed(verdict.rule) is False
         why = "our evaluation is wrong there" if known else "the rules changed meanwhile, or our evaluation is wrong there"
         sentences.append(
-            f"{place.host.name}: firewall: evaluated, {what} {with_what(ruling)} {place.packet}, and yet it got through: {why}"
+            f"{place.host.name}: firewall: evaluated, {what} {with_what(verdict)} {place.packet}, and yet it got through: {why}"
         )
     return sentences

@@ -40,16 +40,16 @@ def _group_frame(case: Case, taken: tuple[Host, Observation, Leg]) -> Finding | 
     host, seen, leg = taken
     forwards = host not in (case.client, case.server)
     segment = (case.outcome.segment or "path.forward") if forwards else "client.ingress" if leg == "syn_ack" else "server.ingress"
-    ruling = judged(case, Place(host, leg, "forward" if forwards else "in", segment))
-    if ruling is not None and ruling.stops:
+    verdict = judged(case, Place(host, leg, "forward" if forwards else "in", segment))
+    if verdict is not None and verdict.stops:
         return None
     kind, mac = _GROUPS[seen.frame.pkttype], sender_mac(seen)
     sender = case.fleet.with_mac(mac) if mac else None
     by = f"{sender.name} sends" if sender else f"the last hop (link address {mac}) sends" if mac else "the last hop sends"
     why, subject, evidence = _why(case, sender, host, seen, leg)
     does = "IP forwards" if forwards else "TCP takes"
-    chains = droppers(host, FORWARDING if forwards else RECEIVING, case.family) if ruling is None else None
-    unaltered = (chains == [] or (ruling is not None and ruling.rewritten is None)) and not filtered_by_tc(host)
+    chains = droppers(host, FORWARDING if forwards else RECEIVING, case.family) if verdict is None else None
+    unaltered = (chains == [] or (verdict is not None and verdict.rewritten is None)) and not filtered_by_tc(host)
     return Finding(
         "proven" if unaltered and not case.completed else "likely",  # rules can have the kernel take such a frame for the host's
         sender.name if sender else "path",

@@ -14,14 +14,14 @@ OF_CLUSTERS = ("calico", "cilium", "kube-proxy", "kube-router")
 """Who makes rules for addresses of services, which are no host's."""
 
 
-def taken_ahead(ruling: Verdict | None) -> TakenAhead | None:
+def taken_ahead(verdict: Verdict | None) -> TakenAhead | None:
     """What an evaluation says of it; not of rules that are made for addresses of services, and not for a host's own ports."""
-    hidden = ruling.hidden if ruling else None
-    if ruling is None or ruling.port is None or hidden is None:
+    hidden = verdict.hidden if verdict else None
+    if verdict is None or verdict.port is None or hidden is None:
         return None
     if any(rule.manager in OF_CLUSTERS for rule in (*hidden.by, hidden.translating)):
         return None
-    return TakenAhead(hidden, ruling.source, ruling.destination, ruling.port)
+    return TakenAhead(hidden, verdict.source, verdict.destination, verdict.port)
 
 
 def in_words(hidden: HiddenTranslation) -> str:

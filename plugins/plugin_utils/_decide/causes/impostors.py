@@ -85,8 +85,8 @@ def _nat_not_undone(case: Case, sent: Observation) -> Finding | None:
 
 def _answered_directly(case: Case, via: Host, source: str, dialled: str, reset: str) -> Finding:
     """A host on the way translates the SYN, and the server answers past it: usually the client's neighbour, behind one router."""
-    ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
-    rule = ruling.last_to(*DESTINATION_NAT) if ruling else None
+    verdict = judged(case, Place(via, "syn", "forward", "path.forward"))
+    rule = verdict.last_to(*DESTINATION_NAT) if verdict else None
     server, client = case.server, case.client_address or ""
     route = case.way(server, client, source, back=True) if server else None
     network = route.prefix if route and route.gateway is None else None

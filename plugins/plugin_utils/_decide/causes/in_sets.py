@@ -17,9 +17,9 @@ from ..finding import Evidence
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
-def in_words(ruling: Verdict) -> str:
+def in_words(verdict: Verdict) -> str:
     """``: set blocked (table inet filter) has 10.0.0.0/8``"""
-    found = ruling.sets[0] if ruling.sets else None
+    found = verdict.sets[0] if verdict.sets else None
     if found is None:
         return ""
     if found.elements:
@@ -28,9 +28,9 @@ def in_words(ruling: Verdict) -> str:
     return f"; {found.name} has no element for {found.key}{nearest}"
 
 
-def shown(host: Host, ruling: Verdict) -> Iterator[Evidence]:
+def shown(host: Host, verdict: Verdict) -> Iterator[Evidence]:
     """Each set, who fills it, and where."""
-    for found in ruling.sets:
+    for found in verdict.sets:
         source = "ipset" if found.kind == "ipset" else "nftables"
         alike = found.elements == (found.key,)
         meets = (f"it has {_listed(found)}" + ("" if alike else f", for {found.key}")) if found.elements else f"none is for {found.key}"
@@ -38,9 +38,9 @@ def shown(host: Host, ruling: Verdict) -> Iterator[Evidence]:
         yield Evidence(host.name, source, f"{found.name}, {size}: {meets}" + "".join(f", {each}" for each in _about(found)))
 
 
-def details(ruling: Verdict) -> list[dict[str, object]]:
+def details(verdict: Verdict) -> list[dict[str, object]]:
     """For reports."""
-    return [asdict(found) for found in ruling.sets]
+    return [asdict(found) for found in verdict.sets]
 
 
 def _about(found: InSet) -> Iterator[str]:

@@ -32,7 +32,7 @@ class Inside:
     port: int
     listeners: tuple[ForeignListener, ...]
     rule: Rule | None
-    ruling: Verdict
+    verdict: Verdict
 
     @property
     def target(self) -> str:
@@ -88,7 +88,7 @@ def full(listener: ForeignListener) -> bool:
 def inside(case: Case, server: Host) -> Inside | None:
     """Where the SYN goes in the server's other namespaces, if its rules, evaluated, send it there and do not stop it."""
     found = led_inside(case)
-    return None if found is None or found.ruling.stops else found
+    return None if found is None or found.verdict.stops else found
 
 
 @needs(SERVER)
@@ -97,9 +97,9 @@ def led_inside(case: Case, server: Host) -> Inside | None:
     snapshot = server.snapshot
     if snapshot is None or snapshot.namespaces is None or not case.arrived:
         return None
-    ruling = judged(case, Place(server, "syn", "in", "server.firewall"))
-    target = ruling.rewritten if ruling else None
-    if ruling is None or target is None or target.port is None:
+    verdict = judged(case, Place(server, "syn", "in", "server.firewall"))
+    target = verdict.rewritten if verdict else None
+    if verdict is None or target is None or target.port is None:
         return None
     having = [each for each in snapshot.namespaces if target.destination in each.addresses]
     if len(having) != 1 or snapshot.other_namespaces is None:
@@ -111,8 +111,8 @@ def led_inside(case: Case, server: Host) -> Inside | None:
         address=target.destination,
         port=target.port,
         listeners=listeners,
-        rule=ruling.last_to(*DESTINATION_NAT, "tproxy"),
-        ruling=ruling,
+        rule=verdict.last_to(*DESTINATION_NAT, "tproxy"),
+        verdict=verdict,
     )
 
 
@@ -121,7 +121,7 @@ def listener_other_address(case: Case, server: Host, found: Inside) -> Finding |
     """Somebody listens on the translated port in there, at other addresses than the one to which the SYN is translated."""
     if found.state != "other" or case.outcome.kind != "reset":
         return None
-    counted = connections(server, found.rule, distinct(case, server, found.ruling))
+    counted = connections(server, found.rule, distinct(case, server, found.verdict))
     near = found.listeners[0]
     owner = f"{near.name} (pid {near.pid})" if near.name else "a process"
     incomplete = any(absence.what == "other network namespaces" for absence in server.absent)
@@ -140,7 +140,7 @@ def listener_other_address(case: Case, server: Host, found: Inside) -> Finding |
         ),
         leg="syn",
         detail={
-            **details(found.ruling, None, found.rule),
+            **details(found.verdict, None, found.rule),
             "target": found.address,
             "port": found.port,
             "netns": found.namespace.netns,
@@ -187,5 +187,5 @@ def led_nowhere(case: Case, server: Host) -> bool:
     """Whether the server's rules are known to lead the SYN nowhere else."""
     if server.translates("prerouting") is False:
         return True
-    ruling = judged(case, Place(server, "syn", "in", "server.firewall"))
-    return ruling is not None and ruling.verdict == "accept" and ruling.rewritten is None
+    verdict = judged(case, Place(server, "syn", "in", "server.firewall"))
+    return verdict is not None and verdict.verdict == "accept" and verdict.rewritten is None

@@ -22,12 +22,12 @@ from .why_stopped import by_what
 
 def just_missed(case: Case, host: Host) -> MissedTranslation | None:
     """The first such rule, and the network that both who dials and who is translated to are on, whose answers would not come back."""
-    ruling = judged(case, Place(host, "syn", "in", "server.firewall"))
-    led = [each for each in (ruling.missed if ruling else ()) if not _for_service_addresses(each)]
-    if ruling is None or len({(each.destination, each.port) for each in led}) != 1:
+    verdict = judged(case, Place(host, "syn", "in", "server.firewall"))
+    led = [each for each in (verdict.missed if verdict else ()) if not _for_service_addresses(each)]
+    if verdict is None or len({(each.destination, each.port) for each in led}) != 1:
         return None  # of rules that lead to several ends nobody knows which one is meant
     missed = led[0]
-    return MissedTranslation(missed, ruling.source, ruling.destination, ruling.interface, _shared(host, ruling.source, missed))
+    return MissedTranslation(missed, verdict.source, verdict.destination, verdict.interface, _shared(host, verdict.source, missed))
 
 
 def _for_service_addresses(missed: MissedRule) -> bool:

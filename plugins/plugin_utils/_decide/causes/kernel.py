@@ -55,12 +55,12 @@ def is_rule(seen: TracedRule, rule: Rule) -> bool:
     return seen.number is not None and seen.number == rule.number
 
 
-def dropped_where(case: Case, place: Place, ruling: Verdict, rule: Rule) -> Dropped | None:
+def dropped_where(case: Case, place: Place, verdict: Verdict, rule: Rule) -> Dropped | None:
     """The kernel's word that nf_tables dropped the packet just where, evaluated, the rule drops it: at that hook, for that family.
 
     It does not name the rule: an evaluation does. None where it dropped some of them elsewhere.
     """
-    hook = hook_of(ruling, rule)
+    hook = hook_of(verdict, rule)
     if hook not in _CALLED_FROM or rule.family not in _ENTRIES:
         return None
     seen = [each for each in dropped(case) if each.exact and each.host is place.host and each.leg == place.leg]
@@ -73,10 +73,10 @@ def dropped_by_reader(case: Case, place: Place) -> Dropped | None:
     return seen[0] if seen and all({each.function, *each.callers} & _READERS_WORD for each in seen) else None
 
 
-def hook_of(ruling: Verdict, rule: Rule) -> str | None:
+def hook_of(verdict: Verdict, rule: Rule) -> str | None:
     """The hook at which a packet meets a rule on the way that an evaluation names."""
     chain = (rule.family, rule.table, rule.chain)
-    met = (step.chain for step in reversed(ruling.path))
+    met = (step.chain for step in reversed(verdict.path))
     return next((each.hook for each in met if (each.family, each.table, each.chain) == chain), None)
 
 

@@ -89,7 +89,7 @@ def _ipsec_policy(case: Case) -> Finding | None:
     host = seen.host if seen else _end(case)
     if host is None:
         return None
-    counted = {name: rise for name in _INBOUND if (rise := host.delta("Xfrm", name) or 0) > 0}
+    counted = {name: delta for name in _INBOUND if (delta := host.delta("Xfrm", name) or 0) > 0}
     if seen is None and sum(counted.values()) < case.swallowed_at(host):
         return None
     leg = seen.leg if seen else _ENDS[case.outcome.kind][0]
@@ -101,7 +101,7 @@ def _ipsec_policy(case: Case) -> Finding | None:
         f"an IPsec policy of {host.name} {_BLOCKS if policy and policy.blocks else _DEMANDS}" + (f": {policy}" if policy else ""),
         (
             *((seen.evidence(),) if seen else ()),
-            *(case.saw(host, f"counter Xfrm{name}", f"+{rise}") for name, rise in counted.items()),
+            *(case.saw(host, f"counter Xfrm{name}", f"+{delta}") for name, delta in counted.items()),
             *case.passage(),
         ),
         leg=leg,
@@ -122,7 +122,7 @@ def _policy(case: Case, host: Host, leg: Leg) -> IpsecPolicy | None:
 
 def _ipsec_policy_out(case: Case) -> Finding | None:
     """xfrm_lookup(): what leaves is blocked, or wants a security association that is not there; connect() asks before it sends."""
-    counted = {name: rise for name in _OUTBOUND if (rise := case.client.delta("Xfrm", name) or 0) > 0}
+    counted = {name: delta for name in _OUTBOUND if (delta := case.client.delta("Xfrm", name) or 0) > 0}
     errno, route = case.errno(), case.route
     if sum(counted.values()) < len(case.subject) or (route is not None and route.error):
         return None
@@ -136,7 +136,7 @@ def _ipsec_policy_out(case: Case) -> Finding | None:
         + f" what {client} sends to {case.address}",
         (
             case.saw(case.client, "connect()", f"{errno or 'no answer'}, {plural(len(case.subject), 'attempt')}"),
-            *(case.saw(case.client, f"counter Xfrm{name}", f"+{rise}") for name, rise in counted.items()),
+            *(case.saw(case.client, f"counter Xfrm{name}", f"+{delta}") for name, delta in counted.items()),
             *case.passage(),
         ),
         leg="syn",

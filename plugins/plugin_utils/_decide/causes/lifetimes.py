@@ -38,8 +38,8 @@ def _goes_on(case: Case, ttl: int) -> bool:
 
 def _set_by(case: Case, place: Place) -> Rule | None:
     """The last rule of a host that sets the TTL of the packet."""
-    ruling = judged(case, place)
-    return ruling.last_to("ttl") if ruling else None
+    verdict = judged(case, place)
+    return verdict.last_to("ttl") if verdict else None
 
 
 @needs(answer_of, SYN_OUT)

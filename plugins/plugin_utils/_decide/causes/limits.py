@@ -16,7 +16,7 @@ from ..finding import Certainty, Finding
 from .catalogue import Accounts, Cause
 from .counted import proof
 from .kernel import dropped_by_reader
-from .rules import capped, details, invalid_ruling, kept_by, unproven, weaker
+from .rules import capped, details, invalid_verdict, kept_by, unproven, weaker
 from .traversals import judged, suspects
 from .zones import other_zone
 
@@ -29,10 +29,10 @@ _BEFORE: dict[str, tuple[str, str]] = {"syn_ack": ("syn", "SYN"), "ack": ("syn_a
 def _rate_limited(case: Case) -> Finding | None:
     """The evaluation depends on a limit, and packets were lost (or refused) right there."""
     for place in suspects(case, partly=True):
-        ruling = judged(case, place)
-        if ruling is None or not hangs_on_a_limit(ruling) or ruling.only_its_way_is_open:
+        verdict = judged(case, place)
+        if verdict is None or not depends_on_a_limit(verdict) or verdict.only_its_way_is_open:
             continue
-        host, rule = place.host, _hinge(ruling)
+        host, rule = place.host, _hinge(verdict)
         some = case.completed or len(case.subject) < len(case.attempts)
         return Finding(
             "likely",
@@ -40,7 +40,7 @@ def _rate_limited(case: Case) -> Finding | None:
             place.segment,
             f"{rule.name if rule else 'the firewall'} on {host.name} lets {place.packet} through only within a limit",
             (
-                case.saw(host, "firewall", f"evaluated: {ruling.undecided_because}"),
+                case.saw(host, "firewall", f"evaluated: {verdict.undecided_because}"),
                 case.saw(case.client, "probe", f"{len(case.subject)} of {plural(len(case.attempts), 'attempt')} lost packets there")
                 if some
                 else case.saw(case.client, "probe", "no attempt got through: the limit was used up, if it is that"),
@@ -48,22 +48,22 @@ def _rate_limited(case: Case) -> Finding | None:
                 *case.passage(),
             ),
             leg=place.leg,
-            detail=details(ruling, None, rule),
+            detail=details(verdict, None, rule),
             undecided=("fewer attempts, further apart (diagnose_attempts, diagnose_interval), would show whether it is the limit",),
             subject=rule,
         )
     return None
 
 
-def hangs_on_a_limit(ruling: Verdict) -> bool:
+def depends_on_a_limit(verdict: Verdict) -> bool:
     """Whether the evaluation is undecided for a limit, a count or a random number."""
-    return ruling.verdict == "undecided" and ruling.undecided is not None and ruling.undecided.kind == "limit"
+    return verdict.verdict == "undecided" and verdict.undecided is not None and verdict.undecided.kind == "limit"
 
 
-def _hinge(ruling: Verdict) -> Rule | None:
+def _hinge(verdict: Verdict) -> Rule | None:
     """The rule with the limit: the one with the condition that is named as unknown, or the only one whose matching is not known."""
-    unknown = [step for step in ruling.path if step.rule and step.matched is None]
-    what = ruling.undecided.what if ruling.undecided else None
+    unknown = [step for step in verdict.path if step.rule and step.matched is None]
+    what = verdict.undecided.what if verdict.undecided else None
     named = [step for step in unknown if any(part.text == what for part in step.parts)] or unknown
     rules = {step.rule.identity: step.rule for step in named if step.rule}
     return next(iter(rules.values())) if len(rules) == 1 else None
@@ -71,27 +71,27 @@ def _hinge(ruling: Verdict) -> Rule | None:
 
 def _queue_unread(case: Case) -> Finding | None:
     for place in suspects(case):
-        ruling = judged(case, place)
-        if ruling is None or ruling.unread_queue is None or ruling.rule is None:
+        verdict = judged(case, place)
+        if verdict is None or verdict.unread_queue is None or verdict.rule is None:
             continue
-        host, rule = place.host, ruling.rule
-        weighed = capped(case, place, proof(case, place, ruling, rule))
+        host, rule = place.host, verdict.rule
+        weighed = capped(case, place, proof(case, place, verdict, rule))
         return Finding(
             weighed.certainty,
             host.name,
             place.segment,
-            f"{rule.name} on {host.name} hands {place.packet} to queue {ruling.queue}, which no program reads: it is dropped",
+            f"{rule.name} on {host.name} hands {place.packet} to queue {verdict.queue}, which no program reads: it is dropped",
             (
                 *weighed.evidence,
-                case.saw(host, "/proc/net/netfilter/nfnetlink_queue", f"no program reads queue {ruling.queue}"),
+                case.saw(host, "/proc/net/netfilter/nfnetlink_queue", f"no program reads queue {verdict.queue}"),
                 *kept_by(host, rule),
                 *case.passage(),
             ),
             against=weighed.against,
             leg=place.leg,
-            detail={**details(ruling, weighed), "queue": ruling.queue},
+            detail={**details(verdict, weighed), "queue": verdict.queue},
             undecided=unproven(host, rule, weighed),
-            subject=Stop(ruling),
+            subject=Stop(verdict),
         )
     return None
 
@@ -99,11 +99,11 @@ def _queue_unread(case: Case) -> Finding | None:
 def _queue_drops(case: Case) -> Finding | None:
     """The program that reads the queue does not let the packet pass: it ends there, and nothing after the queue would stop it."""
     for place in suspects(case):
-        ruling = judged(case, place)
-        if ruling is None or ruling.verdict != "queue" or ruling.rule is None or (ruling.then and ruling.then.stops):
+        verdict = judged(case, place)
+        if verdict is None or verdict.verdict != "queue" or verdict.rule is None or (verdict.then and verdict.then.stops):
             continue
-        host, rule, reader = place.host, ruling.rule, ruling.reader
-        weighed, seen = capped(case, place, proof(case, place, ruling, rule)), dropped_by_reader(case, place)
+        host, rule, reader = place.host, verdict.rule, verdict.reader
+        weighed, seen = capped(case, place, proof(case, place, verdict, rule)), dropped_by_reader(case, place)
         sure: Certainty = "proven" if seen and weighed.certainty == "proven" else weaker("likely", weighed.against)
         who = f"{reader.name} (pid {reader.pid})" if reader else "a program that is not seen"
         whose = f" of {reader.unit}" if reader and reader.unit else ""
@@ -111,19 +111,19 @@ def _queue_drops(case: Case) -> Finding | None:
             sure,
             host.name,
             place.segment,
-            f"{rule.name} on {host.name} hands {place.packet} to queue {ruling.queue}, which {who}{whose} reads: it does not let it pass",
+            f"{rule.name} on {host.name} hands {place.packet} to queue {verdict.queue}, which {who}{whose} reads: it does not let it pass",
             (
                 *weighed.evidence,
-                case.saw(host, "/proc/net/netfilter/nfnetlink_queue", f"queue {ruling.queue} is read by {who}"),
+                case.saw(host, "/proc/net/netfilter/nfnetlink_queue", f"queue {verdict.queue} is read by {who}"),
                 *([seen.evidence()] if seen else []),
                 *kept_by(host, rule),
                 *case.passage(),
             ),
             against=weighed.against,
             leg=place.leg,
-            detail={**details(ruling, weighed), "queue": ruling.queue, "reader": asdict(reader) if reader else None},
+            detail={**details(verdict, weighed), "queue": verdict.queue, "reader": asdict(reader) if reader else None},
             undecided=() if sure == "proven" else (f"what {reader.name if reader else 'the program'} logs of its verdicts would show it",),
-            subject=Stop(ruling),
+            subject=Stop(verdict),
         )
     return None
 
@@ -146,12 +146,12 @@ def _conntrack_invalid(case: Case) -> Finding | None:
     elsewhere = other_zone(case)
     if elsewhere is not None:
         return elsewhere
-    found = invalid_ruling(case)
+    found = invalid_verdict(case)
     if found is None:
         return None
-    place, ruling, rule = found
+    place, verdict, rule = found
     host = place.host
-    weighed = capped(case, place, proof(case, place, ruling, rule, invalid=True))
+    weighed = capped(case, place, proof(case, place, verdict, rule, invalid=True))
     before, noun = _BEFORE.get(place.leg, ("", ""))
     half = bool(before) and place.direction == "forward" and host.saw_everything and not case.count(before, host, "in")
     if weighed.certainty != "proven" and not half and (weighed.counter is None or weighed.against):
@@ -169,7 +169,7 @@ def _conntrack_invalid(case: Case) -> Finding | None:
             *case.passage(),
         ),
         leg=place.leg,
-        detail=details(ruling, weighed),
+        detail=details(verdict, weighed),
         undecided=unproven(host, rule, weighed),
         subject=rule,
     )

@@ -33,8 +33,8 @@ def _tcp_md5_mismatch(case: Case, server: Host, syn: Packet, listener: Listener)
     keyed = None if listener.md5 is None else covers(listener.md5, syn.src)
     session = None if signed else _session(case)
     names = ("TCPMD5NotFound",) if not signed else ("TCPMD5Failure",) if keyed else ("TCPMD5Unexpected", "TCPMD5Failure")
-    name, rise = max(((name, server.delta("TcpExt", name) or 0) for name in names), key=lambda item: item[1])
-    if not rise or (keyed is False and not signed):
+    name, delta = max(((name, server.delta("TcpExt", name) or 0) for name in names), key=lambda item: item[1])
+    if not delta or (keyed is False and not signed):
         return None
     wrong = {
         "TCPMD5NotFound": "is not signed, but the listener demands it",
@@ -42,16 +42,16 @@ def _tcp_md5_mismatch(case: Case, server: Host, syn: Packet, listener: Listener)
         "TCPMD5Failure": "is signed with another key",
     }
     if session:
-        return _up(case, server, session, name, rise)
+        return _up(case, server, session, name, delta)
     said = _in_kernels_words(case, server, name)
     return Finding(
-        "likely" if said or (rise >= case.swallowed_at(server) and keyed is not None) else "possible",
+        "likely" if said or (delta >= case.swallowed_at(server) and keyed is not None) else "possible",
         server.name,
         "server.socket",
         f"the SYN {wrong[name]}: {server.name} drops it (TCP-MD5, RFC 2385)",
         (
             *case.passage(),
-            case.saw(server, f"counter {name}", f"+{rise}, {plural(case.arrived, 'SYN')} of this flow came in"),
+            case.saw(server, f"counter {name}", f"+{delta}, {plural(case.arrived, 'SYN')} of this flow came in"),
             case.saw(server, "capture", f"the SYN has {'an' if signed else 'no'} MD5 option"),
             *said,
             *([case.saw(server, "inet_diag", f"the listener has MD5 keys for {', '.join(listener.md5)}")] if listener.md5 else []),
@@ -86,7 +86,7 @@ def _session(case: Case, server: Host, syn: Packet) -> Socket | None:
     return None
 
 
-def _up(case: Case, server: Host, session: Socket, counter: str, rise: int) -> Finding:
+def _up(case: Case, server: Host, session: Socket, counter: str, delta: int) -> Finding:
     """The peers' own connection is established: that the unsigned SYN of the probe is dropped is as it should be."""
     return Finding(
         "proven",
@@ -94,7 +94,7 @@ def _up(case: Case, server: Host, session: Socket, counter: str, rise: int) -> F
         "server.socket",
         f"{server.name} takes signed connections only, and the probe cannot sign; these two hosts have one on port {case.port}: "
         f"{session.remote}:{session.remote_port} and {session.local}:{session.local_port} are connected",
-        (case.saw(server, f"counter {counter}", f"+{rise}"),),
+        (case.saw(server, f"counter {counter}", f"+{delta}"),),
         leg="syn",
         remark=True,
     )
@@ -112,10 +112,10 @@ def covers(networks: tuple[str, ...], address: str) -> bool:
 
 
 @needs(SERVER, SYN, LISTENER, risen("TcpExt", "TCPMinTTLDrop"))
-def _min_ttl_drop(case: Case, server: Host, syn: Packet, listener: Listener, rise: int) -> Finding | None:
+def _min_ttl_drop(case: Case, server: Host, syn: Packet, listener: Listener, delta: int) -> Finding | None:
     if listener.min_ttl is not None and syn.ttl >= listener.min_ttl:
         return None
-    counted = rise >= case.swallowed_at(server)
+    counted = delta >= case.swallowed_at(server)
     minimum = f"its TTL {syn.ttl} is below the listener's minimum"
     return Finding(
         ("proven" if counted else "likely") if listener.min_ttl else ("likely" if counted else "possible"),
@@ -124,7 +124,7 @@ def _min_ttl_drop(case: Case, server: Host, syn: Packet, listener: Listener, ris
         f"{server.name} drops the SYN: {minimum if listener.min_ttl else 'its listener demands a higher TTL'} (IP_MINTTL, RFC 5082)",
         (
             *case.passage(),
-            case.saw(server, "counter TCPMinTTLDrop", f"+{rise}, {plural(case.arrived, 'SYN')} of this flow came in"),
+            case.saw(server, "counter TCPMinTTLDrop", f"+{delta}, {plural(case.arrived, 'SYN')} of this flow came in"),
             *([case.saw(server, "listener", f"minimum TTL {listener.min_ttl}")] if listener.min_ttl else []),
         ),
         detail={"ttl": syn.ttl, "min_ttl": listener.min_ttl},
@@ -151,18 +151,18 @@ def _listener_filtered(case: Case, server: Host, listener: Listener) -> Finding 
 
 @needs(SERVER)
 def _tcp_ao_mismatch(case: Case, server: Host) -> Finding | None:
-    rises = {name: rise for name in _AO if (rise := server.delta("TcpExt", name))}
-    if not rises or not case.arrived:
+    deltas = {name: delta for name in _AO if (delta := server.delta("TcpExt", name))}
+    if not deltas or not case.arrived:
         return None
-    name = max(rises, key=lambda each: rises[each])
+    name = max(deltas, key=lambda each: deltas[each])
     if session := _session(case):
-        return _up(case, server, session, name, rises[name])
+        return _up(case, server, session, name, deltas[name])
     return Finding(
-        "likely" if rises[name] >= case.swallowed_at(server) else "possible",
+        "likely" if deltas[name] >= case.swallowed_at(server) else "possible",
         server.name,
         "server.socket",
         f"{server.name} drops the SYN: TCP-AO keys of the two ends differ, or one end has none",
-        (*case.passage(), case.saw(server, f"counter {name}", f"+{rises[name]}, {plural(case.arrived, 'SYN')} of this flow came in")),
+        (*case.passage(), case.saw(server, f"counter {name}", f"+{deltas[name]}, {plural(case.arrived, 'SYN')} of this flow came in")),
     )
 
 

@@ -23,10 +23,10 @@ def _loopback_kept(case: Case) -> Finding | None:
     client = case.client
     if case.family != 4 or not ipaddress.ip_address(case.address).is_loopback or case.outcome.completed:
         return None
-    ruling = judged(case, Place(client, "syn", "out", "client.firewall"))
-    target = ruling.rewritten.destination if ruling and ruling.rewritten else None
-    rule = ruling.last_to(*DESTINATION_NAT) if ruling else None
-    if ruling is None or target is None or rule is None or client.owns(target) is not False:
+    verdict = judged(case, Place(client, "syn", "out", "client.firewall"))
+    target = verdict.rewritten.destination if verdict and verdict.rewritten else None
+    rule = verdict.last_to(*DESTINATION_NAT) if verdict else None
+    if verdict is None or target is None or rule is None or client.owns(target) is not False:
         return None
     interface = _towards(client, target)
     settings = {name: client.sysctl(f"net.ipv4.conf.{name}.route_localnet") for name in ("all", interface)} if interface else {}

@@ -18,8 +18,8 @@ from .traversals import Place, judged
 def by_mark(case: Case, host: Host, leg: Leg, left: Observation) -> ByMark | None:
     """How a host leads a packet of the case that it sends, or forwards, where it does so for a mark; None: not for one."""
     sends = host is (case.client if leg == "syn" else case.server)
-    ruling = judged(case, Place(host, leg, "out" if sends else "forward", ""))
-    led, mark = (ruling.rerouted, ruling.rewritten.mark if ruling.rewritten else None) if ruling else (None, None)
+    verdict = judged(case, Place(host, leg, "out" if sends else "forward", ""))
+    led, mark = (verdict.rerouted, verdict.rewritten.mark if verdict.rewritten else None) if verdict else (None, None)
     target, source = left.packet.dst, left.packet.src
     back = leg == "syn_ack"
     without = case.way(host, target, source, back) or case.way(host, target, back=back)

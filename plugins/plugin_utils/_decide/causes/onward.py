@@ -43,16 +43,16 @@ def _target(case: Case, place: Place) -> tuple[str | None, bool]:
     came = case.observation("syn", place.host, "in")
     if place.leg == "syn_ack":  # what was done to the SYN's source is undone first
         return (came.packet.src, True) if came else (case.client_address, place.host.translates("prerouting", "postrouting") is False)
-    ruling = judged(case, Place(place.host, "syn", "forward", "path.forward"))  # a connection is translated as its SYN was
-    if ruling is not None and ruling.rewritten:
-        return ruling.rewritten.destination, True
-    known = place.host.translates("prerouting") is False or (ruling is not None and ruling.verdict in ("accept", "drop", "reject"))
+    verdict = judged(case, Place(place.host, "syn", "forward", "path.forward"))  # a connection is translated as its SYN was
+    if verdict is not None and verdict.rewritten:
+        return verdict.rewritten.destination, True
+    known = place.host.translates("prerouting") is False or (verdict is not None and verdict.verdict in ("accept", "drop", "reject"))
     return came.packet.dst if came else case.address, known
 
 
 def _passed_routing(case: Case, place: Place) -> bool:
     """Whether a rule at a hook after the routing decision counted the packet."""
-    ruling = judged(case, place)
-    if ruling is None or not ruling.stops or ruling.rule is None or hook_of(ruling, ruling.rule) not in ("forward", "postrouting"):
+    verdict = judged(case, place)
+    if verdict is None or not verdict.stops or verdict.rule is None or hook_of(verdict, verdict.rule) not in ("forward", "postrouting"):
         return False
-    return proof(case, place, ruling, ruling.rule).certainty == "proven"
+    return proof(case, place, verdict, verdict.rule).certainty == "proven"

@@ -76,7 +76,7 @@ def place_of(case: Case) -> tuple[Host, Leg, str, Route | None] | None:
 
 def ends_earlier(case: Case, host: Host, leg: Leg, route: Route | None) -> bool:
     """Whether the packet does not come to the interface at all, so that what is dropped there is others'."""
-    if any(ruling.stops for place in suspects(case) if place.host is host and place.leg == leg and (ruling := judged(case, place))):
+    if any(verdict.stops for place in suspects(case) if place.host is host and place.leg == leg and (verdict := judged(case, place))):
         return True
     if route is None or route.error:
         return route is not None

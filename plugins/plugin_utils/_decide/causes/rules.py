@@ -18,85 +18,85 @@ from ..finding import Certainty, Evidence, Finding
 from ..logged import ours
 from . import hidden, in_sets, unloaded, why_stopped
 from .counted import Proof, proof
-from .traversals import Direction, Place, bridge_setting, bridged, judged, suspects, verdict, way
+from .traversals import Direction, Place, bridge_setting, bridged, judged, suspects, verdict_on, way
 
 
 def stopped_by(case: Case, wanted: str) -> Finding | None:
     """The first place at which the packet may have ended, and where the firewall's rules say so: ``wanted`` is drop or reject."""
     for place in suspects(case):
-        ruling = judged(case, place)
-        if ruling is None or ruling.verdict != wanted or ruling.unread_queue is not None or ruling.zones is not None:
+        verdict = judged(case, place)
+        if verdict is None or verdict.verdict != wanted or verdict.unread_queue is not None or verdict.zones is not None:
             continue  # a queue and a zone are causes of their own
-        if answered_so(case, place, ruling):
-            return stopped(case, place, ruling)
+        if answered_so(case, place, verdict):
+            return stopped(case, place, verdict)
     return _behind_a_queue(case, wanted)
 
 
 def _behind_a_queue(case: Case, wanted: str) -> Finding | None:
     """A rule that the packet meets once the program that reads a queue has let it on; its counter shows whether it does."""
     for place in suspects(case):
-        ruling = judged(case, place)
-        behind = ruling.then if ruling is not None and ruling.verdict == "queue" else None
+        verdict = judged(case, place)
+        behind = verdict.then if verdict is not None and verdict.verdict == "queue" else None
         if behind is not None and behind.verdict == wanted and answered_so(case, place, behind):
             return stopped(case, place, behind)
     return None
 
 
-def answered_so(case: Case, place: Place, ruling: Verdict) -> bool:
+def answered_so(case: Case, place: Place, verdict: Verdict) -> bool:
     """Whether the way in which the attempts ended fits: a rule that rejects lets everybody know, one that drops does not."""
-    if ruling.verdict != "reject":
+    if verdict.verdict != "reject":
         return case.outcome.kind not in ("refused_locally", "reset", "icmp")
-    if ruling.reject_with == "tcp-reset":
+    if verdict.reject_with == "tcp-reset":
         return case.outcome.kind != "icmp"
-    return case.outcome.kind != "reset" or ruling.reject_with in (None, "icmp-port-unreachable", "icmp6-port-unreachable")
+    return case.outcome.kind != "reset" or verdict.reject_with in (None, "icmp-port-unreachable", "icmp6-port-unreachable")
 
 
-def stopped(case: Case, place: Place, ruling: Verdict) -> Finding:
+def stopped(case: Case, place: Place, verdict: Verdict) -> Finding:
     """The finding that the firewall's rules stop the packet at a place."""
-    host, how = place.host, why_stopped.with_what(ruling)
-    if ruling.rule is None:
+    host, how = place.host, why_stopped.with_what(verdict)
+    if verdict.rule is None:
         return Finding(
             "likely",
             host.name,
             place.segment,
-            f"the firewall of {host.name} {how} {place.packet}, by one of several rules{why_stopped.named(ruling)}",
+            f"the firewall of {host.name} {how} {place.packet}, by one of several rules{why_stopped.named(verdict)}",
             (*case.passage(), case.saw(host, "firewall", f"evaluated: {place.packet} is stopped whatever is unknown")),
             leg=place.leg,
-            detail=details(ruling, None),
-            subject=Stop(ruling),
+            detail=details(verdict, None),
+            subject=Stop(verdict),
         )
-    weighed, taken = capped(case, place, proof(case, place, ruling, ruling.rule)), _taken(case, ruling)
-    if weighed.certainty == "likely" and _logged_it(case, place, ruling.rule):
+    weighed, taken = capped(case, place, proof(case, place, verdict, verdict.rule)), _taken(case, verdict)
+    if weighed.certainty == "likely" and _logged_it(case, place, verdict.rule):
         weighed = replace(weighed, certainty="proven")
     return Finding(
         weighed.certainty,
         host.name,
         place.segment,
-        f"{ruling.rule.name} on {host.name} {how} {place.packet}"
-        + why_stopped.shadow(ruling)
-        + why_stopped.missed(ruling)
+        f"{verdict.rule.name} on {host.name} {how} {place.packet}"
+        + why_stopped.shadow(verdict)
+        + why_stopped.missed(verdict)
         + why_stopped.ahead(taken)
-        + in_sets.in_words(ruling)
-        + unloaded.in_words(ruling)
-        + why_stopped.for_the_way_back(ruling)
-        + why_stopped.marked(ruling)
-        + why_stopped.unserved(ruling)
-        + why_stopped.from_another(case, ruling),
+        + in_sets.in_words(verdict)
+        + unloaded.in_words(verdict)
+        + why_stopped.for_the_way_back(verdict)
+        + why_stopped.marked(verdict)
+        + why_stopped.unserved(verdict)
+        + why_stopped.from_another(case, verdict),
         (
             *weighed.evidence,
-            *in_sets.shown(host, ruling),
-            *unloaded.shown(host, ruling),
-            *kept_by(host, ruling.rule),
+            *in_sets.shown(host, verdict),
+            *unloaded.shown(host, verdict),
+            *kept_by(host, verdict.rule),
             *_over_a_bridge(case, place),
-            *_way_back(case, place, ruling),
-            *_for_others(case, place, ruling),
+            *_way_back(case, place, verdict),
+            *_for_others(case, place, verdict),
             *case.passage(),
         ),
         against=weighed.against,
         leg=place.leg,
-        detail=details(ruling, weighed),
-        undecided=unproven(host, ruling.rule, weighed),
-        subject=Stop(ruling, tuple(later(case, place)), taken),
+        detail=details(verdict, weighed),
+        undecided=unproven(host, verdict.rule, weighed),
+        subject=Stop(verdict, tuple(later(case, place)), taken),
     )
 
 
@@ -104,7 +104,7 @@ def _logged_it(case: Case, place: Place, rule: Rule) -> bool:
     """Whether the kernel logged this very packet with the prefix of this rule, which no other rule on its way has."""
     if not rule.log_prefix or place.leg == "ack" or place.host.rules_changed(rule) is not False:
         return False  # one that logged need not have dropped then
-    if place.host.rulings.log_prefixes.get(rule.log_prefix, set()) - {rule.identity}:
+    if place.host.verdicts.log_prefixes.get(rule.log_prefix, set()) - {rule.identity}:
         return False
     flags = {"SYN"} if place.leg == "syn" else {"SYN", "ACK"}
     return any(
@@ -118,26 +118,26 @@ def _goes(line: LogRecord, direction: Direction) -> bool:
     return {"in": line.out_interface is None, "out": line.interface is None, "forward": line.interface is not None}[direction]
 
 
-def _taken(case: Case, ruling: Verdict) -> TakenAhead | None:
+def _taken(case: Case, verdict: Verdict) -> TakenAhead | None:
     """A translation that the SYN does not get because of rules ahead of it, unless somebody takes it as it is."""
     served = case.server_owns(case.address) is True and case.listener() is not None
-    return None if served else hidden.taken_ahead(ruling)
+    return None if served else hidden.taken_ahead(verdict)
 
 
-def _way_back(case: Case, place: Place, ruling: Verdict) -> tuple[Evidence, ...]:
-    back = ruling.way_back
+def _way_back(case: Case, place: Place, verdict: Verdict) -> tuple[Evidence, ...]:
+    back = verdict.way_back
     if back is None:
         return ()
     leaves = f"dev {back.leaves_by}" if back.leaves_by else "no way"
-    return (case.saw(place.host, "rtnetlink route get", f"{ruling.source}: {leaves}; {place.packet} came in by {back.came_by}"),)
+    return (case.saw(place.host, "rtnetlink route get", f"{verdict.source}: {leaves}; {place.packet} came in by {back.came_by}"),)
 
 
-def _for_others(case: Case, place: Place, ruling: Verdict) -> tuple[Evidence, ...]:
+def _for_others(case: Case, place: Place, verdict: Verdict) -> tuple[Evidence, ...]:
     """That the rule decides by the user, where the one who connected is stopped and others are not."""
-    users = ruling.users
+    users = verdict.users
     if users is None or users.verdict != "accept":
         return ()
-    said = f"evaluated for uid {ruling.uid}: the SYN of other users, such as {', '.join(users.names[:5])}, is let through"
+    said = f"evaluated for uid {verdict.uid}: the SYN of other users, such as {', '.join(users.names[:5])}, is let through"
     return (case.saw(place.host, "firewall", said),)
 
 
@@ -150,10 +150,10 @@ def _over_a_bridge(case: Case, place: Place) -> tuple[Evidence, ...]:
 
 
 def later(case: Case, place: Place) -> list[Verdict]:
-    """The rulings that would stop later packets of the handshake at the same host: who lets the SYN through may still stop its answer."""
+    """The verdicts that would stop later packets of the handshake at the same host: who lets the SYN through may still stop its answer."""
     places = [other for other in way(case) if other.host is place.host]
-    behind = places[places.index(place) + 1 :] if place in places else []
-    return [ruling for other in behind if (ruling := judged(case, other)) and ruling.stops]
+    after = places[places.index(place) + 1 :] if place in places else []
+    return [verdict for other in after if (verdict := judged(case, other)) and verdict.stops]
 
 
 def capped(case: Case, place: Place, weighed: Proof) -> Proof:
@@ -183,18 +183,18 @@ def _origin(origin: object) -> Iterator[str]:
             yield f"{str(key).replace('_', ' ')} {value}"
 
 
-def details(ruling: Verdict, weighed: Proof | None, rule: Rule | None = None) -> dict[str, object]:
+def details(verdict: Verdict, weighed: Proof | None, rule: Rule | None = None) -> dict[str, object]:
     """The rules on the packet's way, part by part, for reports; ``rule``: the one that matters, where it is not the deciding one."""
-    rule = rule or ruling.rule
+    rule = rule or verdict.rule
     return {
-        "verdict": ruling.verdict,
-        "undecided_because": ruling.undecided_because,
+        "verdict": verdict.verdict,
+        "undecided_because": verdict.undecided_because,
         "rule": {**asdict(rule), "name": rule.name} if rule else None,
         "counter": weighed.counter if weighed else None,
-        "shadowed": [other.name for other in ruling.shadowed],
-        "sets": in_sets.details(ruling),
-        "rewritten": asdict(ruling.rewritten) if ruling.rewritten else None,
-        "path": [_step(step) for step in ruling.path],
+        "shadowed": [other.name for other in verdict.shadowed],
+        "sets": in_sets.details(verdict),
+        "rewritten": asdict(verdict.rewritten) if verdict.rewritten else None,
+        "path": [_step(step) for step in verdict.path],
     }
 
 
@@ -225,20 +225,20 @@ def objection(case: Case, places: list[Place]) -> tuple[tuple[Evidence, ...], tu
 
     Against it speaks only that all places let the packet through, decidedly.
     """
-    rulings = [(place, judged(case, place)) for place in places]
+    verdicts = [(place, judged(case, place)) for place in places]
     undecided = tuple(
-        f"whether the firewall of {place.host.name} lets {place.packet} through is undecided: {ruling.undecided_because}"
-        for place, ruling in rulings
-        if ruling is not None and ruling.verdict == "undecided"
+        f"whether the firewall of {place.host.name} lets {place.packet} through is undecided: {verdict.undecided_because}"
+        for place, verdict in verdicts
+        if verdict is not None and verdict.verdict == "undecided"
     )
     undecided += tuple(
-        f"{place.packet} is handed to queue {ruling.queue} on {place.host.name}: the program that reads it decides"
-        for place, ruling in rulings
-        if ruling is not None and ruling.verdict == "queue"
+        f"{place.packet} is handed to queue {verdict.queue} on {place.host.name}: the program that reads it decides"
+        for place, verdict in verdicts
+        if verdict is not None and verdict.verdict == "queue"
     )
-    if not rulings or any(ruling is None or ruling.verdict != "accept" for _place, ruling in rulings):
+    if not verdicts or any(verdict is None or verdict.verdict != "accept" for _place, verdict in verdicts):
         return (), undecided
-    said = (Evidence(place.host.name, "firewall", f"evaluated: its rules let {place.packet} through") for place, _ruling in rulings)
+    said = (Evidence(place.host.name, "firewall", f"evaluated: its rules let {place.packet} through") for place, _verdict in verdicts)
     return tuple(said), undecided
 
 
@@ -246,10 +246,10 @@ def weaker(certainty: Certainty, against: tuple[Evidence, ...]) -> Certainty:
     return "possible" if against else certainty
 
 
-def invalid_ruling(case: Case) -> tuple[Place, Verdict, Rule] | None:
+def invalid_verdict(case: Case) -> tuple[Place, Verdict, Rule] | None:
     """A rule that stops the packet only if connection tracking found it invalid, where the packet may have ended."""
     for place in suspects(case):
-        valid, invalid = verdict(case, place), verdict(case, place, invalid=True)
+        valid, invalid = verdict_on(case, place), verdict_on(case, place, invalid=True)
         if valid and invalid and not valid.stops and invalid.stops and invalid.rule:
             return place, invalid, invalid.rule
     return None

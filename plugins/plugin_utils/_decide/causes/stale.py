@@ -62,13 +62,13 @@ def _stale_connection(case: Case) -> Finding | None:
 def _timestamps_rejected(case: Case, server: Host, answered: list[tuple[Attempt, Row]]) -> Evidence | None:
     """That the SYNs were refused for timestamps older than those of a connection in TIME-WAIT (tcp_timewait_state_process())."""
     answers = [row for attempt, _first in answered for row in attempt.of("ack", "server") if _is_challenge(attempt, row)]
-    rises = {name: server.delta("TcpExt", name) for name in ("PAWSTimewait", "PAWSEstab")}  # the latter before Linux 6.14
-    name, rise = next(((name, rise) for name, rise in rises.items() if rise is not None), ("", 0))
+    deltas = {name: server.delta("TcpExt", name) for name in ("PAWSTimewait", "PAWSEstab")}  # the latter before Linux 6.14
+    name, delta = next(((name, delta) for name, delta in deltas.items() if delta is not None), ("", 0))
     stamped = all(row.packet.tcp and row.packet.tcp.options.timestamps for attempt, _first in answered for row in attempt.of("syn"))
-    if not stamped or rise < len(answers) or case.sent_on_by(server):
+    if not stamped or delta < len(answers) or case.sent_on_by(server):
         return None  # what it leads elsewhere, as to a container, is not counted here
-    text = f"+{rise}: segments with timestamps older than those of a connection in TIME-WAIT, as another client behind the same address has"
-    return case.saw(server, f"counter {name}", text)
+    text = "segments with timestamps older than those of a connection in TIME-WAIT, as another client behind the same address has"
+    return case.saw(server, f"counter {name}", f"+{delta}: {text}")
 
 
 def _challenge(case: Case, attempt: Attempt) -> Row | None:
@@ -157,17 +157,17 @@ def _stale_translation(case: Case) -> Finding | None:
     """Connection tracking translates by what it remembers of a connection: only new ones meet the rules (nf_nat_inet_fn())."""
     for via in case.vias:
         strays = [stray for attempt in case.subject if (stray := _passage(via, attempt))]
-        ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
-        rule = ruling.last_to(*DESTINATION_NAT) if ruling and ruling.verdict == "accept" else None
+        verdict = judged(case, Place(via, "syn", "forward", "path.forward"))
+        rule = verdict.last_to(*DESTINATION_NAT) if verdict and verdict.verdict == "accept" else None
         went = _end(strays[0][1]) if strays else None
-        if ruling is None or rule is None or ruling.rewritten is None or went is None:
+        if verdict is None or rule is None or verdict.rewritten is None or went is None:
             continue
-        wanted = ruling.rewritten.destination, ruling.rewritten.port or case.port
-        rise = via.rulings.counter_delta(rule)
-        if went == wanted or (rise is not None and rise.by > 0):
+        wanted = verdict.rewritten.destination, verdict.rewritten.port or case.port
+        delta = via.verdicts.counter_delta(rule)
+        if went == wanted or (delta is not None and delta.by > 0):
             continue
         hooks = via.snapshot.hooks if via.snapshot else None
-        unmoved = rise is not None and not rise.set_back and hooks is not None and hooks.filtered(strays[0][0].interface) is False
+        unmoved = delta is not None and not delta.set_back and hooks is not None and hooks.filtered(strays[0][0].interface) is False
         return Finding(
             "proven" if unmoved else "likely",
             via.name,
@@ -178,7 +178,7 @@ def _stale_translation(case: Case) -> Finding | None:
                 *case.passage(),
                 case.saw(via, "capture", f"the SYN leaves {strays[0][1].interface} for {went[0]} port {went[1]}"),
                 case.saw(via, "firewall", f"evaluated: {rule.name} sends a new connection to {wanted[0]} port {wanted[1]}"),
-                *([case.saw(via, "nftables", f"{rule.tag}: counter {rise.before} -> {rise.after}: no SYN met it")] if rise else []),
+                *([case.saw(via, "nftables", f"{rule.tag}: counter {delta.before} -> {delta.after}: no SYN met it")] if delta else []),
             ),
             leg="syn",
             detail={"target": went[0], "port": went[1], "wanted": wanted[0], "wanted_port": wanted[1]},

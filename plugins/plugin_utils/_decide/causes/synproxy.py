@@ -31,9 +31,9 @@ _Proxying = tuple[Verdict, Rule, Proof]
 def _proxying(case: Case, server: Host) -> _Proxying | None:
     """The server's verdict over the SYN, where it hands it to SYNPROXY, the rule that does, and what its counter says of that."""
     place = Place(server, "syn", "in", "server.firewall")
-    ruling = judged(case, place)
-    rule = ruling.last_to("synproxy") if ruling is not None and ruling.verdict == "stolen" else None
-    return None if ruling is None or rule is None else (ruling, rule, proof(case, place, ruling, rule))
+    verdict = judged(case, place)
+    rule = verdict.last_to("synproxy") if verdict is not None and verdict.verdict == "stolen" else None
+    return None if verdict is None or rule is None else (verdict, rule, proof(case, place, verdict, rule))
 
 
 @needs(SERVER, _proxying)
@@ -41,7 +41,7 @@ def _synproxy_unserved(case: Case, server: Host, proxying: _Proxying) -> Finding
     """SYNPROXY completes the client's handshake first, and then begins its own with the listener (nf_synproxy_core.c)."""
     if server.sysctl(LOOSE) != 0 or server.delta("Tcp", "PassiveOpens") != 0:
         return None
-    ruling, rule, weighed = proxying
+    verdict, rule, weighed = proxying
     nobody = case.listeners_on_port() == []
     takes = f"nothing listens on port {case.listening_port}, with which SYNPROXY then makes its own handshake"
     return Finding(
@@ -58,7 +58,7 @@ def _synproxy_unserved(case: Case, server: Host, proxying: _Proxying) -> Finding
         ),
         against=weighed.against,
         leg="ack",
-        detail=details(ruling, weighed, rule),
+        detail=details(verdict, weighed, rule),
         undecided=unproven(server, rule, weighed),
     )
 
@@ -67,7 +67,7 @@ def _synproxy_unserved(case: Case, server: Host, proxying: _Proxying) -> Finding
 def _synproxy_loose(case: Case, server: Host, proxying: _Proxying) -> Finding | None:
     if not server.sysctl(LOOSE):
         return None
-    ruling, rule, weighed = proxying
+    verdict, rule, weighed = proxying
     made, counted = case.count("rst", server, "out", "server"), server.delta("Tcp", "OutRsts") or 0
     opened = server.delta("Tcp", "PassiveOpens")
     if case.outcome.kind == "completed" and opened != 0:
@@ -91,7 +91,7 @@ def _synproxy_loose(case: Case, server: Host, proxying: _Proxying) -> Finding | 
         ),
         against=weighed.against,
         leg="ack",
-        detail=details(ruling, weighed, rule),
+        detail=details(verdict, weighed, rule),
         undecided=unproven(server, rule, weighed),
         subject=Setting(LOOSE),
     )

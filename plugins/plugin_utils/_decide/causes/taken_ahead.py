@@ -40,11 +40,11 @@ def _nat_hidden(case: Case, server: Host) -> Finding | None:
         Place(case.client, "syn", "out", "client.firewall"),
         *(Place(via, "syn", "forward", "path.forward") for via in case.vias),
     ):
-        host, ruling = place.host, judged(case, place)
-        found = taken_ahead(ruling)
-        if ruling is None or found is None or ruling.verdict != "accept" or case.server_owns(found.hidden.destination) is not True:
+        host, verdict = place.host, judged(case, place)
+        found = taken_ahead(verdict)
+        if verdict is None or found is None or verdict.verdict != "accept" or case.server_owns(found.hidden.destination) is not True:
             continue
-        counted = _counted(case, host, ruling, found.hidden.by[-1])
+        counted = _counted(case, host, verdict, found.hidden.by[-1])
         served = _listens(server, found.hidden)
         return Finding(
             "proven" if counted and counted[0] and served else "likely",
@@ -53,16 +53,16 @@ def _nat_hidden(case: Case, server: Host) -> Finding | None:
             f"{in_words(found.hidden)} of {server.name}; on {host.name} it keeps the destination {case.target}",
             (*((counted[1],) if counted else ()), *shown(case, host, found.hidden), *case.passage()),
             leg="syn",
-            detail={**details(ruling, None), "target": found.hidden.destination, "port": found.hidden.port},
+            detail={**details(verdict, None), "target": found.hidden.destination, "port": found.hidden.port},
             subject=found,
         )
     return None
 
 
-def _counted(case: Case, host: Host, ruling: Verdict, rule: Rule) -> tuple[bool, Evidence] | None:
+def _counted(case: Case, host: Host, verdict: Verdict, rule: Rule) -> tuple[bool, Evidence] | None:
     if host is not case.client:
-        return connections(host, rule, distinct(case, host, ruling), most=len(came(case, host, ruling)))
-    dialled = [probe for probe in case.fleet.dialled(host, ruling.destination, ruling.port or 0) if probe.stage not in ("socket", "bind")]
+        return connections(host, rule, distinct(case, host, verdict), most=len(came(case, host, verdict)))
+    dialled = [probe for probe in case.fleet.dialled(host, verdict.destination, verdict.port or 0) if probe.stage not in ("socket", "bind")]
     return connections(host, rule, len(dialled), most=sum(probe.syns or 0 for probe in dialled))
 
 

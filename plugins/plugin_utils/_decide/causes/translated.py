@@ -26,30 +26,30 @@ def connections(
 
     ``most``: it may see up to as many packets, where the kernel keeps nothing of a connection because it sends its SYN nowhere.
     """
-    rise = host.rulings.counter_delta(rule) if rule else None
-    if rule is None or rise is None:
+    delta = host.verdicts.counter_delta(rule) if rule else None
+    if rule is None or delta is None:
         return None
-    fits = 0 < wanted <= rise.by <= max(wanted, most or 0)
-    said = f"{rule.name}: counter {rise.before} -> {rise.after}, {plural(wanted, noun)} of this run"
+    fits = 0 < wanted <= delta.by <= max(wanted, most or 0)
+    said = f"{rule.name}: counter {delta.before} -> {delta.after}, {plural(wanted, noun)} of this run"
     return fits, Evidence(host.name, "nftables" if rule.handle is not None else "iptables", said)
 
 
-def distinct(case: Case, host: Host, ruling: Verdict) -> int:
+def distinct(case: Case, host: Host, verdict: Verdict) -> int:
     """The connections that the run asked for at this end, as the host saw them come in."""
-    return len({(each.packet.tcp.sport, each.packet.tcp.seq) for each in came(case, host, ruling) if each.packet.tcp})
+    return len({(each.packet.tcp.sport, each.packet.tcp.seq) for each in came(case, host, verdict) if each.packet.tcp})
 
 
-def came(case: Case, host: Host, ruling: Verdict) -> Sequence[Observation]:
+def came(case: Case, host: Host, verdict: Verdict) -> Sequence[Observation]:
     """The SYNs of the run for this end, as the host saw them come in."""
     arrivals = case.totals.arrivals.get(host.name)
-    return arrivals.of(("syn", ruling.source, ruling.destination, "to", ruling.port or 0)) if arrivals else ()
+    return arrivals.of(("syn", verdict.source, verdict.destination, "to", verdict.port or 0)) if arrivals else ()
 
 
-def target_of(ruling: Verdict | None, address: str, port: int) -> tuple[Rewritten | None, Rule | None]:
+def target_of(verdict: Verdict | None, address: str, port: int) -> tuple[Rewritten | None, Rule | None]:
     """Where a packet for that end is sent instead, and the rule that does it, where it is one rule."""
-    if ruling is None or ruling.rewritten is None or (ruling.rewritten.destination, ruling.rewritten.port) == (address, port):
+    if verdict is None or verdict.rewritten is None or (verdict.rewritten.destination, verdict.rewritten.port) == (address, port):
         return None, None
-    return ruling.rewritten, ruling.last_to(*DESTINATION_NAT, "tproxy")
+    return verdict.rewritten, verdict.last_to(*DESTINATION_NAT, "tproxy")
 
 
 def written(target: Rewritten) -> str:
@@ -76,10 +76,10 @@ def leaves_end(server: Host, source: str, address: str, port: int | None) -> boo
     """Whether the server's own rules leave a SYN from and to there as it is; None: they may translate, and were not asked about it."""
     if server.translates("prerouting") is False:
         return True
-    asked = server.rulings.of_syns([source], address, port) if port else []
+    asked = server.verdicts.of_syns([source], address, port) if port else []
     if port is None or not asked or any(verdict.verdict != "accept" for verdict in asked):
         return None
-    return server.rulings.elsewhere([source], address, port) is None
+    return server.verdicts.elsewhere([source], address, port) is None
 
 
 def listens(host: Host, port: int | None) -> bool:

@@ -26,9 +26,9 @@ def translated_at_server(case: Case, server: Host) -> Finding | None:
     answer = answer_of(case)
     if not server.translates("prerouting") or not case.arrived:
         return None
-    ruling = judged(case, Place(server, "syn", "in", "server.firewall"))
-    target, rule = target_of(ruling, case.server_address, case.server_port)
-    if ruling is not None and (ruling.stops or (ruling.verdict == "accept" and target is None)):
+    verdict = judged(case, Place(server, "syn", "in", "server.firewall"))
+    target, rule = target_of(verdict, case.server_address, case.server_port)
+    if verdict is not None and (verdict.stops or (verdict.verdict == "accept" and target is None)):
         return None  # its rules were evaluated, and send the SYN nowhere else, or stop it there
     within = inside(case)
     if within is not None:
@@ -47,7 +47,7 @@ def translated_at_server(case: Case, server: Host) -> Finding | None:
     )
     if not refused and not forwarded and not gone:
         return None
-    connections = _connections(server, rule, _distinct(case, server, ruling)) if rule and ruling else None
+    connections = _connections(server, rule, _distinct(case, server, verdict)) if rule and verdict else None
     where = "where nothing listens" if refused else "where nobody answers"
     named, came = f"{rule.name} on {server.name}" if rule else server.name, endpoint(case.server_address, case.server_port)
     return Finding(
@@ -63,7 +63,7 @@ def translated_at_server(case: Case, server: Host) -> Finding | None:
             *(kept_by(server, rule) if rule else ()),
         ),
         leg="syn",
-        detail=details(ruling, None, rule) if ruling else {},
+        detail=details(verdict, None, rule) if verdict else {},
         undecided=() if rule else (f"the connection tracking entry of the SYN on {server.name} (conntrack -L) would name the target",),
         subject=Translated(came, rule, unserved=True, needless=needless(case)) if rule else None,
     )
@@ -76,7 +76,7 @@ def _translated_inside(case: Case, server: Host, within: Inside) -> Finding | No
     if within.state != "none" or case.outcome.kind != "reset":
         return None
     rule = within.rule
-    connections = _connections(server, rule, _distinct(case, server, within.ruling))
+    connections = _connections(server, rule, _distinct(case, server, within.verdict))
     beside = within.beside(server)
     return Finding(
         "proven" if connections and connections[0] else "likely",
@@ -91,7 +91,7 @@ def _translated_inside(case: Case, server: Host, within: Inside) -> Finding | No
             *(kept_by(server, rule) if rule else ()),
         ),
         leg="syn",
-        detail=details(within.ruling, None, rule),
+        detail=details(within.verdict, None, rule),
         subject=TranslatedInside(within.port, within.where, beside=bool(beside)),
     )
 
@@ -115,7 +115,7 @@ def _refused_inside(case: Case, server: Host, within: Inside) -> Finding | None:
             *(kept_by(server, within.rule) if within.rule else ()),
         ),
         leg="syn",
-        detail=details(within.ruling, None, within.rule),
+        detail=details(within.verdict, None, within.rule),
         undecided=(f"the rules in {within.where} would show it",),
         subject=RulesInside(within.where, within.namespace.pid),
     )

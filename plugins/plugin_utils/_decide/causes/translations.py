@@ -33,12 +33,12 @@ def _redirected_to_proxy(case: Case) -> Finding | None:
     if chains == []:
         return None
     client, place = case.client, Place(case.client, "syn", "out", "client.firewall")
-    ruling = judged(case, place)
-    target, rule = target_of(ruling, case.address, case.port)
-    connections = _connections(client, rule, sum(probe.stage not in ("socket", "bind") for probe in _dialled(case, ruling)))
+    verdict = judged(case, place)
+    target, rule = target_of(verdict, case.address, case.port)
+    connections = _connections(client, rule, sum(probe.stage not in ("socket", "bind") for probe in _dialled(case, verdict)))
     unseen = case.server is not None and case.server.saw_everything and not case.arrived
     against: tuple[Evidence, ...] = ()
-    if ruling and ruling.verdict == "accept" and target is None:
+    if verdict and verdict.verdict == "accept" and target is None:
         against = (case.saw(client, "firewall", "evaluated: its rules send the SYN nowhere else"),)
     if rule and target:
         summary = f"{rule.name} on {client.name} redirects the connection to {written(target)}; {case.target} never sees it"
@@ -59,16 +59,16 @@ def _redirected_to_proxy(case: Case) -> Finding | None:
         ),
         against=against,
         leg="syn",
-        detail=details(ruling, None, rule) if ruling else {},
+        detail=details(verdict, None, rule) if verdict else {},
         subject=Translated(case.target, rule) if rule and target else None,
     )
 
 
-def _dialled(case: Case, ruling: Verdict | None) -> list[Probe]:
+def _dialled(case: Case, verdict: Verdict | None) -> list[Probe]:
     """Every attempt of the run for which the client's firewall was asked this question."""
-    if ruling is None:
+    if verdict is None:
         return []
-    return [*case.fleet.dialled(case.client, ruling.destination, ruling.port or 0)]
+    return [*case.fleet.dialled(case.client, verdict.destination, verdict.port or 0)]
 
 
 def _nat_wrong_target(case: Case) -> Finding | None:
@@ -86,8 +86,8 @@ def _nat_wrong_target(case: Case) -> Finding | None:
         dead = port != case.port and case.outcome.kind == "reset" and ends_there is not False and not listens(case.server, port)
         if not elsewhere and not dead:
             continue
-        ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
-        _target, rule = target_of(ruling, case.address, case.port)
+        verdict = judged(case, Place(via, "syn", "forward", "path.forward"))
+        _target, rule = target_of(verdict, case.address, case.port)
         name = case.server.name
         destination = f"{seen.packet.dst}, which is not {name}" if elsewhere else f"port {port} of {name}, where nothing listens"
         return Finding(
@@ -101,7 +101,7 @@ def _nat_wrong_target(case: Case) -> Finding | None:
                 *(kept_by(via, rule) if rule else ()),
             ),
             leg="syn",
-            detail={**(details(ruling, None, rule) if ruling else {}), "target": seen.packet.dst, "port": port},
+            detail={**(details(verdict, None, rule) if verdict else {}), "target": seen.packet.dst, "port": port},
             subject=Translated(case.address, rule, unserved=dead, needless=needless(case), passing=via.owns(case.address) is False),
         )
     if by_rule := translated_to_nowhere(case) or _translated_by_rule(case):
@@ -112,9 +112,9 @@ def _nat_wrong_target(case: Case) -> Finding | None:
 def _translated_by_client(case: Case) -> Finding | None:
     """The client's own rules lead the SYN astray: to a port of the client's, to another host, or to a port where the server has nobody."""
     client = case.client
-    ruling = judged(case, Place(client, "syn", "out", "client.firewall"))
-    target, rule = target_of(ruling, case.address, case.port)
-    if ruling is None or target is None or rule is None or ruling.stops:
+    verdict = judged(case, Place(client, "syn", "out", "client.firewall"))
+    target, rule = target_of(verdict, case.address, case.port)
+    if verdict is None or target is None or rule is None or verdict.stops:
         return None
     home = target.destination in LOOPBACKS or client.owns(target.destination) is True
     end = client if home else case.server
@@ -123,7 +123,7 @@ def _translated_by_client(case: Case) -> Finding | None:
     astray = home or (case.server_owns(target.destination) is False and not case.arrived)
     if not dead and not astray:
         return None
-    connections = _connections(client, rule, sum(probe.stage not in ("socket", "bind") for probe in _dialled(case, ruling)))
+    connections = _connections(client, rule, sum(probe.stage not in ("socket", "bind") for probe in _dialled(case, verdict)))
     where = ", where nothing listens" if dead else "" if home or case.server is None else f", which is not {case.server.name}"
     return Finding(
         "proven" if connections and connections[0] and (dead or (not home and servers_own(case))) else "likely",
@@ -137,7 +137,7 @@ def _translated_by_client(case: Case) -> Finding | None:
             *kept_by(client, rule),
         ),
         leg="syn",
-        detail={**details(ruling, None, rule), "target": target.destination, "port": target.port},
+        detail={**details(verdict, None, rule), "target": target.destination, "port": target.port},
         subject=Translated(case.target, rule, unserved=dead, needless=needless(case)),
     )
 
@@ -150,11 +150,11 @@ def _translated_by_rule(case: Case, server: Host) -> Finding | None:
     if case.arrived and (case.server_address, case.server_port) != (case.address, case.port):
         return None  # as the server saw it, translated
     for via in case.vias:
-        ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
-        target, rule = target_of(ruling, case.address, case.port)
-        if ruling is None or target is None or rule is None or ruling.stops or not case.count("syn", via, "in"):
+        verdict = judged(case, Place(via, "syn", "forward", "path.forward"))
+        target, rule = target_of(verdict, case.address, case.port)
+        if verdict is None or target is None or rule is None or verdict.stops or not case.count("syn", via, "in"):
             continue
-        connections = _connections(via, rule, _distinct(case, via, ruling))
+        connections = _connections(via, rule, _distinct(case, via, verdict))
         refused = case.outcome.kind == "reset" and server.owns(target.destination) is True
         counted = server.delta("Tcp", "OutRsts") or 0
         ends_there = leaves_end(server, target.source, target.destination, target.port)
@@ -173,7 +173,7 @@ def _translated_by_rule(case: Case, server: Host) -> Finding | None:
                 *kept_by(via, rule),
             ),
             leg="syn",
-            detail={**details(ruling, None, rule), "target": target.destination, "port": target.port},
+            detail={**details(verdict, None, rule), "target": target.destination, "port": target.port},
             subject=Translated(case.target, rule, unserved=by_server, needless=needless(case)),
         )
     return None
@@ -183,14 +183,14 @@ def _translated_by_rule(case: Case, server: Host) -> Finding | None:
 def _nat_wrong_source(case: Case, server: Host) -> Finding | None:
     """A managed host gives the SYN a source that is not its own, and no answer to that address comes back to it."""
     for place in (Place(case.client, "syn", "out", "path.return"), *(Place(via, "syn", "forward", "path.return") for via in case.vias)):
-        host, ruling = place.host, judged(case, place)
-        source = ruling.rewritten.source if ruling and ruling.verdict == "accept" and ruling.rewritten else None
-        if ruling is None or source is None or source == ruling.source or host.owns(source) is not False:
+        host, verdict = place.host, judged(case, place)
+        source = verdict.rewritten.source if verdict and verdict.verdict == "accept" and verdict.rewritten else None
+        if verdict is None or source is None or source == verdict.source or host.owns(source) is not False:
             continue
         if case.count("syn_ack", host, "in") or (case.syn_at_server and case.syn_at_server.src != source):
             continue
-        rule = ruling.last_to(*SOURCE_NAT)
-        connections = _connections(host, rule, _distinct(case, host, ruling)) if host is not case.client else None
+        rule = verdict.last_to(*SOURCE_NAT)
+        connections = _connections(host, rule, _distinct(case, host, verdict)) if host is not case.client else None
         asked = server.unanswered_requests(source)
         return Finding(
             "proven" if rule and case.arrived and asked else "likely",
@@ -206,7 +206,7 @@ def _nat_wrong_source(case: Case, server: Host) -> Finding | None:
                 *case.passage(),
             ),
             leg="syn_ack",
-            detail={**details(ruling, None, rule), "source": source},
+            detail={**details(verdict, None, rule), "source": source},
             subject=Source(source),
         )
     return None

@@ -123,14 +123,14 @@ def _refused_by_tcp(case: Case, host: Host) -> bool:
     return case.outcome.kind == "reset" and made > 0 and host.delta("Tcp", "OutRsts") == made
 
 
-def verdict(case: Case, place: Place, when: When = "after", invalid: bool = False) -> Verdict | None:
+def verdict_on(case: Case, place: Place, when: When = "after", invalid: bool = False) -> Verdict | None:
     """What the firewall says of the packet; the ends are as the host saw them, or else as the client dialled them."""
-    if not place.host.rulings.known:
+    if not place.host.verdicts.known:
         return None
-    return case.once(("verdict", *place.key, when, invalid), lambda: _verdict(case, place, when, invalid))
+    return case.once(("verdict", *place.key, when, invalid), lambda: _verdict_on(case, place, when, invalid))
 
 
-def _verdict(case: Case, place: Place, when: When, invalid: bool) -> Verdict | None:
+def _verdict_on(case: Case, place: Place, when: When, invalid: bool) -> Verdict | None:
     if _past_ip(case, place):
         return None
     uid = case.uid if place.host is case.client else None
@@ -141,7 +141,7 @@ def _verdict(case: Case, place: Place, when: When, invalid: bool) -> Verdict | N
         directions = (place.direction, "forward")  # an address behind it, such as a container's
     for client, server, port in _ends_at(case, place):
         for direction in directions:
-            found = place.host.rulings.verdict((place.leg, direction, client, server, port), when, invalid, uid)
+            found = place.host.verdicts.verdict((place.leg, direction, client, server, port), when, invalid, uid)
             if found is not None:
                 return found
     return None
@@ -151,14 +151,14 @@ def comes_to_routing(case: Case, place: Place) -> bool:
     """Whether no hook ahead of the host's own routing decision may stop a packet that came in: none can, or the rules let it through."""
     if droppers(place.host, AHEAD_OF_ROUTING, case.family) == []:
         return True
-    ruling = judged(case, place)
-    if ruling is None or ruling.verdict not in ("accept", "drop", "reject"):
+    verdict = judged(case, place)
+    if verdict is None or verdict.verdict not in ("accept", "drop", "reject"):
         return False
-    if ruling.rule is None or not ruling.stops:
-        return not ruling.stops
-    counted = place.host.rulings.counter_delta(ruling.rule)
+    if verdict.rule is None or not verdict.stops:
+        return not verdict.stops
+    counted = place.host.verdicts.counter_delta(verdict.rule)
     met_none = counted is not None and counted.by == 0 and not counted.set_back
-    return met_none or hook_of(ruling, ruling.rule) in ("forward", "input", "postrouting")
+    return met_none or hook_of(verdict, verdict.rule) in ("forward", "input", "postrouting")
 
 
 def bridged(case: Case, place: Place) -> Observation | None:
@@ -179,7 +179,7 @@ def _past_ip(case: Case, place: Place) -> bool:
 
 def judged(case: Case, place: Place) -> Verdict | None:
     """The verdict after the handshakes, or, where there is none, that before them."""
-    return verdict(case, place) or verdict(case, place, "before")
+    return verdict_on(case, place) or verdict_on(case, place, "before")
 
 
 def _ends_at(case: Case, place: Place) -> list[tuple[str, str, int]]:

@@ -15,8 +15,8 @@ from .traversals import Place, judged
 def turned_back(case: Case, host: Host) -> tuple[Host, Rule] | None:
     """Who sends the client's SYN back to it, with its source as it was, and by which rule."""
     for via in case.vias if host is case.client else ():
-        ruling = judged(case, Place(via, "syn", "forward", "path.forward"))
-        target, rule = (ruling.rewritten, ruling.last_to(*DESTINATION_NAT)) if ruling and not ruling.stops else (None, None)
-        if ruling and target and rule and target.source == ruling.source and host.owns(target.destination) is True:
+        verdict = judged(case, Place(via, "syn", "forward", "path.forward"))
+        target, rule = (verdict.rewritten, verdict.last_to(*DESTINATION_NAT)) if verdict and not verdict.stops else (None, None)
+        if verdict and target and rule and target.source == verdict.source and host.owns(target.destination) is True:
             return via, rule
     return None

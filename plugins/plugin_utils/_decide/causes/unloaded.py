@@ -12,14 +12,14 @@ from ..._model.host import Host
 from ..finding import Evidence
 
 
-def in_words(ruling: Verdict) -> str:
+def in_words(verdict: Verdict) -> str:
     """``; /etc/nftables.conf line 9 lets it through, and is not loaded``"""
-    found = ruling.unloaded
+    found = verdict.unloaded
     return f"; {found.place} lets it through, and is not loaded" if found else ""
 
 
-def shown(host: Host, ruling: Verdict) -> Iterator[Evidence]:
+def shown(host: Host, verdict: Verdict) -> Iterator[Evidence]:
     """The rule."""
-    found = ruling.unloaded
+    found = verdict.unloaded
     if found is not None:
         yield Evidence(host.name, found.manager, f"not loaded: '{found.text}' in {found.place}")

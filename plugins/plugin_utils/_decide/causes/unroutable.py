@@ -28,19 +28,19 @@ _MOST_SAID = 3
 @needs(SERVER, SYN_IN)
 def translated_to_nowhere(case: Case, server: Host, came: Observation) -> Finding | None:
     """The server's own rule translates the SYN to an address that takes nothing from a wire, such as a loopback one."""
-    ruling = judged(case, Place(server, "syn", "in", "server.firewall"))
-    target = ruling.rewritten if ruling and ruling.unroutable else None
-    rule = ruling.last_to(*DESTINATION_NAT) if ruling else None
-    if case.outcome.kind != "unanswered" or ruling is None or target is None or rule is None or target.destination == case.address:
+    verdict = judged(case, Place(server, "syn", "in", "server.firewall"))
+    target = verdict.rewritten if verdict and verdict.unroutable else None
+    rule = verdict.last_to(*DESTINATION_NAT) if verdict else None
+    if case.outcome.kind != "unanswered" or verdict is None or target is None or rule is None or target.destination == case.address:
         return None
-    loopback, interface = ipaddress.ip_address(target.destination).is_loopback, ruling.interface or came.interface
+    loopback, interface = ipaddress.ip_address(target.destination).is_loopback, verdict.interface or came.interface
     own = f"net.ipv4.conf.{interface}.route_localnet" if loopback and case.family == 4 else None  # IPv6 has no such setting
     settings = [server.sysctl(name) for name in ("net.ipv4.conf.all.route_localnet", own)] if own else []
     if any(settings):
         return None
     off = bool(settings) and None not in settings
     # The kernel forgets a connection that it drops: each SYN is translated again.
-    counted = connections(server, rule, case.counted("syn", server, "in") or distinct(case, server, ruling), "SYN")
+    counted = connections(server, rule, case.counted("syn", server, "in") or distinct(case, server, verdict), "SYN")
     end = endpoint(target.destination, target.port or case.port)
     why = f"takes nothing from {interface} for a loopback address" if loopback else "has no way to it"
     certainty: Certainty = "proven" if off and counted and counted[0] and server.saw_everything and not case.completed else "likely"
@@ -67,10 +67,10 @@ def marked_astray(case: Case, via: Host) -> Finding | None:
     """A rule of the host on the way marks the packet, and by that mark policy rules lead it to a table that has no way for it."""
     forth, back = Place(via, "syn", "forward", "path.forward"), Place(via, "syn_ack", "forward", "path.return")
     place = back if case.outcome.kind == "lost_syn_ack" else forth
-    ruling = judged(case, place)
-    marked = ruling.rewritten if ruling and ruling.unroutable else None
-    rule = ruling.marked_by[0] if ruling and ruling.marked_by else None
-    if ruling is None or marked is None or rule is None or not marked.mark:
+    verdict = judged(case, place)
+    marked = verdict.rewritten if verdict and verdict.unroutable else None
+    rule = verdict.marked_by[0] if verdict and verdict.marked_by else None
+    if verdict is None or marked is None or rule is None or not marked.mark:
         return None
     rules = added_rules(via, case.family)
     if not rules:
@@ -83,7 +83,7 @@ def marked_astray(case: Case, via: Host) -> Finding | None:
         f"{rule.name} on {via.name} marks the {packet_of(case)} with {mark}, and with that mark the routes of {via.name} refuse it: it "
         "goes in and does not come out",
         (
-            case.saw(via, "rtnetlink route get", ruling.undecided.what if ruling.undecided else ""),
+            case.saw(via, "rtnetlink route get", verdict.undecided.what if verdict.undecided else ""),
             *(case.saw(via, "rtnetlink rules", f"{each.priority}: {each.text}") for each in rules[:_MOST_SAID]),
             *case.passage(),
             *kept_by(via, rule),

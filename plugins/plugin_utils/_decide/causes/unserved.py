@@ -39,7 +39,7 @@ def _by_rules(asked: list[Verdict | None]) -> str:
 def _asked(case: Case, front: Host, behind: Host, port: int) -> list[Verdict | None]:
     """What the server's rules, evaluated, do with the SYNs of the host in front as they came, now or else before; None: not asked."""
     return [
-        behind.rulings.verdict(syn) or behind.rulings.verdict(syn, "before")
+        behind.verdicts.verdict(syn) or behind.verdicts.verdict(syn, "before")
         for source, address, to in syns_at(case, front, behind)
         for syn in [("syn", "in", source, address, to)]
         if to == port

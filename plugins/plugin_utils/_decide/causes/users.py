@@ -16,19 +16,19 @@ from .traversals import Place, judged
 def of_others(case: Case, wanted: str) -> Finding | None:
     """A remark: the handshake works for the user who tried it, and a rule drops or rejects (`wanted`) that of others."""
     client = case.client
-    ruling = judged(case, Place(client, "syn", "out", "client.firewall"))
-    users = ruling.users if ruling is not None else None
-    if ruling is None or users is None or users.verdict != wanted or users.rule is None:
+    verdict = judged(case, Place(client, "syn", "out", "client.firewall"))
+    users = verdict.users if verdict is not None else None
+    if verdict is None or users is None or users.verdict != wanted or users.rule is None:
         return None
     does = "rejects" if wanted == "reject" else "drops"
     return Finding(
         "likely",
         client.name,
         "client.firewall",
-        f"this holds for uid {ruling.uid}, as whom {client.name} connected: {users.rule.name} {does} the SYN of {named(users)}",
+        f"this holds for uid {verdict.uid}, as whom {client.name} connected: {users.rule.name} {does} the SYN of {named(users)}",
         (case.saw(client, "firewall", f"evaluated for each user of {client.name}"), *kept_by(client, users.rule)),
         leg="syn",
-        detail=details(ruling, None, users.rule),
+        detail=details(verdict, None, users.rule),
         remark=True,
     )
 

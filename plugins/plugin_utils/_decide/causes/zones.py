@@ -16,16 +16,16 @@ from .why_stopped import with_what
 def other_zone(case: Case) -> Finding | None:
     """A packet that is stopped where its connection is not found, because its SYN opened it in another zone."""
     for place in suspects(case):
-        ruling = judged(case, place)
-        if ruling is None or ruling.zones is None or not ruling.stops:
+        verdict = judged(case, place)
+        if verdict is None or verdict.zones is None or not verdict.stops:
             continue
-        host, stopper = place.host, ruling.rule
-        weighed = capped(case, place, proof(case, place, ruling, stopper)) if stopper else Proof("likely")
+        host, stopper = place.host, verdict.rule
+        weighed = capped(case, place, proof(case, place, verdict, stopper)) if stopper else Proof("likely")
         opened = next((found for other in way(case) if other.host is host and other.leg == "syn" and (found := judged(case, other))), None)
         # The zone of the SYN is that of a rule that it met; where it is in none, a rule gave one to this packet.
-        setter = (opened.last_to("zone") if opened else None) or ruling.last_to("zone")
-        zones = ruling.zones
-        ended = f"{stopper.name if stopper else 'one of several rules'} {with_what(ruling)} it"
+        setter = (opened.last_to("zone") if opened else None) or verdict.last_to("zone")
+        zones = verdict.zones
+        ended = f"{stopper.name if stopper else 'one of several rules'} {with_what(verdict)} it"
         return Finding(
             weighed.certainty,
             host.name,
@@ -40,8 +40,8 @@ def other_zone(case: Case) -> Finding | None:
             ),
             against=weighed.against,
             leg=place.leg,
-            detail={**details(ruling, weighed), "looked_in": zones.looked_in, "opened_in": zones.opened_in},
+            detail={**details(verdict, weighed), "looked_in": zones.looked_in, "opened_in": zones.opened_in},
             undecided=unproven(host, stopper, weighed) if stopper else (),
-            subject=ruling.zones,
+            subject=verdict.zones,
         )
     return None

@@ -28,7 +28,7 @@ def test_effects_in_words(effects: list[Action], words: str) -> None:
     assert prose.effect(effects, of_a_policy=False) == words
 
 
-def test_a_policy_and_what_hangs_on_an_unknown() -> None:
+def test_a_policy_and_what_depends_on_an_unknown() -> None:
     assert prose.effect([Action("drop")], of_a_policy=True) == "policy drop"
     assert prose.change(Change(Action("snat", "10.0.2.1"), sure=False)) == "perhaps snat to 10.0.2.1"
 

@@ -99,7 +99,7 @@ def undecided(name: str, change: Callable[[Phases], None]) -> list[str]:
     return [sentence for sentence in flow["undecided"] if "could not see" in sentence]
 
 
-def test_what_could_not_be_seen_is_told_with_what_hangs_on_it() -> None:
+def test_what_could_not_be_seen_is_told_with_what_depends_on_it() -> None:
     (sentence,) = undecided("accept_queue_full", without("listeners"))
     assert sentence.startswith("could not see the listeners of db1: ") and "accept_queue_full" in sentence
     assert len(undecided("accept_queue_full", without("listeners", "counters"))) == 2

@@ -117,9 +117,9 @@ def checksums(found: Phases, counted_by: str, change: Callable[[bytearray], None
 
     frames(recording, lambda all_: map(changed, all_))
     before, after = (evidence(found, "db1", phase)[part]["counters"] for phase, part in (("open", "snapshot"), ("close", "after")))
-    rise = after["Tcp"]["InCsumErrors"] - before["Tcp"]["InCsumErrors"]
-    after["Tcp"]["InCsumErrors"] -= rise
-    after[counted_by]["InCsumErrors"] = before[counted_by].get("InCsumErrors", 0) + rise
+    delta = after["Tcp"]["InCsumErrors"] - before["Tcp"]["InCsumErrors"]
+    after["Tcp"]["InCsumErrors"] -= delta
+    after[counted_by]["InCsumErrors"] = before[counted_by].get("InCsumErrors", 0) + delta
 
 
 def right(data: bytearray) -> None:

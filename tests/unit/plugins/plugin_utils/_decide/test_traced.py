@@ -225,9 +225,9 @@ def test_a_rule_that_the_kernel_traced_is_not_named_again() -> None:
     chain = {"family": "ip", "table": "filter", "chain": "OURS"}
     rule = {**chain, "handle": None, "number": 2, "text": "-A OURS -j DROP"}
     step = {"chain": chain, "rule": rule, "matched": None, "parts": [], "effects": [{"kind": "drop", "target": None}]}
-    rulings = ({**verdict("undecided", hangs="unsupported"), "path": [step]}, {**verdict("drop", "syn_ack"), "rule": rule})
+    verdicts = ({**verdict("undecided", hangs="unsupported"), "path": [step]}, {**verdict("drop", "syn_ack"), "rule": rule})
     server = tracing(trace(SYN, {**DROP, **chain, "handle": 12, "number": 2}))
-    causes = flow_of(tracing(trace(SYN, hook="output")), server, rulings)["causes"]
+    causes = flow_of(tracing(trace(SYN, hook="output")), server, verdicts)["causes"]
     assert [(cause["code"], cause["certainty"]) for cause in causes] == [("firewall_drop", "proven")], causes
     told = causes[0]["detail"]["rule"]
     assert (told["handle"], told["number"], told["text"]) == (None, 2, "-A OURS -j DROP")
@@ -243,7 +243,7 @@ def test_a_rule_that_the_kernel_traced_is_not_named_again() -> None:
         (tracing(trace(SYN, {**DROP, "verdict": "accept"})), {}),
     ],
 )
-def test_what_hangs_on_more_than_a_rule_or_ended_otherwise_is_not_proven(server: Any, probe: dict[str, Any]) -> None:
+def test_what_depends_on_more_than_a_rule_or_ended_otherwise_is_not_proven(server: Any, probe: dict[str, Any]) -> None:
     flow = flow_of(tracing(trace(SYN, hook="output")), server, **probe)
     assert all(cause["certainty"] != "proven" for cause in flow["causes"]), flow["causes"]
 

@@ -12,7 +12,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._model.rule_rec
 
 
 def test_ufw_routes_to_where_it_is_translated() -> None:
-    ruling = Verdict(
+    verdict = Verdict(
         packet="syn",
         direction="in",
         source="10.0.1.11",
@@ -21,6 +21,6 @@ def test_ufw_routes_to_where_it_is_translated() -> None:
         port=8080,
         rewritten=Rewritten(source="10.0.1.11", destination="172.17.0.2", source_port=40000, port=80, direction="forward"),
     )
-    fix = with_ufw(Host("db1"), ruling, Rule(family="ip", table="filter", chain="FORWARD"), Prose("allow it"))
+    fix = with_ufw(Host("db1"), verdict, Rule(family="ip", table="filter", chain="FORWARD"), Prose("allow it"))
     assert fix and fix.steps[0].command == "ufw route allow from 10.0.1.11 to 172.17.0.2 port 80 proto tcp comment threeway.handshake"
     assert fix.steps[0].arguments["route"] is True
