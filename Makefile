@@ -82,10 +82,10 @@ sanity: setup  ## ansible-test sanity of what is shipped, for the oldest Python 
 
 # More workers than cores, here and below: many tests wait for timers and timeouts.
 unit: setup  ## unit tests, and who may import whom
-	$(PYTEST) $(AGAIN) tests/architecture tests/unit -m 'not ($(UNSUITED))' -n 3 --dist worksteal
+	$(PYTEST) $(AGAIN) tests/architecture tests/unit -m 'not ($(UNSUITED))' -n 4 --dist worksteal
 
 integration: setup  ## the modules on this machine's kernel
-	$(PYTEST) $(AGAIN) tests/integration -m 'not (systemd or matrix or $(UNSUITED))' -n 3 --dist worksteal
+	$(PYTEST) $(AGAIN) tests/integration -m 'not (systemd or matrix or $(UNSUITED))' -n 4 --dist worksteal
 
 fault: setup  ## one fault of the lab alone: NAME=accept_queue_full
 	$(PYTEST) 'tests/faults/test_faults.py::test_fault[$(NAME)]'
@@ -94,11 +94,11 @@ differential: setup  ## the firewall evaluator against the kernel: random rulese
 	$(PYTEST) tests/differential -m 'not ($(UNSUITED))' -n 2
 
 faults: setup  ## the catalogue of causes, each brought about in the embedded lab and diagnosed
-	$(PYTEST) $(AGAIN) tests/faults -m 'not (systemd or $(UNSUITED))' -n 4 --dist worksteal
+	$(PYTEST) $(AGAIN) tests/faults -m 'not (systemd or $(UNSUITED))' -n 5 --dist worksteal
 
 systemd: setup  ## a selection of faults over SSH, on hosts that run systemd (root)
 	@dev/programs systemd
-	$(PYTEST) $(AGAIN) tests/integration tests/faults -m 'systemd and not slow' -n 3 --dist worksteal
+	$(PYTEST) $(AGAIN) tests/integration tests/faults -m 'systemd and not slow' -n 4 --dist worksteal
 
 molecule: setup  ## the molecule scenarios: on the embedded lab, and as root on hosts that run systemd
 	@$(if $(ROOT),dev/programs systemd)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.faults._fault import DB1_V6, Flow, fault
+from tests.faults._fault import DB1, DB1_V6, Flow, fault
 from tests.faults.catalogue.firewall_rules import BRIEF
 from tests.faults.catalogue.reported import FORWARD, shell
 from tests.faults.catalogue.reported_links import NEIGHBOUR, between, two
@@ -27,6 +27,7 @@ LOST: dict[str, Any] = {"code": "requests_lost"}
 def a_switch_snoops_multicast(fleet: Machines) -> None:
     """https://github.com/lxc/incus/issues/3294, https://github.com/freifunk-berlin/firmware/issues/297"""
     fleet.listen("db1", "::", 5432)
+    fleet.connect("r1", DB1, 5432)  # from then on they know each other on the link
     fleet.nft(FABRIC, between('oifname "db1.eth0" ether daddr & ff:ff:00:00:00:00 == 33:33:00:00:00:00 drop'))
     shell(fleet, "r1", "ip -6 neigh flush dev eth1")
     shell(fleet, "db1", "ip -6 neigh flush dev eth0")
