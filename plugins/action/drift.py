@@ -12,9 +12,9 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from ansible_collections.threeway.handshake.plugins.action.plan import _Inventory
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action import HandshakeAction, unusable
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import HostVariables, VariableError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.inventory import Inventory
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.screen import present, without_lists
 from ansible_collections.threeway.handshake.plugins.plugin_utils._drift import DriftError, expect
@@ -95,7 +95,7 @@ class ActionModule(HandshakeAction):
 
     def _expectations(self, given: dict[str, Any], groups: dict[str, list[str]]) -> dict[str, dict[str, str]]:
         """host -> name -> expression, of what the variables of each host expect of it. DriftError."""
-        inventory = _Inventory(self._loader, groups)
+        inventory = Inventory(self._loader, groups)
         alike = len({repr(each) for each in given.values()}) == 1
         read: dict[int, dict[str, tuple[str, list[str]]]] = {}
         for host, raw in given.items():
@@ -110,7 +110,7 @@ class ActionModule(HandshakeAction):
         }
 
     @staticmethod
-    def _hosts(inventory: _Inventory, pattern: str, place: str) -> list[str]:
+    def _hosts(inventory: Inventory, pattern: str, place: str) -> list[str]:
         try:
             return inventory.hosts(pattern)
         except LookupError as error:

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from ansible.errors import AnsibleError
-from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
@@ -22,6 +20,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._act.action imp
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.addresses import Addresses
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.depth import depth
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.host_variables import Found, HostVariables, VariableError
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act.inventory import Inventory
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.play import at_a_time
 from ansible_collections.threeway.handshake.plugins.plugin_utils._act.role_options import OptionError, RoleOptions
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
@@ -37,7 +36,6 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._store.json_fil
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs import Controller
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.times import iso
-from ansible_collections.threeway.handshake.plugins.plugin_utils._values.words import quoted
 
 _PASSWORDS = frozenset({"ansible_password", "ansible_ssh_pass", "ansible_ssh_password"})
 HOW = (
@@ -86,14 +84,14 @@ class ActionModule(HandshakeAction):
             probes = _probes(arguments) if arguments["isolate_from"] else None
             if probes == []:
                 return {**result, "changed": False, "entries": 0, "msg": "no other handshake would show more"}
-            plan, taking_part, traces, missing = self._plan(arguments, task_vars, probes)
+            plan, taking_part, asked = self._plan(arguments, task_vars, probes)
         except (PlanError, OptionError, VariableError, CaptureError) as error:
             return {**result, "failed": True, "msg": str(error)}
         except (EvidenceError, OSError) as error:
             return {**result, "failed": True, "msg": unusable(f"The report directory {arguments['report_dir']}", error)}
         phases = plan.phases()
         clients = sum("try" in each for each in phases.values())
-        result.update(changed=False, entries=len(plan.entries), phases=phases, not_in_play=list(plan.not_in_play), lacking=missing)
+        result.update(changed=False, entries=len(plan.entries), phases=phases, not_in_play=list(plan.not_in_play), lacking=asked.lacking)
         result["waits"] = plan.deadlines.waits() if plan.deadlines else {}
         result["msg"] = f"{len(plan.entries)} handshakes to try, {clients} clients"
         if probes:  # they are a part of the run, and change nothing that is known of it
@@ -101,7 +99,8 @@ class ActionModule(HandshakeAction):
         facts = {
             "handshake_hosts": taking_part,
             "handshake_run": plan.run,
-            "handshake_trace": traces,
+            "handshake_trace": asked.traces,
+            "handshake_isolate": asked.isolates and not arguments["part_of"],
             "handshake_overlap": {"before": times.before, "after": times.after} if (times := plan.deadlines) else {},
             "handshake_controller": asdict(Controller.this()),
         }
@@ -109,7 +108,7 @@ class ActionModule(HandshakeAction):
 
     def _plan(
         self, arguments: dict[str, Any], task_vars: dict[str, Any], probes: list[dict[str, Any]] | None
-    ) -> tuple[Plan, list[str], bool, list[str]]:
+    ) -> tuple[Plan, list[str], _Asked]:
         # Only an extra variable means the ad hoc flow: as a host variable, handshake_address is that host's own address.
         dialled = plain(load_extra_vars(self._loader)).get("handshake_address")
         started = time.time()
@@ -120,7 +119,7 @@ class ActionModule(HandshakeAction):
         if not flows:
             flows = read_all(asked.flows(), _service_port)
             dialled = None
-        inventory = _Inventory(self._loader, task_vars["groups"])
+        inventory = Inventory(self._loader, task_vars["groups"])
         addresses = Addresses(HostVariables(self, task_vars, in_play=False), use_handshake_address=dialled is None)
         plan = build(
             flows,
@@ -146,7 +145,7 @@ class ActionModule(HandshakeAction):
         for sentence in plan.lowered:
             self._display.warning(sentence)
         EvidenceFiles(arguments["report_dir"], plan.run).begin(plan, iso(started))
-        return plan, inventory.patterns(list(plan.orders)), asked.traces and not asked.captures_only, asked.lacking
+        return plan, inventory.patterns(list(plan.orders)), asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +160,7 @@ class _Asked:
     """Of a host of the play."""
     traces: bool = False
     """Whether some host may be asked to look deeper into what broke."""
+    isolates: bool = False
     captures: object = None
     captures_only: bool = False
     lacking: list[str] = field(default_factory=list)
@@ -211,15 +211,17 @@ def _by_variables(action: ActionBase, roles: list[str], task_vars: dict[str, Any
 
     client, server, port = (options.one(f"diagnose_{name}") for name in ("client", "server", "port"))
     captures = options.one("diagnose_captures") if roles == ["diagnose"] else []
+    captures_only = bool(captures) and options.one("diagnose_captures_only")
     return _Asked(
         client=client,
         server=server,
         port=port,
         flows=lambda: _held(variables, "diagnose_flows"),
         options=of_host,
-        traces=traces,
+        traces=traces and not captures_only,
+        isolates=options.one("diagnose_isolate") and options.one("diagnose_overlap") == 0 and not captures_only,
         captures=captures,
-        captures_only=bool(captures) and options.one("diagnose_captures_only"),
+        captures_only=captures_only,
         lacking=[*missing, *_lacking_at_most(options, variables)],
     )
 
@@ -254,44 +256,6 @@ def _held(variables: HostVariables, name: str) -> list[Held]:
             distinct.setdefault(repr(each.value), (host, each))
     everybody = len(distinct) == 1 and len(found) == len(variables.hosts)
     return [Held(each.value, each.variable, None if everybody else host) for host, each in distinct.values()]
-
-
-class _Inventory:
-    """Patterns as C(hosts) of a play knows them, over all of the inventory, and strict about names."""
-
-    def __init__(self, loader: Any, groups: dict[str, list[str]]) -> None:
-        self.names = {str(group) for group in groups}
-        self.manager = InventoryManager(loader, parse=False)
-        for group, hosts in groups.items():
-            self.manager.add_group(str(group))
-            for host in hosts:
-                self.names.add(str(host))
-                self.manager.add_host(str(host), group=str(group))
-
-    def hosts(self, pattern: str) -> list[str]:
-        """LookupError for a name that is neither a host nor a group, and for a pattern that cannot be read."""
-        if pattern in self.manager.hosts:  # names need not be what patterns can spell
-            return [pattern]
-        for part in split_host_pattern(pattern):
-            name = part.lstrip("!&")
-            if name not in self.names and not any(special in name for special in "*?[~"):
-                raise LookupError(f"the inventory has no host or group {quoted(name)}")
-        try:
-            return [str(host.name) for host in self.manager.get_hosts(pattern)]
-        except AnsibleError as error:
-            raise LookupError(f"{quoted(pattern)} is not a pattern of hosts ({error.message})") from error
-
-    def groups(self, hosts: set[str]) -> dict[str, tuple[str, ...]]:
-        """The groups that some of these hosts are in, and not all of them."""
-        members = {name: tuple(sorted(hosts & {host.name for host in group.get_hosts()})) for name, group in self.manager.groups.items()}
-        return {name: found for name, found in members.items() if 0 < len(found) < len(hosts)}
-
-    def patterns(self, hosts: list[str]) -> list[str]:
-        """What C(hosts) of a play must say to reach these hosts: their names, or all if a name means something else there."""
-        literal = all(
-            split_host_pattern(host) == [host] and [found.name for found in self.manager.get_hosts(host)] == [host] for host in hosts
-        )
-        return hosts if literal else ["all"]
 
 
 def _service_port(name: str) -> int:

@@ -41,6 +41,7 @@ from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._act import forks
 from ansible_collections.threeway.handshake.plugins.plugin_utils._store.runs import is_this
 from ansible_collections.threeway.handshake.plugins.plugin_utils._values.plain import plain
 
@@ -61,4 +62,5 @@ class LookupModule(LookupBase):
                 "No handshake was planned: the first play of this playbook matched no host (is there an inventory, and has it hosts?), "
                 "or --tags, --skip-tags or --start-at-task left its task out. Run the whole playbook, on the hosts of the flows."
             )
+        forks.prepare()  # the play that this is asked for comes next
         return [str(host) for host in hosts]

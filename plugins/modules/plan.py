@@ -247,6 +247,10 @@ ansible_facts:
       description: Whether the kernel of some host may trace broken handshakes.
       type: bool
       sample: false
+    handshake_isolate:
+      description: Whether other handshakes may be tried, to find out what failures have in common.
+      type: bool
+      sample: false
 not_in_play:
   description: Hosts that take part in a flow but are not in this play.
   returned: success

@@ -33,7 +33,8 @@ _BY_VERSION = {4: ETH_P_IP, 6: ETH_P_IPV6}
 
 _BLOCK_BYTES = 256 << 10
 BLOCKS = (64, 16, 4)  # 16 MiB hold a fifth of a second of 500,000 headers a second; a host without that much gives less
-BLOCK_TIMEOUT_MS = 500  # a block that is not full is handed over after this time: with little traffic, we wake twice a second
+BLOCK_TIMEOUT_MS = 100  # a block that is not full is handed over after this time: with little traffic, we wake ten times a second
+_PATIENCE_SECONDS = 2.5  # for the last block, on a host that is too busy to hand it over in time
 
 _BLOCK = struct.Struct("=8xIIII")  # struct tpacket_block_desc: status, packets, offset of the first, bytes used
 # struct tpacket3_hdr: next, sec, nsec, snaplen, len, status, mac, net, rxhash, vlan_tci, vlan_tpid; struct sockaddr_ll:
@@ -129,7 +130,7 @@ class Ring:
     def latest(self, taken: Callable[[], int], collect: Callable[[], object]) -> None:
         """Collect until all is taken that passed the filter: the kernel hands over the block that it is filling within its timeout."""
         packets, drops = self.statistics()
-        patience = time.monotonic() + 5 * BLOCK_TIMEOUT_MS / 1000
+        patience = time.monotonic() + _PATIENCE_SECONDS
         poll = select.poll()
         poll.register(self.fileno(), select.POLLIN)
         while taken() < packets - drops and time.monotonic() < patience:
