@@ -9,6 +9,7 @@ A rule that asks for one exact thing is kept under that thing, so that a packet'
 from __future__ import annotations
 
 import re
+import socket
 import typing as t
 
 from ..._errors import DecodeError
@@ -22,6 +23,9 @@ _LEAD = re.compile(
     r"(?: -m tcp(?: --sport (\d+(?::\d+)?)(?= ))?(?: --dport (\d+(?::\d+)?)(?= |$))?)?"
 )
 
+# Long lists are mostly of addresses, and are passed over by one look at each line.
+_ONE_SOURCE = re.compile(r"(?:\[\d+:\d+\] )?-A \S+ -s (?:(\d+\.\d+\.\d+\.\d+)/32|([0-9a-f:]+)/128) ")
+_ALL_BITS = {socket.AF_INET: (1 << 32) - 1, socket.AF_INET6: (1 << 128) - 1}
 _PORTS = re.compile(r"(?<!!) --(sport|dport|sports|dports) (\d[\d,:]*)(?= |$)")
 _QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _PORT_FIELDS = {"sport": "source port", "sports": "source port", "dport": "port", "dports": "port"}
@@ -39,7 +43,9 @@ class Index:
         self._last: tuple[t.Any, t.Sequence[int]] | None = None
         if len(lines) >= _SHORT:
             for at, line in enumerate(lines):
-                self._keep(at, line)
+                one = _ONE_SOURCE.match(line)
+                if one is None or not self._keep_source(at, one):
+                    self._keep(at, line)
 
     def candidates(self, packet: Packet) -> t.Sequence[int]:
         """The rules that the packet might match, in order: all others are certain not to."""
@@ -61,6 +67,16 @@ class Index:
             else:
                 found += kept.get(value, ())
         return sorted({*found, *self._any}) if found else self._any
+
+    def _keep_source(self, at: int, one: t.Match[str]) -> bool:
+        """Whether it is an address."""
+        family = socket.AF_INET if one[1] else socket.AF_INET6
+        try:
+            source = int.from_bytes(socket.inet_pton(family, one[1] or one[2]), "big")
+        except OSError:
+            return False
+        self._kept.setdefault(("source", _ALL_BITS[family]), {}).setdefault(source, []).append(at)
+        return True
 
     def _keep(self, at: int, line: str) -> None:
         lead = _LEAD.match(line)
@@ -134,7 +150,7 @@ def _network(field: str, text: str | None) -> _Keys:
 
 
 def _exact(mask: int) -> bool:
-    return mask in (0xFFFFFFFF, (1 << 128) - 1)
+    return mask in _ALL_BITS.values()
 
 
 def _ports(field: str, text: str | None) -> _Keys:

@@ -41,9 +41,9 @@ class Xtables:
         self._legacy, self._read_nft, self.absent = legacy, nft, absent
         self._nft: dict[tuple[str, str], Chains] = {}
         self._families: set[str] = set()
-        lines = [line for table in legacy for chain in table.chains.values() for line in chain.lines if " -j " in line]
-        self.tracks_marks = any(each in line for line in lines for each in _MARKING if " -j CONNMARK" in line)
-        self.translates = any(any(each in line for each in _TRANSLATING) for line in lines)
+        text = "\n".join(line for table in legacy for chain in table.chains.values() for line in chain.lines)
+        self.tracks_marks = any(each in text for each in _MARKING)
+        self.translates = any(each in text for each in _TRANSLATING)
 
     def base_chains(self) -> list[BuiltIn]:
         """The built-in chains of legacy tables that may do something to a packet."""
