@@ -93,7 +93,7 @@ class Verdicts:
         """Whether any packet that was asked about is stopped."""
         return any(verdict.stops for firewalls in self.snapshots.values() for firewall in firewalls for verdict in firewall.verdicts)
 
-    def verdict(self, traversal: HookTraversal, when: When = "after", invalid: bool = False, uid: int | None = None) -> Verdict | None:
+    def on(self, traversal: HookTraversal, when: When = "after", invalid: bool = False, uid: int | None = None) -> Verdict | None:
         """The verdict on a packet; ``invalid``: had connection tracking found it so; ``uid``: of whose socket, where one sends it."""
         by_user = self._by_traversal(when, invalid).get(traversal, {})
         if uid is None or None in by_user:

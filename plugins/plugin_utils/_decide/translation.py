@@ -24,7 +24,7 @@ def _leaves_end(case: Case, host: Host, hook: str) -> bool:
     if host.translates(hook) is False:
         return True
     asked = [verdict for verdict in host.verdicts.of_syns(case.sources_at(host), *case.end_at(host)) if verdict.of(case.uid)]
-    evaluated = bool(asked) and all(verdict.verdict == "accept" for verdict in asked)
+    evaluated = bool(asked) and all(verdict.accepts for verdict in asked)
     return evaluated and case.sent_on_by(host) is None
 
 

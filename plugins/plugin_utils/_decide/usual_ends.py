@@ -87,4 +87,4 @@ def _failed_meanwhile(host: Host) -> bool:
 
 def _lets_through(verdict: Verdict) -> bool:
     """Whether a firewall lets a packet through as it is, whoever sends it."""
-    return verdict.verdict == "accept" and not (verdict.users or verdict.rewritten or verdict.undecided)
+    return verdict.accepts and not (verdict.users or verdict.rewritten or verdict.undecided)

@@ -134,6 +134,11 @@ class Verdict:
         return uid is None or self.uid in (None, uid)
 
     @property
+    def accepts(self) -> bool:
+        """Whether rules surely let the packet through."""
+        return self.verdict == "accept"
+
+    @property
     def in_words_alone(self) -> bool:
         """Whether what rules do, or what is unknown, is in sentences for people alone, as version 0.1.0 did."""
         unexplained = self.verdict == "undecided" and self.undecided is None

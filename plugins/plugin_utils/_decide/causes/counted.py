@@ -56,7 +56,7 @@ def proof(case: Case, place: Place, verdict: Verdict, rule: Rule, invalid: bool 
 def _by_counter(case: Case, place: Place, verdict: Verdict, rule: Rule, invalid: bool) -> Proof:
     """Weigh the counter of a rule that, evaluated, decides on the packet at a place."""
     host, delta = place.host, place.host.verdicts.counter_delta(rule)
-    then = host.verdicts.verdict(
+    then = host.verdicts.on(
         verdict.traversal, "before", invalid, verdict.uid
     )  # of this very packet: after a translation it was asked about later
     if then and then.verdict != "undecided" and verdict.verdict != "undecided" and _decision(then) != _decision(verdict):

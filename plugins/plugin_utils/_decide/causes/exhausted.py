@@ -27,7 +27,7 @@ def _nat_ports_exhausted(case: Case) -> Finding | None:
     for place in suspects(case):
         host, verdict = place.host, judged(case, place)
         failed = _conntrack_rise(host, "insert_failed") or 0
-        if place.leg != "syn" or place.direction == "in" or failed <= 0 or verdict is None or verdict.verdict != "accept":
+        if place.leg != "syn" or place.direction == "in" or failed <= 0 or verdict is None or not verdict.accepts:
             continue
         rule = verdict.last_to(*SOURCE_NAT)  # that gives the SYN another source
         lost = _vanished(case, place, verdict)

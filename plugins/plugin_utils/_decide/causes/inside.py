@@ -188,4 +188,4 @@ def led_nowhere(case: Case, server: Host) -> bool:
     if server.translates("prerouting") is False:
         return True
     verdict = judged(case, Place(server, "syn", "in", "server.firewall"))
-    return verdict is not None and verdict.verdict == "accept" and verdict.rewritten is None
+    return verdict is not None and verdict.accepts and verdict.rewritten is None

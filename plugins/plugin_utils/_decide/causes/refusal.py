@@ -77,7 +77,7 @@ def refused_at_all(case: Case, _server: Host, _listeners: object) -> Refused | N
 def lets_in(case: Case, server: Host) -> bool:
     """Whether the server's firewall, evaluated, lets the SYN in, or has nothing that could stop it."""
     verdict = judged(case, Place(server, "syn", "in", "server.firewall"))
-    return (verdict is not None and verdict.verdict == "accept") or droppers(server, RECEIVING, case.family) == []
+    return (verdict is not None and verdict.accepts) or droppers(server, RECEIVING, case.family) == []
 
 
 def _instead_of_refusal(case: Case, server: Host) -> tuple[Certainty, tuple[Evidence, ...]]:

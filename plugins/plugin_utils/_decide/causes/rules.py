@@ -236,7 +236,7 @@ def objection(case: Case, places: list[Place]) -> tuple[tuple[Evidence, ...], tu
         for place, verdict in verdicts
         if verdict is not None and verdict.verdict == "queue"
     )
-    if not verdicts or any(verdict is None or verdict.verdict != "accept" for _place, verdict in verdicts):
+    if not verdicts or any(verdict is None or not verdict.accepts for _place, verdict in verdicts):
         return (), undecided
     said = (Evidence(place.host.name, "firewall", f"evaluated: its rules let {place.packet} through") for place, _verdict in verdicts)
     return tuple(said), undecided

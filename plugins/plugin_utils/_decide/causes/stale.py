@@ -158,7 +158,7 @@ def _stale_translation(case: Case) -> Finding | None:
     for via in case.vias:
         strays = [stray for attempt in case.subject if (stray := _passage(via, attempt))]
         verdict = judged(case, Place(via, "syn", "forward", "path.forward"))
-        rule = verdict.last_to(*DESTINATION_NAT) if verdict and verdict.verdict == "accept" else None
+        rule = verdict.last_to(*DESTINATION_NAT) if verdict and verdict.accepts else None
         went = _end(strays[0][1]) if strays else None
         if verdict is None or rule is None or verdict.rewritten is None or went is None:
             continue

@@ -42,7 +42,7 @@ def _nat_hidden(case: Case, server: Host) -> Finding | None:
     ):
         host, verdict = place.host, judged(case, place)
         found = taken_ahead(verdict)
-        if verdict is None or found is None or verdict.verdict != "accept" or case.server_owns(found.hidden.destination) is not True:
+        if verdict is None or found is None or not verdict.accepts or case.server_owns(found.hidden.destination) is not True:
             continue
         counted = _counted(case, host, verdict, found.hidden.by[-1])
         served = _listens(server, found.hidden)

@@ -77,7 +77,7 @@ def leaves_end(server: Host, source: str, address: str, port: int | None) -> boo
     if server.translates("prerouting") is False:
         return True
     asked = server.verdicts.of_syns([source], address, port) if port else []
-    if port is None or not asked or any(verdict.verdict != "accept" for verdict in asked):
+    if port is None or not asked or any(not verdict.accepts for verdict in asked):
         return None
     return server.verdicts.elsewhere([source], address, port) is None
 

@@ -28,7 +28,7 @@ def translated_at_server(case: Case, server: Host) -> Finding | None:
         return None
     verdict = judged(case, Place(server, "syn", "in", "server.firewall"))
     target, rule = target_of(verdict, case.server_address, case.server_port)
-    if verdict is not None and (verdict.stops or (verdict.verdict == "accept" and target is None)):
+    if verdict is not None and (verdict.stops or (verdict.accepts and target is None)):
         return None  # its rules were evaluated, and send the SYN nowhere else, or stop it there
     within = inside(case)
     if within is not None:

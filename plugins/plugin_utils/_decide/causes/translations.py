@@ -38,7 +38,7 @@ def _redirected_to_proxy(case: Case) -> Finding | None:
     connections = _connections(client, rule, sum(probe.stage not in ("socket", "bind") for probe in _dialled(case, verdict)))
     unseen = case.server is not None and case.server.saw_everything and not case.arrived
     against: tuple[Evidence, ...] = ()
-    if verdict and verdict.verdict == "accept" and target is None:
+    if verdict and verdict.accepts and target is None:
         against = (case.saw(client, "firewall", "evaluated: its rules send the SYN nowhere else"),)
     if rule and target:
         summary = f"{rule.name} on {client.name} redirects the connection to {written(target)}; {case.target} never sees it"
@@ -184,7 +184,7 @@ def _nat_wrong_source(case: Case, server: Host) -> Finding | None:
     """A managed host gives the SYN a source that is not its own, and no answer to that address comes back to it."""
     for place in (Place(case.client, "syn", "out", "path.return"), *(Place(via, "syn", "forward", "path.return") for via in case.vias)):
         host, verdict = place.host, judged(case, place)
-        source = verdict.rewritten.source if verdict and verdict.verdict == "accept" and verdict.rewritten else None
+        source = verdict.rewritten.source if verdict and verdict.accepts and verdict.rewritten else None
         if verdict is None or source is None or source == verdict.source or host.owns(source) is not False:
             continue
         if case.count("syn_ack", host, "in") or (case.syn_at_server and case.syn_at_server.src != source):

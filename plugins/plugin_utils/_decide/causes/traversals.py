@@ -141,7 +141,7 @@ def _verdict_on(case: Case, place: Place, when: When, invalid: bool) -> Verdict 
         directions = (place.direction, "forward")  # an address behind it, such as a container's
     for client, server, port in _ends_at(case, place):
         for direction in directions:
-            found = place.host.verdicts.verdict((place.leg, direction, client, server, port), when, invalid, uid)
+            found = place.host.verdicts.on((place.leg, direction, client, server, port), when, invalid, uid)
             if found is not None:
                 return found
     return None

@@ -44,7 +44,7 @@ def _unexpectedly_open(case: Case) -> Finding | None:
 def _admitted(case: Case, server: Host) -> Verdict | None:
     """What the server's firewall, evaluated, says of this flow's SYN, where it lets it in."""
     asked = server.verdicts.of_syns(case.sources_at(server), case.server_address, case.server_port)
-    return next((each for each in reversed(asked) if each.verdict == "accept"), None)
+    return next((each for each in reversed(asked) if each.accepts), None)
 
 
 def _deciding(verdict: Verdict) -> Rule | None:

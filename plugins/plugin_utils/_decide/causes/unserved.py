@@ -26,7 +26,7 @@ def unanswered(case: Case, front: Host, behind: Host, port: int) -> Because:
 def refused(case: Case, front: Host, behind: Host, port: int) -> Because:
     """Rules reject the SYNs, or else TCP does, for lack of a listener."""
     asked = _asked(case, front, behind, port)
-    by_tcp = bool(asked) and all(each is not None and each.verdict == "accept" for each in asked)
+    by_tcp = bool(asked) and all(each is not None and each.accepts for each in asked)
     return _by_rules(asked), Backend("closed", port) if by_tcp else None
 
 
@@ -39,7 +39,7 @@ def _by_rules(asked: list[Verdict | None]) -> str:
 def _asked(case: Case, front: Host, behind: Host, port: int) -> list[Verdict | None]:
     """What the server's rules, evaluated, do with the SYNs of the host in front as they came, now or else before; None: not asked."""
     return [
-        behind.verdicts.verdict(syn) or behind.verdicts.verdict(syn, "before")
+        behind.verdicts.on(syn) or behind.verdicts.on(syn, "before")
         for source, address, to in syns_at(case, front, behind)
         for syn in [("syn", "in", source, address, to)]
         if to == port
