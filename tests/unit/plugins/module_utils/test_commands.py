@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("ansible")
 from ansible.module_utils import basic
 from ansible.module_utils.basic import AnsibleModule
 

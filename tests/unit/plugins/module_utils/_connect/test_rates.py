@@ -17,8 +17,11 @@ SWEEP = """
 import json, socket
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.rates import sweep
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import Dial, resolve
-listener = socket.create_server((%r, 5432), family=socket.AF_INET6 if ":" in %r else socket.AF_INET, backlog=128)
-print(json.dumps(sweep(resolve([Dial(0, %r, 5432)]), rounds=1)))
+address = %r
+listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)  # Python 3.7 has no create_server
+listener.bind((address, 5432))
+listener.listen(128)
+print(json.dumps(sweep(resolve([Dial(0, address, 5432)]), rounds=1)))
 """
 RULES = """table inet t {
   chain c { type filter hook input priority 0;
@@ -31,7 +34,7 @@ RULES = """table inet t {
 def test_what_is_above_the_limit_is_lost(address: str) -> None:
     with Rootless() as net:
         net.sh(f"ip link set lo up; nft '{RULES}'")
-        text = SWEEP % (address, address, address)
+        text = SWEEP % address
         fast, slow = json.loads(net.sh(f"export PYTHONPATH={COLLECTIONS}\n{sys.executable} - <<'PYTHON'\n{text}\nPYTHON"))
     assert (fast["interval"], fast["attempts"], slow["interval"], slow["attempts"]) == (0.0, 12, 0.4, 6)
     assert (4 <= fast["answered"] <= 6, slow["answered"]) == (True, 6)

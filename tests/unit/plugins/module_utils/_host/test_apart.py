@@ -34,7 +34,8 @@ except ObserveError as error:
 
 
 def script(seconds: float) -> str:
-    return shlex.join(["env", f"PYTHONPATH={COLLECTIONS}", sys.executable, "-c", SCRIPT.replace("SECONDS", str(seconds))])
+    argv = ["env", f"PYTHONPATH={COLLECTIONS}", sys.executable, "-c", SCRIPT.replace("SECONDS", str(seconds))]
+    return " ".join(map(shlex.quote, argv))
 
 
 def ends(network: Rootless) -> bool:

@@ -272,7 +272,7 @@ def test_of_whom_half_open_connections_are(network: Rootless) -> None:
     """The SYN-ACKs go to addresses that nobody has."""
     network.sh("ip address add 192.0.2.77 dev lo")
     network.sh("for n in 100 101; do ip route add 198.51.$n.0/24 dev wire; done")
-    listen = "import socket, time; kept = socket.create_server(('192.0.2.77', 7055), backlog=99); time.sleep(60)"
+    listen = "import socket, time; kept = socket.socket(); kept.bind(('192.0.2.77', 7055)); kept.listen(99); time.sleep(60)"
     network.sh(f'{sys.executable} -c "{listen}" >/dev/null 2>&1 & sleep 0.5')
     for sources, count in (("198.51.100.0/24", 12), ("198.51.101.7/32", 9)):
         order = json.dumps({"address": "192.0.2.77", "port": 7055, "count": count, "rate": 1000, "sources": sources, "seed": 1})

@@ -20,7 +20,9 @@ from ansible_collections.threeway.handshake.plugins.module_utils._host.conntrack
 from ansible_collections.threeway.handshake.plugins.module_utils._host.sockets import sockets
 address = %r
 family = socket.AF_INET6 if ":" in address else socket.AF_INET
-listener = socket.create_server((address, 5432), family=family)
+listener = socket.socket(family)  # Python 3.7 has no create_server
+listener.bind((address, 5432))
+listener.listen()
 pairs = [socket.create_connection((address, 5432)) for _turn in range(2)]
 time.sleep(0.5)
 before = sockets({5432})[0]

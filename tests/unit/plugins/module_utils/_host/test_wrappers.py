@@ -29,7 +29,7 @@ def listening(pid: int) -> list[dict[str, object]]:
 
 def rules_of(tmp_path: Path, *texts: str) -> list[dict[str, Any]]:
     files = [tmp_path / "hosts.allow", tmp_path / "hosts.deny", tmp_path / "none"]
-    for path, text in zip(files, texts, strict=False):
+    for path, text in zip(files, texts):
         path.write_text(text)
     (tmp_path / "xinetd.conf").write_text("defaults\n{\n}\n")
     argv = ["xinetd", "-f", str(tmp_path / "xinetd.conf"), "-dontfork", "-stayalive", "-pidfile", str(tmp_path / "pid")]

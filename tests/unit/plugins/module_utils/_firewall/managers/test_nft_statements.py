@@ -70,7 +70,9 @@ def answers() -> t.Iterator[dict[str, dict[str, t.Any]]]:
     """What happens to the SYN where nft has loaded the rule, in front of a policy that drops."""
     with Rootless() as namespace:
         asked = f"[verdicts.observe([{SYN!r}], {RUN}, saved=text)['verdicts'][0] for text in {[TABLE.format(rule) for rule in KNOWN]!r}]"
-        yield dict(zip(KNOWN, namespace.python("_firewall.verdicts", asked), strict=True))
+        answers = namespace.python("_firewall.verdicts", asked)
+    assert len(answers) == len(KNOWN)
+    yield dict(zip(KNOWN, answers))
 
 
 @pytest.mark.parametrize("rule", KNOWN)
