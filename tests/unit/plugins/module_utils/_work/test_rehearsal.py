@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,12 @@ SCENES = {
 }
 
 QUICK = ("nft-by-link", "nft-goto", "nft-dynamic", "iptables-legacy-return", "iptables-nft-policy")  # each way to say it, each backend
-EACH = [pytest.param(scene, marks=[] if scene in QUICK else pytest.mark.slow) for scene in SCENES]
+TYPED = ("nft-dynamic", "iptables-legacy-return")
+
+
+def scenes(quick: Sequence[str]) -> list[Any]:
+    return [pytest.param(scene, marks=[] if scene in quick else pytest.mark.slow) for scene in SCENES]
+
 
 ANY = {"flow": None, "way": None}  # a rule that names no interface is opened for all
 BY_WAY = {
@@ -67,7 +73,7 @@ BY_WAY = {
 }
 
 
-@pytest.mark.parametrize("scene", EACH)
+@pytest.mark.parametrize("scene", scenes(QUICK))
 def test_what_opens_in_the_copy_opens_on_the_host_and_nothing_else(scene: str) -> None:
     told = observed(SCENES[scene], "opening")
     assert [fix["result"] for fix in told["rehearsed"]] == ["opens"], told
@@ -77,7 +83,7 @@ def test_what_opens_in_the_copy_opens_on_the_host_and_nothing_else(scene: str) -
     assert {**told["after"], **ANY} == {**told["before"], **ANY}, told
 
 
-@pytest.mark.parametrize("scene", EACH)
+@pytest.mark.parametrize("scene", scenes(TYPED))
 def test_the_printed_command_typed_by_hand_opens_the_flow_and_nothing_else(scene: str) -> None:
     told = observed(SCENES[scene], "typing")
     assert told["command"] and told["then"] == "accept", told
@@ -86,7 +92,13 @@ def test_the_printed_command_typed_by_hand_opens_the_flow_and_nothing_else(scene
 
 
 @pytest.mark.parametrize(
-    ("scene", "mode"), [("nft", "typing"), ("nft-set", "opening"), ("iptables-legacy", "opening"), ("iptables-nft", "typing")]
+    ("scene", "mode"),
+    [
+        pytest.param("nft", "typing", marks=pytest.mark.slow),
+        ("nft-set", "opening"),
+        pytest.param("iptables-legacy", "opening", marks=pytest.mark.slow),
+        ("iptables-nft", "typing"),
+    ],
 )
 def test_a_rule_that_names_an_interface_is_opened_for_that_one_alone(scene: str, mode: str) -> None:
     told = observed(BY_WAY[scene], mode)
@@ -130,7 +142,7 @@ def test_a_second_firewall_behind_the_first_is_told() -> None:
     assert told["after"]["flow"] is False
 
 
-@pytest.mark.parametrize("behind", ["iptables-legacy-policy", "iptables-legacy"])
+@pytest.mark.parametrize("behind", [pytest.param("iptables-legacy-policy", marks=pytest.mark.slow), "iptables-legacy"])
 def test_the_verdict_tells_every_rule_that_the_packet_has_to_pass(behind: str) -> None:
     told = observed(f"{EARLY}; {SCENES[behind]}", "typing")
     assert len(told["command"]) == 2 and told["command"][1].startswith("iptables-legacy -"), told

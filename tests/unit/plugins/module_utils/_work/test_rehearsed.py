@@ -31,7 +31,7 @@ SCENES = {
     "translated, denied": f"{TRANSLATED} {ENABLE} ufw route allow to {GUEST} port 81 proto tcp; "
     f"ufw route deny to {GUEST} port 80 proto tcp",
 }
-QUICK = ("default", "deny", "translated, denied", "bound", "denied", "forwarded, unbound")
+QUICK = ("default", "translated, denied", "bound", "forwarded, unbound")
 
 
 def scenes(several: dict[str, str]) -> list[Any]:
