@@ -15,22 +15,8 @@ from .._errors import ObserveError
 from .._wire.netlink import Netlink, NetlinkError, attribute, attributes, unpack
 from .links import FAMILIES, address_bytes, address_text
 from .policy_rules import Packet, Rule
-from .route_tables import (
-    NUMBER,
-    ORIGINS,
-    ROUTE,
-    RTA_DST,
-    RTA_SRC,
-    RTA_TABLE,
-    RTM_GETROUTE,
-    TYPES,
-    Entry,
-    dump,
-    encap_of,
-    most_specific,
-    number_of,
-    only_from,
-)
+from .route_tables import NUMBER, ORIGINS, ROUTE, RTA_DST, RTA_NH_ID, RTA_SRC, RTA_TABLE, RTM_GETROUTE, TYPES
+from .route_tables import Entry, dump, encap_of, most_specific, number_of, only_from
 
 RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000
 RTA_IIF, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH = 3, 4, 5, 7, 8, 9
@@ -99,7 +85,7 @@ def _answer(netlink: Netlink, question: Question, indices: t.Mapping[str, int], 
     names = {index: name for name, index in indices.items()}
     result: Answer = dict(question._asdict())
     result.update(error=None, type=None, interface=None, gateway=None, source=None, table=None, prefix=None, mtu=None)
-    result.update(encap=None, multipath=[], rule=None, origin=None, instead_of=None, others=[], sourceless=None, only_from=[])
+    result.update(encap=None, multipath=[], rule=None, origin=None, nexthop=None, instead_of=None, others=[], sourceless=None, only_from=[])
     try:
         result.update(_parse(_ask(netlink, question, indices, RTM_F_LOOKUP_TABLE), names))
         result["source"] = result["source"] or (question.local if question.iif is None else None)
@@ -116,7 +102,7 @@ def _answer(netlink: Netlink, question: Question, indices: t.Mapping[str, int], 
         return result
     try:
         matched = _parse(_ask(netlink, question, indices, RTM_F_LOOKUP_TABLE | RTM_F_FIB_MATCH), names)
-        result.update(prefix=matched["prefix"], multipath=matched["multipath"], origin=matched["origin"])
+        result.update({name: matched[name] for name in ("prefix", "multipath", "origin", "nexthop")})
         if not matched["multipath"] and matched["gateway"] != result["gateway"]:  # an ICMP redirect knows better than the table
             result["instead_of"] = matched["gateway"]
         if result["origin"] == "ra":
@@ -201,6 +187,7 @@ def _parse(body: bytes, names: t.Mapping[int, str]) -> Answer:
         "encap": encap_of(about.get(RTA_ENCAP_TYPE)),
         "multipath": hops if len(hops) > 1 else [],
         "origin": ORIGINS.get(protocol),
+        "nexthop": number_of(about.get(RTA_NH_ID)) or None,
     }
 
 
@@ -275,7 +262,8 @@ def _refusing(question: Question, error: str, rules: t.Sequence[Rule]) -> Answer
             routes = most_specific(packet.destination)
         found = routes.get(rule.table)
         if found and REFUSALS.get(found.type) == error and (rule.suppress is None or found.length > rule.suppress):
-            return {"type": found.type, "table": rule.table, "prefix": found.prefix, "rule": rule.priority, "origin": found.origin}
+            about = {name: getattr(found, name) for name in ("type", "prefix", "origin", "nexthop")}
+            return {**about, "table": rule.table, "rule": rule.priority}
     return {}
 
 

@@ -46,7 +46,7 @@ def stopped(case: Case, finding: Finding) -> Fix | None:
         return opening(case, host, stop.verdict if stop else None)
     if stop.taken:
         return let_through(host.name, stop.taken)
-    otherwise = rerouted(case, host, stop.verdict) or served(host, stop.verdict) or delisted(host, stop.verdict, stop.later)
+    otherwise = rerouted(case, host, stop) or served(host, stop.verdict) or delisted(host, stop.verdict, stop.later)
     return otherwise or opening(case, host, stop.verdict, stop.later)
 
 

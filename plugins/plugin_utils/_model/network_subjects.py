@@ -209,7 +209,8 @@ class Broadcast:
 class ReversePath:
     """The reverse-path filter of an interface, which drops packets from a source; ``no_way_back``: no route leads there at all.
 
-    ``beside``: the interface that has the packets' destination, where both are on one network.
+    ``beside``: the interface that has the packets' destination, where both are on one network; ``marked``: what the host sends there has
+    a mark, for which it leaves by that interface.
     """
 
     interface: str
@@ -217,6 +218,7 @@ class ReversePath:
     mode: int
     no_way_back: bool
     beside: str | None = None
+    marked: bool = False
 
 
 @dataclass(frozen=True)
