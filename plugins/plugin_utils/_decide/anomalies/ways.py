@@ -13,7 +13,6 @@ from ..._model.network_records import LOOPBACK
 from ..._model.recording import Observation
 from ..._values.words import plural
 from ..case import Case
-from ..causes.traversals import Place, judged
 from ..outcome import Leg
 from ..sources import declared_beside
 from ..story import LABELS
@@ -50,16 +49,14 @@ def other_interfaces(case: Case) -> Iterator[Anomaly]:
         route = case.way(host, remote, case.server_address if back else case.source, back)
         if route is None or route.interface is None:
             continue
-        verdict = judged(case, Place(host, leg, "out", ""))
-        named = (verdict and verdict.rerouted and verdict.rerouted.interface) or route.interface  # for the mark that its rules give it
         found: dict[str, list[Key]] = defaultdict(list)
         for attempt in case.attempts:
             for row in attempt.of(leg):
                 left = [seen.interface for seen in at(row, host, "out") if seen.interface != LOOPBACK]
-                if left and named not in {*left, *(outermost(host, name) for name in left)}:
+                if left and route.interface not in {*left, *(outermost(host, name) for name in left)}:
                     found[left[0]].append(key(attempt))
         for interface, keys in found.items():
-            text = f"{plural(len(keys), LABELS[leg])} left {host.name} by {interface}; its route to {remote} names {named}"
+            text = f"{plural(len(keys), LABELS[leg])} left {host.name} by {interface}; its route to {remote} names {route.interface}"
             yield Anomaly("other_interface", host.name, text, leg, leg=leg, interface=interface, count=len(keys), attempts=frozenset(keys))
 
 
