@@ -15,8 +15,23 @@ from .._errors import ObserveError
 from .._wire.netlink import Netlink, NetlinkError, attribute, attributes, unpack
 from .links import FAMILIES, address_bytes, address_text
 from .policy_rules import Packet, Rule
-from .route_tables import NUMBER, ORIGINS, ROUTE, RTA_DST, RTA_NH_ID, RTA_SRC, RTA_TABLE, RTM_GETROUTE, TYPES
-from .route_tables import Entry, dump, encap_of, most_specific, number_of, only_from
+from .route_tables import (
+    NUMBER,
+    ORIGINS,
+    ROUTE,
+    RTA_DST,
+    RTA_NH_ID,
+    RTA_SRC,
+    RTA_TABLE,
+    RTM_GETROUTE,
+    TYPES,
+    Entry,
+    dump,
+    encap_of,
+    most_specific,
+    number_of,
+    only_from,
+)
 
 RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000
 RTA_IIF, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH = 3, 4, 5, 7, 8, 9
@@ -27,6 +42,7 @@ MOST_PORTS = 8  # for which a way is asked for, where rules look at ports
 REFUSALS = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES"}  # fib_props in net/ipv4/fib_semantics.c
 RULE_REFUSALS = {"blackhole": "EINVAL", "unreachable": "ENETUNREACH", "prohibit": "EACCES"}  # fib4_rule_action
 
+_ANY = {socket.AF_INET: bytes(4), socket.AF_INET6: bytes(16)}
 _HOP = struct.Struct("=HBBi")
 _PORT = struct.Struct("!H")
 _WAY = ("interface", "gateway", "table", "prefix")
@@ -182,7 +198,7 @@ def _parse(body: bytes, names: t.Mapping[int, str]) -> Answer:
         "gateway": _gateway(family, about),
         "source": address_text(family, about[RTA_PREFSRC]) if RTA_PREFSRC in about else None,
         "table": number_of(about.get(RTA_TABLE)) or table,
-        "prefix": f"{address_text(family, about[RTA_DST]) if RTA_DST in about else _any(family)}/{length}",
+        "prefix": f"{address_text(family, about.get(RTA_DST, _ANY[family]))}/{length}",
         "mtu": number_of(mtu) or None,
         "encap": encap_of(about.get(RTA_ENCAP_TYPE)),
         "multipath": hops if len(hops) > 1 else [],
@@ -282,7 +298,3 @@ def _others(result: Answer) -> list[str]:
 def _applying(rules: t.Sequence[Rule], packet: Packet) -> t.Iterator[Rule]:
     family = FAMILIES[socket.AF_INET6 if ":" in packet.destination else socket.AF_INET]
     return (rule for rule in rules if rule.family == family and rule.applies(packet))
-
-
-def _any(family: int) -> str:
-    return "::" if family == socket.AF_INET6 else "0.0.0.0"

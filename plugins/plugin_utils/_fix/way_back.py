@@ -18,6 +18,7 @@ from .tables import free_table
 
 _MAIN = 254  # RT_TABLE_MAIN
 
+
 def rerouted(case: Case, host: Host, stop: Stop) -> Fix | None:
     """Advice about the route; None where the rule does not ask for the way back."""
     verdict, marked = stop.verdict, stop.marked
@@ -26,8 +27,9 @@ def rerouted(case: Case, host: Host, stop: Stop) -> Fix | None:
         return None
     here = f"by {back.came_by}, and not by {back.leaves_by}" if back.leaves_by else f"by {back.came_by}: there is no way to it"
     or_marked = (
-        f", or have rules ahead of it give the mark {marked.mark:#x} to what comes in as well (CONNMARK --restore-mark, meta mark set ct mark), "
-        f"by which {host.name} itself sends there (policy rule {marked.policy.priority}), if it asks for marks (fib saddr . mark, --validmark)"
+        f", or have rules ahead of it give the mark {marked.mark:#x}, by which {host.name} itself sends there (policy rule "
+        f"{marked.policy.priority}), to what comes in as well (CONNMARK --restore-mark, meta mark set ct mark), if it asks for marks (fib "
+        "saddr . mark, --validmark)"
         if marked
         else ""
     )

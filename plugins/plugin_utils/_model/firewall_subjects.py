@@ -32,8 +32,8 @@ class TakenAhead:
 @dataclass(frozen=True)
 class Stop:
     """A firewall's verdict that stops the packet, and those that would stop later packets of the handshake at the same host; ``taken``: a
-    translation that would lead it elsewhere, but for rules ahead; ``marked``: where it is stopped for the way back, the mark by which the host
-    itself sends the way that it came."""
+    translation that would lead it elsewhere, but for rules ahead; ``marked``: where it is stopped for the way
+    back, the mark by which the host itself sends the way that it came."""
 
     verdict: Verdict
     later: tuple[Verdict, ...] = ()

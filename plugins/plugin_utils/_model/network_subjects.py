@@ -158,7 +158,7 @@ class Tunnel:
     """A tunnel that a host hands packets for an address to, which do not come to ``there``.
 
     ``outer``: the packets that carry them, in words; ``by_itself``: the tunnel's own device drops them; ``other_end``: the tunnel's
-    end there, where that does not take what this one sends.
+    end there, where that does not take what this one sends; ``bad_sums``: what carries them comes there with wrong checksums.
     """
 
     link: Link
@@ -168,6 +168,7 @@ class Tunnel:
     outer: str
     by_itself: bool = False
     other_end: Link | None = None
+    bad_sums: bool = False
 
 
 @dataclass(frozen=True)
