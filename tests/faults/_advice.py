@@ -89,6 +89,7 @@ NOT_TYPED = {
     "firewall_queue_unread": _APPLICATION,
     "firewall_rate_limited": _CHOICE,
     "first_syn_dropped": _ELSEWHERE,
+    "handshake_split": _ELSEWHERE,
     "host_down": _ELSEWHERE,
     "ip_conflict": _ELSEWHERE,
     "ipsec_policy": _CHOICE,

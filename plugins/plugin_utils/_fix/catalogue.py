@@ -99,6 +99,7 @@ FIXES: dict[str, Callable[[Case, Finding], Fix | None]] = {
     "stale_translation": stale.stale_translation,
     "martian_source": addresses.martian_source,
     "ip_conflict": addresses.ip_conflict,
+    "handshake_split": network.handshake_split,
     "host_down": network.host_down,
     "address_elsewhere": addresses.address_elsewhere,
     "shadowing_route": routes.shadowing_route,

@@ -172,6 +172,13 @@ class Tunnel:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """Hosts over which connections to one address are spread, as far as they are known."""
+
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class DeafInterface:
     """An interface on which a host that forwards ignores router advertisements."""
 
