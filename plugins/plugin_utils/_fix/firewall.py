@@ -59,6 +59,9 @@ def queue_unread(_case: Case, finding: Finding) -> Fix | None:
     stop = finding.about(Stop)
     if stop is None:
         return None
+    if stop.verdict.by_queue:
+        every = f"have the program read every queue that the rule names (suricata: -q once for each) on {finding.host}"
+        return advice("service", finding.host, f"{every}, or have the rule name only those that it reads, or bypass those without a reader")
     summary = f"start the program that should read queue {stop.verdict.queue} on {finding.host}, or let the rule bypass the queue"
     return advice("service", finding.host, summary)
 

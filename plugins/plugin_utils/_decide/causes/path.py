@@ -170,7 +170,7 @@ def _path_drop(case: Case, between: tuple[str, str]) -> Finding | None:
     summary = f"the {packet} is dropped inside {via.name}" if via else f"the {packet} is lost {case.outcome.stretch}"
     strays = elsewhere(case)
     if strays:
-        summary = f"the {packet} does not come to {between[1]}: {strays[0].host} has it {_how(strays[0])}"
+        summary = f"the {packet} does not come to {between[1]}: {strays[0].host} has it {_how(case, strays[0])}"
     against = tuple(
         Evidence(seen.host, "capture", f"{meaning_of(case, row)[1]} from {row.packet.src} quotes a packet of the server's")
         for row, seen in quoting(case)
