@@ -141,6 +141,7 @@ NOT_TYPED = {
     "synproxy_unserved": _LOOK,
     "tcp_ao_mismatch": _LAB,
     "tcp_md5_mismatch": _APPLICATION,
+    "traffic_redirected": _LOOK,
     "tunnel_drop": _LOOK,
     "turned_away": _ELSEWHERE,
     "unexpectedly_open": _TO_CLOSE,

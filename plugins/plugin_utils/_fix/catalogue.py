@@ -126,6 +126,7 @@ FIXES: dict[str, Callable[[Case, Finding], Fix | None]] = {
     "requests_lost": way.requests_lost,
     "path_drop": way.path_drop,
     "ttl_too_low": stack.ttl_too_low,
+    "traffic_redirected": kernel.traffic_redirected,
     "tunnel_drop": way.tunnel_drop,
     "bridge_port": network.bridge_port,
     "mac_conflict": network.mac_conflict,

@@ -179,6 +179,15 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class Redirection:
+    """A filter of traffic control on an interface, for what comes in or leaves there (``ingress``, ``egress``), that sends it elsewhere."""
+
+    interface: str
+    direction: str
+    to: str
+
+
+@dataclass(frozen=True)
 class DeafInterface:
     """An interface on which a host that forwards ignores router advertisements."""
 
