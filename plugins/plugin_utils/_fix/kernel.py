@@ -87,8 +87,9 @@ def traffic_redirected(_case: Case, finding: Finding) -> Fix | None:
     return advice(
         "traffic_control",
         finding.host,
-        f"remove the filter of {sent.interface} on {finding.host} that redirects to {sent.to}, if who put it there, as a shaper or a monitor, is "
-        f"gone; a shaper needs an interface of type ifb that is up in place of {sent.to}, and a monitor mirror in place of redirect",
+        f"remove the filter of {sent.interface} on {finding.host} that redirects to {sent.to}, if who put it there, as a shaper or a "
+        f"monitor, is gone; a shaper needs an interface of type ifb that is up in place of {sent.to}, and a monitor mirror in place of "
+        f"redirect; if it is meant, see what is behind {sent.to}",
         [shell("tc", "-s", "filter", "show", "dev", sent.interface, sent.direction)] if known else [],
     )
 

@@ -105,8 +105,8 @@ def _one_of_queues(case: Case, place: Place, verdict: Verdict) -> Finding:
         "likely",
         place.host.name,
         place.segment,
-        f"{rule.name if rule else 'the firewall'} on {place.host.name} hands {place.packet} to one of several queues, by its addresses, and "
-        "programs read only some of these: what is put into another one is dropped",
+        f"{rule.name if rule else 'the firewall'} on {place.host.name} hands {place.packet} to one of several queues, by its addresses, "
+        "and programs read only some of these: what is put into another one is dropped",
         (
             case.saw(place.host, "firewall", f"evaluated: {verdict.undecided_because}"),
             *(kept_by(place.host, rule) if rule else ()),

@@ -18,8 +18,10 @@ from ..finding import Finding
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
 from .stretch import swallower
-from .traversals import PACKETS
+from .traversals import PACKETS, judged, suspects
 
+_GIVES_BACK = "ifb"
+"""The kind of interface that gives packets back where they were taken, as shapers need it for what comes in."""
 _TAKEN: dict[str, tuple[Leg, str]] = {
     "unanswered": ("syn", "server.ingress"),
     "ignored_syn_ack": ("syn_ack", "client.ingress"),
@@ -47,7 +49,7 @@ def _redirecting(snapshot: Snapshot | None, interface: str, direction: str) -> I
     tc: tuple[TrafficControl, ...] = (snapshot.hooks.tc if snapshot and snapshot.hooks else None) or ()
     for each in tc:
         if (each.interface, each.direction) == (interface, direction):
-            yield from (redirect for redirect in each.redirects if not redirect.copies)
+            yield from (redirect for redirect in each.redirects if not redirect.copies and redirect.towards == "egress")
 
 
 def _sent(host: Host, interface: str, direction: str, wanted: str | None = None) -> tuple[str, int] | None:
@@ -60,7 +62,20 @@ def _sent(host: Host, interface: str, direction: str, wanted: str | None = None)
         now[each.to] = now.get(each.to, 0) + each.packets
     rose = {to: packets - was.get(to, 0) for to, packets in now.items() if wanted in (None, to)}
     to = max(rose, key=lambda each: rose[each], default=None)
-    return (to, rose[to]) if to is not None and rose[to] > 0 else None
+    if to is None or rose[to] <= 0 or ((link := host.link(to)) and link.kind == _GIVES_BACK and link.up is not False):
+        return None
+    return to, rose[to]
+
+
+def _would_be_seen(host: Host, interface: str) -> bool:
+    """Whether what a filter sends to an interface would be in the recording: on one that is up."""
+    link = host.link(interface)
+    return host.saw_everything and link is not None and link.up is True
+
+
+def _stopped(case: Case, host: Host) -> bool:
+    """Whether the host's firewall stops the packet where it ended, so that what the filters send may be others'."""
+    return any(place.host is host and (verdict := judged(case, place)) and verdict.stops for place in suspects(case))
 
 
 def _traffic_redirected(case: Case) -> Finding | None:
@@ -78,6 +93,8 @@ def _on_its_way_in(case: Case) -> Finding | None:
     if sent is None or sent[1] < case.count(leg, host, "in"):
         return None
     again = [each for row in case.rows(leg) for each in row.seen if each.host == host.name and each.interface == sent[0]]
+    if not again and (_would_be_seen(host, sent[0]) or _stopped(case, host)):
+        return None
     return _finding(case, host, leg, segment, seen.interface, "ingress", sent, again)
 
 
@@ -92,7 +109,7 @@ def _on_its_way_out(case: Case) -> Finding | None:
     if route is None or route.interface is None or (left is not None and left.interface == route.interface):
         return None
     sent = _sent(host, route.interface, "egress", left.interface if left else None)
-    if sent is None or sent[1] < len(case.subject):
+    if sent is None or sent[1] < len(case.subject) or (left is None and (_would_be_seen(host, sent[0]) or _stopped(case, host))):
         return None
     segment = "server.egress" if leg == "syn_ack" else "client.egress"
     return _finding(case, host, leg, segment, route.interface, "egress", sent, [left] if left else [])
@@ -103,13 +120,13 @@ def _finding(
 ) -> Finding:
     to, packets = sent
     link = host.link(to)
-    down = ", which is down," if link is not None and link.up is False else ""
+    down = ", which is down" if link is not None and link.up is False else ""
     return Finding(
         "proven" if again else "likely",
         host.name,
         segment,
-        f"a filter of traffic control on {interface} of {host.name} ({direction}) sends {PACKETS[leg]} to {to}{down} and nobody gives it "
-        "back",
+        f"a filter of traffic control on {interface} of {host.name} ({direction}) sends {PACKETS[leg]} to {to}{down}, from where it "
+        "does not come back",
         (
             case.saw(host, "tc", f"{interface}, {direction}: mirred redirect to {to}, {plural(packets, 'packet')} meanwhile"),
             *([case.saw(host, "capture", f"{PACKETS[leg]} of this flow on {to} as well")] if again else []),
@@ -118,9 +135,7 @@ def _finding(
         ),
         leg=leg,
         detail={"interface": interface, "direction": direction, "to": to, "packets": packets},
-        undecided=()
-        if again
-        else (f"tc -s filter show dev {interface} {direction} on {host.name}, before and after an attempt, shows it",),
+        undecided=() if again else (f"tc -s filter show dev {interface} {direction} on {host.name}, twice, shows what it sends there",),
         subject=Redirection(interface, direction, to),
     )
 
@@ -131,9 +146,10 @@ CAUSES = (
         "A filter of traffic control sends the packet to another interface",
         ("client.egress", "client.ingress", "server.ingress", "server.egress", "path.forward", "path.return"),
         (*_TAKEN, *_LOST, "unsent"),
-        "A filter with the action mirred redirect is on the interface by which the packet comes in, or by which its route has it leave, it sent "
-        "at least as many packets meanwhile, and the packet is seen on the interface to which it sends. Not seen there: likely.",
-        "The filter sends no packets, or copies.",
+        "A filter with the action mirred redirect is on the interface by which the packet comes in, or by which its route has it leave, "
+        "it sent at least as many packets meanwhile to one that gives none back (ifb), and the packet is seen on that. If that is down, so "
+        "that nothing is seen there, and the firewall does not stop the packet: likely.",
+        "The filter sends no packets, or copies, or to an interface that gives them back.",
         rule=_traffic_redirected,
         precedes=("path_drop", "path_loss", "firewall_drop", "kernel_drop"),
         accounts_for=(
