@@ -156,6 +156,11 @@ class Verdict:
         return self.queue if self.verdict == "drop" else None
 
     @property
+    def quota_used_up(self) -> bool:
+        """Whether the rule that stops it does so since a quota is used up."""
+        return self.stops and any(effect.kind == "used_up" for step in self.path[-1:] for effect in step.effects)
+
+    @property
     def by_queue(self) -> bool:
         """Whether it depends on which of several queues, of which programs read some, the packet is put into."""
         return self.undecided is not None and self.undecided.kind == "queue"

@@ -122,6 +122,15 @@ class MarkedAstray:
     tables: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class MarkedForOwn:
+    """A mark by which a policy rule leads what a host passes on to the host itself, and the rule that sets it, where that is known."""
+
+    mark: int
+    policy: PolicyRule
+    rule: Rule | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class ByMark:
     """The way of a packet from ``host`` to ``target`` that has a mark: the policy rule that asks for the mark, the next hop, where it is

@@ -49,7 +49,9 @@ def _rate_limited(case: Case) -> Finding | None:
             ),
             leg=place.leg,
             detail=details(verdict, None, rule),
-            undecided=("fewer attempts, further apart (diagnose_attempts, diagnose_interval), would show whether it is the limit",),
+            undecided=(
+                "fewer attempts, further apart (diagnose_attempts, diagnose_interval), would show whether it is the limit, unless it is a quota",
+            ),
             subject=rule,
         )
     return None

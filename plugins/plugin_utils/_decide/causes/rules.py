@@ -83,6 +83,7 @@ def stopped(case: Case, place: Place, verdict: Verdict) -> Finding:
         + why_stopped.for_the_way_back(verdict)
         + why_stopped.marked(verdict)
         + why_stopped.unserved(verdict)
+        + why_stopped.used_up(verdict)
         + why_stopped.from_another(case, verdict),
         (
             *weighed.evidence,
