@@ -226,7 +226,8 @@ def _to_its_proxy(host: str, address: str, marked: MarkedForOwn) -> Fix:
         "route",
         host,
         f"have a rule of {host} hand what has the mark {marked.mark:#x}{setting} to the transparent proxy (TPROXY), as restarting the "
-        f"proxy or what manages its rules does; or, if there is no proxy any more, take policy rule {marked.policy.priority} and the mark away",
+        f"proxy or what manages its rules does; or, if there is no proxy any more, take policy rule {marked.policy.priority} and the mark "
+        "away",
         [ip(address, "rule", "delete", "priority", str(marked.policy.priority), "fwmark", f"{marked.mark:#x}")]
         if marked.policy.mark and marked.policy.mark.mask == _WHOLE
         else (),

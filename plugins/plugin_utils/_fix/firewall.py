@@ -57,9 +57,8 @@ def _with_more_quota(host: str, rule: Rule) -> Fix:
     return advice(
         "firewall",
         host,
-        f"reset the quota of {rule.name} on {host} (nft reset quota, if it has a name, or load the rule again), or raise it, if whoever set "
-        "it means to let the client in",
-        [shell("nft", "list", "chain", rule.family, rule.table, rule.chain)],
+        f"reset the quota of {rule.name} on {host} (nft reset quota, if it has a name, or load the rule again), or raise it, if whoever "
+        "set it means to let the client in",
         why="nothing gives a quota back by itself",
     )
 

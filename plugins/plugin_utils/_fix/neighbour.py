@@ -252,10 +252,11 @@ def forgotten(host: Host, entry: Neighbour, real: str) -> Fix:
     command = shell("ip", "neigh", "delete", entry.address, "dev", entry.interface)
     permanent = entry.state == "PERMANENT"
     proxy = "proxy ARP (proxy_arp)" if ":" not in entry.address else "an NDP proxy"
+    others = f"as {proxy} does, or a switch from its own table (neigh_suppress of a Linux bridge, EVPN)"
     again = (
         "it is permanent, look for what sets it at boot"
         if permanent
-        else f"if it is learned again, find the machine with {entry.mac}: it has the address, too, or answers for others, as {proxy} does"
+        else f"if it is learned again, find the machine with {entry.mac}: it has the address, too, or answers for others, {others}"
     )
     return mending(
         "neighbour",

@@ -50,7 +50,7 @@ def _rate_limited(case: Case) -> Finding | None:
             leg=place.leg,
             detail=details(verdict, None, rule),
             undecided=(
-                "fewer attempts, further apart (diagnose_attempts, diagnose_interval), would show whether it is the limit, unless it is a quota",
+                "fewer attempts, further apart (diagnose_attempts, diagnose_interval), would show whether it is the limit, if not a quota",
             ),
             subject=rule,
         )
