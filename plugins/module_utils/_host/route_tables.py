@@ -100,4 +100,12 @@ def _covering(destination: str) -> t.Iterator[Entry]:
         source = f"{address_text(family, about.get(RTA_SRC, bytes(len(raw))))}/{source_length}" if source_length else None
         prefix = f"{address_text(family, network)}/{length}"
         nexthop = number_of(about.get(RTA_NH_ID)) or None
-        yield Entry(number_of(about.get(RTA_TABLE)) or table, length, prefix, TYPES[kind], ORIGINS.get(protocol), source, nexthop)
+        yield Entry(
+            table=number_of(about.get(RTA_TABLE)) or table,
+            length=length,
+            prefix=prefix,
+            type=TYPES[kind],
+            origin=ORIGINS.get(protocol),
+            source=source,
+            nexthop=nexthop,
+        )

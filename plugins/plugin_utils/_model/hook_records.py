@@ -31,7 +31,7 @@ class Redirect:
     packets: Count = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrafficControl:
     interface: str
     direction: str = "egress"

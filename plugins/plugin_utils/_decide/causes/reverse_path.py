@@ -72,7 +72,7 @@ def _rp_filter_drop(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Fi
 
 
 def _asked(host: Host, interface: str) -> str:
-    """By which mark the filter looks for the way back: by that of the packet only if it is told so (fib_validate_source())."""
+    """With which mark the filter looks for the way back: with that of the packet only where a sysctl says so (fib_validate_source())."""
     valid = any(host.sysctl(f"net.ipv4.conf.{name}.src_valid_mark") for name in ("all", interface))
     return "and the packet has no such mark when the filter looks" if valid else "and the filter looks without one (src_valid_mark is 0)"
 
