@@ -35,7 +35,8 @@ def _split(case: Case, attempt: Attempt) -> _Split | None:
     for host in ends:
         whole = host.saw_everything and attempt.hears(host.name, "in")
         took = any(row.at(host.name, "in") for row in acks) and not any(row.at(host.name, "in") for row in attempt.of("syn"))
-        if whole and took:
+        answered = any(row.at(host.name, "out") for row in attempt.of("syn_ack"))  # it got the SYN, whatever its recording has
+        if whole and took and not answered:
             other = next((each for each in ends if any(row.at(each.name, "in") for row in attempt.of("syn"))), None)
             return _Split(attempt, host, other, any(row.at(host.name, "out") for row in attempt.of("rst", "server")))
     return None
@@ -52,7 +53,7 @@ def _handshake_split(case: Case) -> Finding | None:
     resets = sum(each.reset for each in found)
     end = f", and answers {'it' if resets == 1 else 'them'} with {plural(resets, 'RST')}" if resets else ""
     return Finding(
-        "proven" if other and resets == len(found) == len(case.subject) else "likely",
+        "proven" if other and resets == len(found) == len(case.subject) and not host.delta("Tcp", "PassiveOpens") else "likely",
         "path",
         "path.forward",
         f"the packets of one handshake go to two machines: {whom} gets the SYN and answers it, and {host.name} gets "
@@ -79,7 +80,8 @@ CAUSES = (
         ("path.forward",),
         ("answered_elsewhere", "lost_ack", "ignored_ack", "reset_after"),
         "A managed host with the address, whose recording is complete, gets the client's ACK, has no SYN of that handshake and answers "
-        "with an RST, and another managed one with the address got the SYN. Without the other one, or the RST: likely.",
+        "with an RST, its TCP accepted no connection (PassiveOpens), and another managed one with the address got the SYN. Without the "
+        "other one, or the RST: likely.",
         "The host that gets the ACK got the SYN.",
         rule=_handshake_split,
         precedes=(
