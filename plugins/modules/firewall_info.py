@@ -172,7 +172,8 @@ verdicts:
       contains:
         kind:
           description:
-            - V(limit) for a rate, a quota, a count or a random number; V(unknown) for anything else that cannot be known.
+            - V(limit) for a rate, a quota, a count or a random number; V(queue) for which of several
+              queues it is put into, where programs read only some; V(unknown) for anything else that cannot be known.
             - V(unsupported) for what is not modelled or could not be read; V(too_many) for more unknowns than can be tried.
             - V(unroutable) where rules send the packet to where the kernel has no way for it, or give it a mark with which it has none.
           type: str

@@ -171,6 +171,10 @@ paths:
       type: list
       elements: str
       sample: []
+    nexthop:
+      description: The number of the route's next hop object, as ip-nexthop(8) has it, if it has one.
+      type: int
+      sample: null
     only_from:
       description: The networks for whose addresses as a source there is a route, where there is none otherwise (IPv6).
       type: list

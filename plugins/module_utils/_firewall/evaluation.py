@@ -20,6 +20,7 @@ MOST_STEPS = 64  # up to which rules that did not match are reported
 
 LIMIT = "limit"  # a rate, a quota, a count, or a number drawn by lot: the next packet may fare otherwise
 UNKNOWN = "unknown"  # something of the packet or the host that cannot be known
+QUEUE = "queue"  # which of several queues the kernel puts the packet into, by its addresses: programs read some of them alone
 UNROUTABLE = "unroutable"  # where rules send the packet, or by the mark that they give it, the kernel has no way for it
 UNSUPPORTED = "unsupported"  # something that is not modelled, or could not be read
 TOO_MANY = "too_many"  # more unknowns than can be tried
@@ -61,7 +62,7 @@ class Change(t.NamedTuple):
 
 
 class Undecided(t.NamedTuple):
-    """Why no verdict can be given. `kind` is one of `LIMIT`, `UNKNOWN`, `UNROUTABLE`, `UNSUPPORTED`, `TOO_MANY`; `what` is for people."""
+    """Why no verdict can be given. `kind` is one of the constants above; `what` is for people."""
 
     kind: str
     what: str
@@ -165,7 +166,7 @@ class Evaluation:
 
     def choose(self, reason: str, key: object = None, kind: str = UNKNOWN) -> bool:
         """Whether an unknown condition holds. `reason` says for people what is unknown: "limit rate 5/second", "ip ttl < 5"; `kind` is
-        LIMIT or UNKNOWN.
+        LIMIT, QUEUE or UNKNOWN.
 
         The same unknown has one answer throughout a try; `key` distinguishes two that read the same, such as the limits of two rules.
         """

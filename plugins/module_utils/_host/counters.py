@@ -30,6 +30,8 @@ LISTED = {
     "Ip6": "InHdrErrors InNoRoutes InAddrErrors InDiscards OutForwDatagrams OutDiscards OutNoRoutes",
     "Icmp6": "InErrors InCsumErrors InDestUnreachs InPktTooBigs InTimeExcds InNeighborSolicits OutDestUnreachs OutTimeExcds"
     " OutRateLimitHost",
+    "Udp": "InCsumErrors",
+    "Udp6": "InCsumErrors",
     "Xfrm": "InNoPols InPolBlock OutPolBlock OutNoStates AcquireError",
     "Softnet": "processed dropped time_squeeze flow_limit_count",
     "Arp": "entries limit table_fulls",
@@ -41,7 +43,7 @@ _SOFTNET_COLUMNS = {0: "processed", 1: "dropped", 2: "time_squeeze", 10: "flow_l
 def read() -> Counters:
     """All counters as docs/evidence.md says; OSError when /proc/net cannot be read."""
     counters = {**parse_pairs(_text("netstat")), **parse_pairs(_text("snmp"))}
-    counters.update(parse_names(_optional("snmp6"), "Ip6", "Icmp6"))
+    counters.update(parse_names(_optional("snmp6"), "Ip6", "Icmp6", "Udp6"))
     counters.update(parse_names(_optional("xfrm_stat"), "Xfrm"))
     counters["Softnet"] = parse_softnet(_text("softnet_stat"))
     with contextlib.suppress(ObserveError):  # the others are worth having without them

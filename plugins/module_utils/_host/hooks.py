@@ -15,6 +15,7 @@ import typing as t
 
 from .._errors import ObserveError
 from .._wire.netlink import NETLINK_NETFILTER, NLM_F_DUMP, Netlink, NetlinkError, attribute_list, attributes, unpack
+from . import redirects
 
 NFT_MSG_GETCHAIN = 10 << 8 | 4  # NFNL_SUBSYS_NFTABLES, linux/netfilter/nf_tables.h
 NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME, NFTA_CHAIN_HOOK, NFTA_CHAIN_POLICY, NFTA_CHAIN_USE, NFTA_CHAIN_TYPE = 1, 3, 4, 5, 6, 7
@@ -115,17 +116,18 @@ def traffic_control(route: Netlink, names: t.Mapping[int, str]) -> list[dict[str
             ways = {"ingress": TC_H_CLSACT_INGRESS}
             ways.update({"egress": TC_H_CLSACT_EGRESS} if kind == "clsact" else {})
         for direction, parent in ways.items():
-            filters = [] if kind in _COMMON_QDISCS else _filters(route, index, parent)
+            bodies = [] if kind in _COMMON_QDISCS else _filters(route, index, parent)
+            filters = [_name(about.get(TCA_KIND)) or "" for about in bodies]
             if filters or drops or waiting:
                 where = {"interface": names.get(index, str(index)), "direction": direction, "kind": kind}
-                found.append({**where, "filters": filters, "drops": drops, "waiting": waiting})
+                found.append({**where, "filters": filters, "redirects": redirects.of(bodies, names), "drops": drops, "waiting": waiting})
     return found
 
 
-def _filters(route: Netlink, index: int, parent: int) -> list[str]:
-    """The kinds of the filters; those of the kernel's answers that have a handle, as the others only announce a chain of them."""
+def _filters(route: Netlink, index: int, parent: int) -> list[dict[int, bytes]]:
+    """The attributes of the filters; those of the kernel's answers that have a handle, as the others only announce a chain of them."""
     bodies = route.request(RTM_GETTFILTER, NLM_F_DUMP, _TCMSG.pack(0, index, 0, parent, 0))
-    return [_name(attributes(body[_TCMSG.size :]).get(TCA_KIND)) or "" for body in bodies if unpack(_TCMSG, body, "a filter")[2]]
+    return [attributes(body[_TCMSG.size :]) for body in bodies if unpack(_TCMSG, body, "a filter")[2]]
 
 
 def ipsec_policies() -> dict[str, int] | None:

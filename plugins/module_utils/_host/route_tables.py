@@ -12,7 +12,7 @@ from .._wire.netlink import NETLINK_ROUTE, NLM_F_DUMP, Netlink, attributes, unpa
 from .links import address_bytes, address_text
 
 RTM_GETROUTE = 26
-RTA_DST, RTA_SRC, RTA_TABLE = 1, 2, 15
+RTA_DST, RTA_SRC, RTA_TABLE, RTA_NH_ID = 1, 2, 15, 30
 ROUTE = struct.Struct("=BBBBBBBBI")  # struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
 NUMBER = struct.Struct("=I")
 TYPES = ("unspec", "unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit", "throw")
@@ -35,7 +35,8 @@ MOST_SOURCES = 8
 
 
 class Entry(t.NamedTuple):
-    """A route of a table. ``source``: the only sources that it is for, as a network; None: it is for all."""
+    """A route of a table. ``source``: the only sources that it is for, as a network; None: it is for all. ``nexthop``: the number of its
+    next hop object (ip-nexthop(8)), if it has one."""
 
     table: int
     length: int
@@ -43,6 +44,7 @@ class Entry(t.NamedTuple):
     type: str
     origin: str | None
     source: str | None
+    nexthop: int | None
 
 
 def dump(family: int) -> list[bytes] | None:
@@ -97,4 +99,13 @@ def _covering(destination: str) -> t.Iterator[Entry]:
             continue
         source = f"{address_text(family, about.get(RTA_SRC, bytes(len(raw))))}/{source_length}" if source_length else None
         prefix = f"{address_text(family, network)}/{length}"
-        yield Entry(number_of(about.get(RTA_TABLE)) or table, length, prefix, TYPES[kind], ORIGINS.get(protocol), source)
+        nexthop = number_of(about.get(RTA_NH_ID)) or None
+        yield Entry(
+            table=number_of(about.get(RTA_TABLE)) or table,
+            length=length,
+            prefix=prefix,
+            type=TYPES[kind],
+            origin=ORIGINS.get(protocol),
+            source=source,
+            nexthop=nexthop,
+        )

@@ -20,6 +20,7 @@ from .route_tables import (
     ORIGINS,
     ROUTE,
     RTA_DST,
+    RTA_NH_ID,
     RTA_SRC,
     RTA_TABLE,
     RTM_GETROUTE,
@@ -41,6 +42,7 @@ MOST_PORTS = 8  # for which a way is asked for, where rules look at ports
 REFUSALS = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES"}  # fib_props in net/ipv4/fib_semantics.c
 RULE_REFUSALS = {"blackhole": "EINVAL", "unreachable": "ENETUNREACH", "prohibit": "EACCES"}  # fib4_rule_action
 
+_ANY = {socket.AF_INET: bytes(4), socket.AF_INET6: bytes(16)}
 _HOP = struct.Struct("=HBBi")
 _PORT = struct.Struct("!H")
 _WAY = ("interface", "gateway", "table", "prefix")
@@ -99,7 +101,7 @@ def _answer(netlink: Netlink, question: Question, indices: t.Mapping[str, int], 
     names = {index: name for name, index in indices.items()}
     result: Answer = dict(question._asdict())
     result.update(error=None, type=None, interface=None, gateway=None, source=None, table=None, prefix=None, mtu=None)
-    result.update(encap=None, multipath=[], rule=None, origin=None, instead_of=None, others=[], sourceless=None, only_from=[])
+    result.update(encap=None, multipath=[], rule=None, origin=None, nexthop=None, instead_of=None, others=[], sourceless=None, only_from=[])
     try:
         result.update(_parse(_ask(netlink, question, indices, RTM_F_LOOKUP_TABLE), names))
         result["source"] = result["source"] or (question.local if question.iif is None else None)
@@ -116,7 +118,7 @@ def _answer(netlink: Netlink, question: Question, indices: t.Mapping[str, int], 
         return result
     try:
         matched = _parse(_ask(netlink, question, indices, RTM_F_LOOKUP_TABLE | RTM_F_FIB_MATCH), names)
-        result.update(prefix=matched["prefix"], multipath=matched["multipath"], origin=matched["origin"])
+        result.update({name: matched[name] for name in ("prefix", "multipath", "origin", "nexthop")})
         if not matched["multipath"] and matched["gateway"] != result["gateway"]:  # an ICMP redirect knows better than the table
             result["instead_of"] = matched["gateway"]
         if result["origin"] == "ra":
@@ -196,11 +198,12 @@ def _parse(body: bytes, names: t.Mapping[int, str]) -> Answer:
         "gateway": _gateway(family, about),
         "source": address_text(family, about[RTA_PREFSRC]) if RTA_PREFSRC in about else None,
         "table": number_of(about.get(RTA_TABLE)) or table,
-        "prefix": f"{address_text(family, about[RTA_DST]) if RTA_DST in about else _any(family)}/{length}",
+        "prefix": f"{address_text(family, about.get(RTA_DST, _ANY[family]))}/{length}",
         "mtu": number_of(mtu) or None,
         "encap": encap_of(about.get(RTA_ENCAP_TYPE)),
         "multipath": hops if len(hops) > 1 else [],
         "origin": ORIGINS.get(protocol),
+        "nexthop": number_of(about.get(RTA_NH_ID)) or None,
     }
 
 
@@ -275,7 +278,8 @@ def _refusing(question: Question, error: str, rules: t.Sequence[Rule]) -> Answer
             routes = most_specific(packet.destination)
         found = routes.get(rule.table)
         if found and REFUSALS.get(found.type) == error and (rule.suppress is None or found.length > rule.suppress):
-            return {"type": found.type, "table": rule.table, "prefix": found.prefix, "rule": rule.priority, "origin": found.origin}
+            about = {name: getattr(found, name) for name in ("type", "prefix", "origin", "nexthop")}
+            return {**about, "table": rule.table, "rule": rule.priority}
     return {}
 
 
@@ -294,7 +298,3 @@ def _others(result: Answer) -> list[str]:
 def _applying(rules: t.Sequence[Rule], packet: Packet) -> t.Iterator[Rule]:
     family = FAMILIES[socket.AF_INET6 if ":" in packet.destination else socket.AF_INET]
     return (rule for rule in rules if rule.family == family and rule.applies(packet))
-
-
-def _any(family: int) -> str:
-    return "::" if family == socket.AF_INET6 else "0.0.0.0"

@@ -47,6 +47,7 @@ VOCABULARY: Mapping[str, frozenset[str]] = {
         "Process": "state",
         "Program": "direction",
         "Query": "type",
+        "Redirect": "towards",
         "Relative": "tie active result",
         "Relay": "program",
         "Resolution": "error sources unreadable",

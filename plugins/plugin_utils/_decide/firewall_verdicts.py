@@ -48,6 +48,7 @@ class Verdicts:
     def __init__(self) -> None:
         self.snapshots: dict[When, list[Firewall]] = {"before": [], "after": []}
         self._verdicts: dict[tuple[When, bool], dict[HookTraversal, dict[int | None, Verdict]]] = {}
+        self._ways_in: dict[tuple[When, bool], dict[tuple[HookTraversal, str | None], dict[int | None, Verdict]]] = {}
         self._counters: dict[When, dict[Identity, tuple[Firewall, int]]] = {}
         self._hitting: dict[Identity, list[Verdict]] | None = None
 
@@ -93,9 +94,15 @@ class Verdicts:
         """Whether any packet that was asked about is stopped."""
         return any(verdict.stops for firewalls in self.snapshots.values() for firewall in firewalls for verdict in firewall.verdicts)
 
-    def on(self, traversal: HookTraversal, when: When = "after", invalid: bool = False, uid: int | None = None) -> Verdict | None:
-        """The verdict on a packet; ``invalid``: had connection tracking found it so; ``uid``: of whose socket, where one sends it."""
-        by_user = self._by_traversal(when, invalid).get(traversal, {})
+    def on(
+        self, traversal: HookTraversal, when: When = "after", invalid: bool = False, uid: int | None = None, interface: str | None = None
+    ) -> Verdict | None:
+        """The verdict on a packet; ``invalid``: had connection tracking found it so; ``uid``: of whose socket, where one sends it.
+
+        ``interface``: by which it came, where that was seen: hosts are asked about several ways in where they cannot tell, and a verdict on
+        another one is given only where there is none on that.
+        """
+        by_user = self._by_way_in(when, invalid).get((traversal, interface)) or self._by_traversal(when, invalid).get(traversal, {})
         if uid is None or None in by_user:
             return next(iter(by_user.values()), None)
         return by_user.get(uid)
@@ -186,6 +193,15 @@ class Verdicts:
                 if (verdict.state == "invalid") is invalid:
                     found.setdefault(verdict.traversal, {}).setdefault(verdict.uid, verdict)
         return self._verdicts[when, invalid]
+
+    def _by_way_in(self, when: When, invalid: bool) -> dict[tuple[HookTraversal, str | None], dict[int | None, Verdict]]:
+        """The same, by the interface that was asked about as well."""
+        if (when, invalid) not in self._ways_in:
+            found = self._ways_in[when, invalid] = {}
+            for verdict in (verdict for firewall in self.snapshots[when] for verdict in firewall.verdicts):
+                if (verdict.state == "invalid") is invalid:
+                    found.setdefault((verdict.traversal, verdict.interface), {}).setdefault(verdict.uid, verdict)
+        return self._ways_in[when, invalid]
 
     def _count(self, when: When) -> dict[Identity, tuple[Firewall, int]]:
         """The earliest counts before the handshakes, or the latest after them."""

@@ -30,6 +30,7 @@ def leave_to_partners(case: Case) -> None:
         case.attempts = left
     else:
         case.server = takers[0]
+        case.partners = [server, *(each for each in case.partners if each is not takers[0])]
         case.attempts = [attempt for attempt, taker in zip(case.attempts, takers, strict=True) if taker is takers[0]]
 
 

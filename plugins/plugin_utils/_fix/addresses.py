@@ -21,7 +21,7 @@ from .._model.address_subjects import (
 from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.network_records import Address
-from .._model.network_subjects import Broadcast
+from .._model.network_subjects import Broadcast, MarkedForOwn
 from .._values.words import asking
 from . import fit
 from .make import advice, ip, shell
@@ -30,6 +30,7 @@ from .network import configured, with_ipv6
 from .sysctl import of_interface
 
 _WITHOUT_A_WORD = (254, 255)  # RT_TABLE_MAIN and RT_TABLE_LOCAL, which are one for who asks the kernel while there are no policy rules
+_WHOLE = 0xFFFFFFFF  # the mask of a policy rule that asks for all bits of a mark
 _MASTERS = "with VRRP, find out why more than one is master: each must get the others' advertisements (IP protocol 112)"
 
 
@@ -204,6 +205,8 @@ def taken_for_own(case: Case, finding: Finding) -> Fix | None:
         return advice("address", case.server.name if case.server else finding.host, _not_the_first(case, theirs))
     if twice := finding.about(HeldTwice):
         return _once(finding.host, twice.own)
+    if marked := finding.about(MarkedForOwn):
+        return _to_its_proxy(finding.host, case.address, marked)
     if found is None:
         return None
     if found.own is None:
@@ -213,6 +216,21 @@ def taken_for_own(case: Case, finding: Finding) -> Fix | None:
         "address",
         finding.host,
         f"{_not_the_first(case, found.own)}; or, where {finding.host} need not forward on {found.own.interface}, set {setting}=0 there",
+    )
+
+
+def _to_its_proxy(host: str, address: str, marked: MarkedForOwn) -> Fix:
+    """The rule that hands it to the proxy may be what is missing: without the policy rule, connections pass the proxy by."""
+    setting = f" that {marked.rule.name} sets" if marked.rule else ""
+    return advice(
+        "route",
+        host,
+        f"have a rule of {host} hand what has the mark {marked.mark:#x}{setting} to the transparent proxy (TPROXY), as restarting the "
+        f"proxy or what manages its rules does; or, if there is no proxy any more, take policy rule {marked.policy.priority} and the mark "
+        "away",
+        [ip(address, "rule", "delete", "priority", str(marked.policy.priority), "fwmark", f"{marked.mark:#x}")]
+        if marked.policy.mark and marked.policy.mark.mask == _WHOLE
+        else (),
     )
 
 

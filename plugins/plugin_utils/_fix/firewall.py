@@ -46,19 +46,36 @@ def stopped(case: Case, finding: Finding) -> Fix | None:
         return opening(case, host, stop.verdict if stop else None)
     if stop.taken:
         return let_through(host.name, stop.taken)
-    otherwise = rerouted(case, host, stop.verdict) or served(host, stop.verdict) or delisted(host, stop.verdict, stop.later)
+    otherwise = rerouted(case, host, stop) or served(host, stop.verdict) or delisted(host, stop.verdict, stop.later)
+    if otherwise is None and stop.verdict.quota_used_up and stop.verdict.rule:
+        return _with_more_quota(host.name, stop.verdict.rule)
     return otherwise or opening(case, host, stop.verdict, stop.later)
+
+
+def _with_more_quota(host: str, rule: Rule) -> Fix:
+    """A rule that accepts the client ahead of the quota would take it out of the account for good."""
+    return advice(
+        "firewall",
+        host,
+        f"reset the quota of {rule.name} on {host} (nft reset quota, if it has a name, or load the rule again), or raise it, if whoever "
+        "set it means to let the client in",
+        why="nothing gives a quota back by itself",
+    )
 
 
 def rate_limited(_case: Case, finding: Finding) -> Fix:
     rule = finding.about(Rule)
-    return advice("firewall", finding.host, f"raise the limit in {rule.name if rule else 'the firewall'} on {finding.host}")
+    which = f"{rule.name if rule else 'the firewall'} on {finding.host}"
+    return advice("firewall", finding.host, f"raise the limit in {which}, or, if it is a quota, load the rule again: nothing gives it back")
 
 
 def queue_unread(_case: Case, finding: Finding) -> Fix | None:
     stop = finding.about(Stop)
     if stop is None:
         return None
+    if stop.verdict.by_queue:
+        every = f"have the program read every queue that the rule names (suricata: -q once for each) on {finding.host}"
+        return advice("service", finding.host, f"{every}, or have the rule name only those that it reads, or bypass those without a reader")
     summary = f"start the program that should read queue {stop.verdict.queue} on {finding.host}, or let the rule bypass the queue"
     return advice("service", finding.host, summary)
 

@@ -11,6 +11,7 @@ from .._model.firewall_subjects import ControlGroup, DropReason, OutboundPolicy,
 from .._model.fixes import Fix
 from .._model.log_records import LogRecord
 from .._model.network_records import Link
+from .._model.network_subjects import Redirection
 from . import fit
 from .make import advice, shell
 
@@ -74,6 +75,22 @@ def kernel_drop(_case: Case, finding: Finding) -> Fix | None:
         f"look for the filter of traffic control that drops it ({reason.direction}{where} on {finding.host}), and remove it where whoever "
         "put it there, as a CNI plugin or a traffic shaper, is gone or has it wrong",
         [shell("tc", "filter", "show", "dev", reason.interface, reason.direction)] if reason.interface else [],
+    )
+
+
+def traffic_redirected(_case: Case, finding: Finding) -> Fix | None:
+    """Whoever shapes what comes in sends it through an interface that gives it back (ifb); one that only watches wants copies."""
+    sent = finding.about(Redirection)
+    if sent is None:
+        return None
+    known = fit.interface(sent.interface)
+    return advice(
+        "traffic_control",
+        finding.host,
+        f"remove the filter of {sent.interface} on {finding.host} that redirects to {sent.to}, if who put it there, as a shaper or a "
+        f"monitor, is gone; a shaper needs an interface of type ifb that is up in place of {sent.to}, and a monitor mirror in place of "
+        f"redirect; if it is meant, see what is behind {sent.to}",
+        [shell("tc", "-s", "filter", "show", "dev", sent.interface, sent.direction)] if known else [],
     )
 
 

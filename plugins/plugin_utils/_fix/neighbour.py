@@ -17,7 +17,7 @@ from . import fit
 from .make import advice, ip, mending, shell
 from .network import passing
 from .routes import as_local, behind_local, not_next_door
-from .sysctl import of_interface, sysctls
+from .sysctl import of_interface, of_vrrp, sysctls
 from .trusted import for_owner
 
 _MAIN = 254  # RT_TABLE_MAIN
@@ -187,18 +187,19 @@ def _to_answer(host: Host, silent: Unanswering) -> str:
         case "noarp":
             return f"ip link set dev {interface} arp on, unless the network is meant to know its link address otherwise"
         case "arp_ignore":
+            own = of_interface(4, interface, "arp_ignore")
             return (
-                f"set net.ipv4.conf.{interface}.arp_ignore and net.ipv4.conf.all.arp_ignore so that the higher one lets {host.name} answer "
+                f"set {own} and net.ipv4.conf.all.arp_ignore so that the higher one lets {host.name} answer "
                 f"(0), or add {address} to {interface}; a real server behind a director is meant to be silent"
             )
         case "rp_filter":
-            asker = silent.askers[0]
+            asker, own = silent.askers[0], of_interface(4, interface, "rp_filter")
             route = host.route(asker)
             if _shares_network(host, route, interface, address):
                 return _to_asker(host, silent)
             return (
                 f"have {asker} send by the network on {route.interface if route else 'the other interface'} of {host.name} (its default "
-                f"route, or a rule for its source, as of a container in several networks), or set net.ipv4.conf.{interface}.rp_filter=2"
+                f"route, or a rule for its source, as of a container in several networks), or set {own}=2" + of_vrrp(host, interface)
             )
         case "arp_filter":
             return _to_asker(host, silent)
@@ -251,10 +252,11 @@ def forgotten(host: Host, entry: Neighbour, real: str) -> Fix:
     command = shell("ip", "neigh", "delete", entry.address, "dev", entry.interface)
     permanent = entry.state == "PERMANENT"
     proxy = "proxy ARP (proxy_arp)" if ":" not in entry.address else "an NDP proxy"
+    others = f"as {proxy} does, or a switch from its own table (neigh_suppress of a Linux bridge, EVPN)"
     again = (
         "it is permanent, look for what sets it at boot"
         if permanent
-        else f"if it is learned again, find the machine with {entry.mac}: it has the address, too, or answers for others, as {proxy} does"
+        else f"if it is learned again, find the machine with {entry.mac}: it has the address, too, or answers for others, {others}"
     )
     return mending(
         "neighbour",

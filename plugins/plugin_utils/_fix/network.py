@@ -10,7 +10,7 @@ from .._decide.finding import Finding
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
 from .._model.network_records import LEAST_MTU, Link
-from .._model.network_subjects import BridgePort, WithoutIpv6
+from .._model.network_subjects import BridgePort, Spread, WithoutIpv6
 from . import fit
 from .make import advice, mending, shell
 from .sysctl import of_interface
@@ -142,6 +142,20 @@ def configured(host: Host, interface: str, address: str) -> Fix:
         f"have {who} configure {interface} of {host.name} again, and see there why it lost its addresses, such as a lease that ran "
         f"out; {address} added by hand does not last",
         [shell(*again, interface)] if again and fit.interface(interface) else (),
+    )
+
+
+def handshake_split(case: Case, finding: Finding) -> Fix:
+    """A router's own hash over addresses and ports keeps a connection together; lots, counters and hashes over less, or more, do not."""
+    spread = finding.about(Spread)
+    named = spread.hosts if spread else ()
+    names = " and ".join(named if len(named) > 1 else (*named, "others"))
+    return advice(
+        "advice",
+        "path",
+        f"have what spreads connections to {case.address} over {names} (ECMP, a balancer, anycast, rules that mark in turn) "
+        "choose by connection and not by packet: by a hash over addresses and ports "
+        "(net.ipv4.fib_multipath_hash_policy=1 and net.ipv6.fib_multipath_hash_policy=1 on Linux routers), or by connection tracking",
     )
 
 

@@ -210,7 +210,10 @@ def _without(host: Host, route: Route, summary: str) -> Fix:
     kind, prefix, table = route.type, _prefix(route), route.table
     if kind not in REFUSING or prefix is None or table is None or not 0 < table < _TABLES:
         return advice("route", host.name, summary, [f"ip route show table all type {kind}"] if kind in REFUSING else ())
-    words = [*(["-6"] if ":" in prefix else []), "route", "delete", kind, prefix, "table", str(table)]
+    family = ["-6"] if ":" in prefix else []
+    if route.nexthop:
+        return _without_object(host, route, summary, [*family, "route", "delete", prefix, "nhid", str(route.nexthop), "table", str(table)])
+    words = [*family, "route", "delete", kind, prefix, "table", str(table)]
     return mending(
         "route",
         host.name,
@@ -227,6 +230,18 @@ def _without(host: Host, route: Route, summary: str) -> Fix:
         undo=[shell("ip", *("add" if word == "delete" else word for word in words))],
         check=f"{shell('ip', 'route', 'get', route.remote)} gives a way",
         risk="disruptive",
+    )
+
+
+def _without_object(host: Host, route: Route, summary: str, words: list[str]) -> Fix:
+    """To delete a route by its type finds none: it is the next hop object that is a blackhole, and others may share it."""
+    return advice(
+        "route",
+        host.name,
+        f"{summary}, or give its next hop object {route.nexthop} a gateway (ip nexthop show id {route.nexthop}), which other routes may "
+        f"share; {_kept_away(host, route)}",
+        [shell("ip", *words)],
+        why=f"next hop object {route.nexthop} of the route {route.prefix} of table {route.table} is of type {route.type}",
     )
 
 

@@ -67,6 +67,11 @@ def _loose(host: Host, filtered: ReversePath) -> Fix:
 
 
 def _one_way(filtered: ReversePath) -> str:
+    if filtered.marked:
+        return (
+            "have the filter look with the mark that rules ahead of it give to what comes in (net.ipv4.conf.all.src_valid_mark=1, and "
+            "CONNMARK --restore-mark or meta mark set ct mark in a prerouting chain of mangle)"
+        )
     if filtered.beside is None:
         return "make the way symmetric"
     return (

@@ -43,6 +43,13 @@ def of_interface(family: int, interface: str | None, leaf: str) -> str | None:
     return f"net.ipv{family}.conf.{interface}.{leaf}"
 
 
+def of_vrrp(host: Host, interface: str) -> str:
+    """keepalived switches the filter of its virtual interfaces off, and the kernel takes the higher value of the interface and all."""
+    link = host.link(interface)
+    virtual = link is not None and link.kind == "macvlan" and host.sysctl(f"net.ipv4.conf.{interface}.rp_filter") == 0
+    return " (of a virtual interface of VRRP, net.ipv4.conf.all.rp_filter=0, which stands above its own 0)" if virtual else ""
+
+
 def setting(name: str, value: object) -> Step:
     """One sysctl, now and from now on."""
     arguments: dict[str, object] = {

@@ -208,6 +208,14 @@ def tunnel_drop(case: Case, finding: Finding) -> Fix | None:
             f"give the tunnel {name} of {host} {entry} back: restart what manages it on {host} (the overlay's agent or container engine)"
         )
         return advice("tunnel", host, summary, [route, hop, shell(*table)])
+    if tunnel.bad_sums:
+        return advice(
+            "tunnel",
+            host,
+            f"switch the checksum offload of {name} on {host} off, and find out what spoils the checksums of {tunnel.outer} that carry it: "
+            "a network card or a kernel that computes them wrongly for what is translated or put into others, or something on the way",
+            [shell("ethtool", "-K", name, "tx-checksum-ip-generic", "off")],
+        )
     if other := tunnel.other_end:
         what = "UDP port (dstport)" if other.udp_port != tunnel.link.udp_port else "number of the network (VNI)"
         return advice(

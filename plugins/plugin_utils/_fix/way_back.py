@@ -8,6 +8,7 @@ from __future__ import annotations
 from .._decide.case import Case
 from .._decide.last_hop import hop_of
 from .._model.firewall_records import Verdict
+from .._model.firewall_subjects import Stop
 from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.rule_records import Rule
@@ -15,17 +16,27 @@ from . import fit
 from .make import advice, ip, shell
 from .tables import free_table
 
+_MAIN = 254  # RT_TABLE_MAIN
 
-def rerouted(case: Case, host: Host, verdict: Verdict) -> Fix | None:
+
+def rerouted(case: Case, host: Host, stop: Stop) -> Fix | None:
     """Advice about the route; None where the rule does not ask for the way back."""
+    verdict, marked = stop.verdict, stop.marked
     back = verdict.way_back
     if back is None or not fit.address(verdict.source):
         return None
     here = f"by {back.came_by}, and not by {back.leaves_by}" if back.leaves_by else f"by {back.came_by}: there is no way to it"
+    or_marked = (
+        f", or have rules ahead of it give the mark {marked.mark:#x}, by which {host.name} itself sends there (policy rule "
+        f"{marked.policy.priority}), to what comes in as well (CONNMARK --restore-mark, meta mark set ct mark), if it asks for marks (fib "
+        "saddr . mark, --validmark)"
+        if marked
+        else ""
+    )
     return advice(
         "route",
         host.name,
-        f"give {host.name} a route back to {verdict.source} {here}",
+        f"give {host.name} a route back to {verdict.source} {here}{or_marked}",
         [_by_router(case, host, verdict, back.came_by) or shell("ip", "route", "get", verdict.source)],
         why=f"{verdict.rule.name if verdict.rule else 'a rule'} stops what would be answered by another way than it came",
     )
@@ -42,7 +53,10 @@ def _by_router(case: Case, host: Host, verdict: Verdict, interface: str) -> str:
     router = case.fleet.once(("router of", host.name, interface, verdict.source), find)
     if router is None or not fit.address(router) or not fit.interface(interface):
         return ""
-    return shell("ip", "route", "add", f"{verdict.source}/{128 if ':' in verdict.source else 32}", "via", router, "dev", interface)
+    way = case.way(host, verdict.source, verdict.destination, back=host is case.server)
+    elsewhere = ("table", str(way.table)) if way and way.table not in (None, _MAIN) else ()  # a rule leads there ahead of table main
+    prefix = f"{verdict.source}/{128 if ':' in verdict.source else 32}"
+    return shell("ip", "route", "add", prefix, "via", router, "dev", interface, *elsewhere)
 
 
 def served(host: Host, verdict: Verdict) -> Fix | None:

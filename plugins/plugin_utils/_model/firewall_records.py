@@ -22,7 +22,7 @@ HookTraversal = tuple[str, str, str, str, int]  # packet, direction, client's ad
 
 @dataclass(frozen=True)
 class Undecided:
-    """What a verdict depends on: ``kind`` is ``limit``, ``unknown``, ``unroutable``, ``unsupported`` or ``too_many``.
+    """What a verdict depends on: ``kind`` is ``limit``, ``queue``, ``unknown``, ``unroutable``, ``unsupported`` or ``too_many``.
 
     ``otherwise`` and ``if_so``: the verdicts where it is not so, and where it is; None where they do not depend on one thing.
     """
@@ -159,6 +159,16 @@ class Verdict:
     def unread_queue(self) -> int | None:
         """The queue by which it is dropped, because no program reads it."""
         return self.queue if self.verdict == "drop" else None
+
+    @property
+    def quota_used_up(self) -> bool:
+        """Whether the rule that stops it does so since a quota is used up."""
+        return self.stops and any(effect.kind == "used_up" for step in self.path[-1:] for effect in step.effects)
+
+    @property
+    def by_queue(self) -> bool:
+        """Whether it depends on which of several queues, of which programs read some, the packet is put into."""
+        return self.undecided is not None and self.undecided.kind == "queue"
 
     @property
     def without_a_proxy(self) -> bool:

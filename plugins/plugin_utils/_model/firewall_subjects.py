@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .firewall_records import Verdict
+from .network_subjects import ByMark
 from .opening_records import HiddenTranslation, MissedRule
 from .prose import Wording, worded
 from .recording import Observation
@@ -31,11 +32,13 @@ class TakenAhead:
 @dataclass(frozen=True)
 class Stop:
     """A firewall's verdict that stops the packet, and those that would stop later packets of the handshake at the same host; ``taken``: a
-    translation that would lead it elsewhere, but for rules ahead."""
+    translation that would lead it elsewhere, but for rules ahead; ``marked``: where it is stopped for the way
+    back, the mark by which the host itself sends the way that it came."""
 
     verdict: Verdict
     later: tuple[Verdict, ...] = ()
     taken: TakenAhead | None = None
+    marked: ByMark | None = None
 
 
 @dataclass(frozen=True)

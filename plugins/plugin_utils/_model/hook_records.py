@@ -22,6 +22,16 @@ class BaseChain:
 
 
 @dataclass(frozen=True)
+class Redirect:
+    """Where a filter of traffic control sends packets, or ``copies`` of them: as if they left by that interface, or came in by it."""
+
+    to: str
+    copies: bool = False
+    towards: str = "egress"
+    packets: Count = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrafficControl:
     interface: str
     direction: str = "egress"
@@ -29,6 +39,7 @@ class TrafficControl:
     drops: Count = 0
     waiting: Count = 0  # packets in the queue
     kind: str | None = None  # tbf, htb ...
+    redirects: tuple[Redirect, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,7 @@ class Route:
     instead_of: IpAddress | None = None  # the gateway that the table has, where an ICMP redirect led to another one
     sourceless: PassedOver | None = None  # where it would lead if no policy rule asked for the source
     others: tuple[IpAddress, ...] | None = None  # the gateways of other routes to the same prefix, of one that an advertisement brought
+    nexthop: Count | None = None  # the number of its next hop object (ip-nexthop(8)), if it has one
     only_from: tuple[Network, ...] | None = None  # where there is no way: the sources for which there is one
     uid: Count | None = None  # of the user that the question is about; None: the one as whom Ansible runs there
     local_port: Port | None = None  # of the question, where rules may ask for it

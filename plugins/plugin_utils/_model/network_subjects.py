@@ -122,6 +122,15 @@ class MarkedAstray:
     tables: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class MarkedForOwn:
+    """A mark by which a policy rule leads what a host passes on to the host itself, and the rule that sets it, where that is known."""
+
+    mark: int
+    policy: PolicyRule
+    rule: Rule | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class ByMark:
     """The way of a packet from ``host`` to ``target`` that has a mark: the policy rule that asks for the mark, the next hop, where it is
@@ -158,7 +167,7 @@ class Tunnel:
     """A tunnel that a host hands packets for an address to, which do not come to ``there``.
 
     ``outer``: the packets that carry them, in words; ``by_itself``: the tunnel's own device drops them; ``other_end``: the tunnel's
-    end there, where that does not take what this one sends.
+    end there, where that does not take what this one sends; ``bad_sums``: what carries them comes there with wrong checksums.
     """
 
     link: Link
@@ -168,6 +177,23 @@ class Tunnel:
     outer: str
     by_itself: bool = False
     other_end: Link | None = None
+    bad_sums: bool = False
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Hosts over which connections to one address are spread, as far as they are known."""
+
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Redirection:
+    """A filter of traffic control on an interface, for what comes in or leaves there (``ingress``, ``egress``), that sends it elsewhere."""
+
+    interface: str
+    direction: str
+    to: str
 
 
 @dataclass(frozen=True)
@@ -209,7 +235,8 @@ class Broadcast:
 class ReversePath:
     """The reverse-path filter of an interface, which drops packets from a source; ``no_way_back``: no route leads there at all.
 
-    ``beside``: the interface that has the packets' destination, where both are on one network.
+    ``beside``: the interface that has the packets' destination, where both are on one network; ``marked``: what the host sends there has
+    a mark, for which it leaves by that interface.
     """
 
     interface: str
@@ -217,6 +244,7 @@ class ReversePath:
     mode: int
     no_way_back: bool
     beside: str | None = None
+    marked: bool = False
 
 
 @dataclass(frozen=True)

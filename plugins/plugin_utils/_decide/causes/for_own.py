@@ -20,6 +20,7 @@ from ..case import Case
 from ..finding import Finding
 from .catalogue import Accounts, Cause
 from .client import nothing_sent
+from .for_proxy import marked_for_own
 from .needs import SERVER, SERVER_ADDRESS, FirstOf, needs
 from .stretch import PACKETS, kept, swallower
 from .traversals import Place, judged
@@ -195,9 +196,10 @@ CAUSES = (
         "the SYN leaves the client by its loopback interface, and its recording is complete. The same of the server, the client's address "
         "and the SYN-ACK. Or client and server have the address both, and the SYN leaves the client by its loopback interface; where it "
         "was not seen, and the route is of type local: likely. Where the server has the address that belongs to the routers of its IPv6 "
-        "network, and the SYN does not come to it: likely.",
+        "network, and the SYN does not come to it: likely. Where a host on the way, evaluated, marks the SYN, and a policy rule leads "
+        "what has the mark to a local route: likely.",
         "The packet leaves it, or only it has the address.",
-        rule=FirstOf((_taken_for_own, _on_both, _of_some_router)),
+        rule=FirstOf((_taken_for_own, _on_both, _of_some_router, marked_for_own)),
         precedes=(
             "answered_by_middlebox",
             "firewall_reject",

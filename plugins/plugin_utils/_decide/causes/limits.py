@@ -17,7 +17,7 @@ from .catalogue import Accounts, Cause
 from .counted import proof
 from .kernel import dropped_by_reader
 from .rules import capped, details, invalid_verdict, kept_by, unproven, weaker
-from .traversals import judged, suspects
+from .traversals import Place, judged, suspects
 from .zones import other_zone
 
 _VANISHED = ("unsent", "unanswered", "ignored_syn_ack", "ignored_ack", "lost_syn", "lost_syn_ack", "lost_ack", "silent")
@@ -49,7 +49,9 @@ def _rate_limited(case: Case) -> Finding | None:
             ),
             leg=place.leg,
             detail=details(verdict, None, rule),
-            undecided=("fewer attempts, further apart (diagnose_attempts, diagnose_interval), would show whether it is the limit",),
+            undecided=(
+                "fewer attempts, further apart (diagnose_attempts, diagnose_interval), would show whether it is the limit, if not a quota",
+            ),
             subject=rule,
         )
     return None
@@ -72,6 +74,8 @@ def _hinge(verdict: Verdict) -> Rule | None:
 def _queue_unread(case: Case) -> Finding | None:
     for place in suspects(case):
         verdict = judged(case, place)
+        if verdict and verdict.by_queue:
+            return _one_of_queues(case, place, verdict)
         if verdict is None or verdict.unread_queue is None or verdict.rule is None:
             continue
         host, rule = place.host, verdict.rule
@@ -94,6 +98,27 @@ def _queue_unread(case: Case) -> Finding | None:
             subject=Stop(verdict),
         )
     return None
+
+
+def _one_of_queues(case: Case, place: Place, verdict: Verdict) -> Finding:
+    """The kernel always puts the packets between two addresses into the same one: whether that is read is not seen."""
+    rule = next((step.rule for step in reversed(verdict.path) if step.rule), None)
+    return Finding(
+        "likely",
+        place.host.name,
+        place.segment,
+        f"{rule.name if rule else 'the firewall'} on {place.host.name} hands {place.packet} to one of several queues, by its addresses, "
+        "and programs read only some of these: what is put into another one is dropped",
+        (
+            case.saw(place.host, "firewall", f"evaluated: {verdict.undecided_because}"),
+            *(kept_by(place.host, rule) if rule else ()),
+            *case.passage(),
+        ),
+        leg=place.leg,
+        detail=details(verdict, None, rule),
+        undecided=(f"the last columns of /proc/net/netfilter/nfnetlink_queue on {place.host.name} show which queues packets come to",),
+        subject=Stop(verdict),
+    )
 
 
 def _queue_drops(case: Case) -> Finding | None:
@@ -181,10 +206,11 @@ CAUSES = (
         "A firewall queues the packet for a program that is not there",
         ("client.firewall", "server.firewall", "path.forward", "path.return"),
         _VANISHED,
-        "Evaluated, a rule hands the packet to an NFQUEUE that no program reads, and its counter rises by our packets. Without: likely.",
+        "Evaluated, a rule hands the packet to an NFQUEUE that no program reads, and its counter rises by our packets. Without, or "
+        "where programs read some of the queues over which the rule spreads packets: likely.",
         "A program reads the queue, or the counter does not move.",
         rule=_queue_unread,
-        precedes=("path_drop",),
+        precedes=("path_drop", "path_loss"),
         accounts_for=(Accounts("firewall_verdict", any_leg=True),),
     ),
     Cause(

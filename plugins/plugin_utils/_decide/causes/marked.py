@@ -44,6 +44,14 @@ def by_mark(case: Case, host: Host, leg: Leg, left: Observation) -> ByMark | Non
     return ByMark(host=host.name, target=target, mark=listener.mark, policy=policy, interface=left.interface, without=without)
 
 
+def with_a_mark(case: Case, host: Host, interface: str) -> ByMark | None:
+    """How an end of the handshake sends by an interface, where it does so for a mark alone."""
+    leg: Leg = "syn" if host is case.client else "syn_ack"
+    left = case.observation(leg, host, "out")
+    found = by_mark(case, host, leg, left) if left and left.interface == interface else None
+    return found if found and found.elsewhere else None
+
+
 def _asking(case: Case, host: Host, mark: int, table: int | None = None) -> PolicyRule | None:
     """The first policy rule that asks for a mark, and leads to a table."""
     rules = added_rules(host, case.family) or ()

@@ -170,7 +170,7 @@ def _path_drop(case: Case, between: tuple[str, str]) -> Finding | None:
     summary = f"the {packet} is dropped inside {via.name}" if via else f"the {packet} is lost {case.outcome.stretch}"
     strays = elsewhere(case)
     if strays:
-        summary = f"the {packet} does not come to {between[1]}: {strays[0].host} has it {_how(strays[0])}"
+        summary = f"the {packet} does not come to {between[1]}: {strays[0].host} has it {_how(case, strays[0])}"
     against = tuple(
         Evidence(seen.host, "capture", f"{meaning_of(case, row)[1]} from {row.packet.src} quotes a packet of the server's")
         for row, seen in quoting(case)
@@ -190,7 +190,12 @@ def _path_drop(case: Case, between: tuple[str, str]) -> Finding | None:
         via.name if via else "path",
         case.outcome.segment or "path.forward",
         summary + (f"; the last hop that answers is {last_hop.offender}" if last_hop else ""),
-        (*(Evidence(seen.host, "capture", f"{packet} {_how(seen)}") for seen in strays), *last_sight(case), *located, *case.passage()),
+        (
+            *(Evidence(seen.host, "capture", f"{packet} {_how(case, seen)}") for seen in strays),
+            *last_sight(case),
+            *located,
+            *case.passage(),
+        ),
         against=(*against, *(Evidence(between[1], "rtnetlink addresses", said) for said in ((owner,) if owner else handed))),
         detail={"last_hop": last_hop.offender, "last_hop_ttl": last_hop.ttl, "first_silent_ttl": reached.silent or None}
         if reached and last_hop
@@ -234,10 +239,11 @@ def elsewhere(case: Case) -> list[Observation]:
     return list(found.values())
 
 
-def _how(seen: Observation) -> str:
+def _how(case: Case, seen: Observation) -> str:
     if seen.direction == "other":
         return f"on {seen.interface}, in a frame for another link address than its own"
-    return f"on {seen.interface}, and is not named in the flow's via"
+    other = any(seen.host == partner.name for partner in case.partners)
+    return f"on {seen.interface}, " + ("as another server of the flow" if other else "and is not named in the flow's via")
 
 
 CAUSES = (

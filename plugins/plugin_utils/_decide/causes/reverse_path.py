@@ -15,6 +15,7 @@ from ..case import Case
 from ..finding import Finding
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
+from .marked import with_a_mark
 from .needs import needs
 from .stretch import swallower
 from .traversals import Place, comes_to_routing
@@ -50,12 +51,14 @@ def _rp_filter_drop(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Fi
     way = "no way back exists" if back and back.error else f"its way back is {back.interface}" if back else "its way back is unknown"
     strictness = "strict" if mode == 1 else "loose"
     own = _other_of_its_network(host, seen)
+    marked = with_a_mark(case, host, seen.interface) if host in (case.client, case.server) else None
     return Finding(
         "proven" if elsewhere and dropped >= case.swallowed_at(host) and routed_in(case, host, segment, leg) else "likely",
         host.name,
         segment,
         f"{host.name} drops packets from {seen.packet.src} on {seen.interface}: {strictness} reverse-path filter, and {way}"
-        + (f"; {seen.packet.dst} is on {own}, but both are on one network, and {seen.interface} answers ARP for it as well" if own else ""),
+        + (f"; {seen.packet.dst} is on {own}, but both are on one network, and {seen.interface} answers ARP for it as well" if own else "")
+        + (f"; what {host.name} sends there leaves by {seen.interface} {marked.text}, {_asked(host, seen.interface)}" if marked else ""),
         (
             *case.passage(),
             case.saw(host, "counter IPReversePathFilter", f"+{dropped}, {plural(packets, 'packet')} of this flow came in"),
@@ -64,8 +67,14 @@ def _rp_filter_drop(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Fi
         ),
         leg=leg,
         detail={"interface": seen.interface, "rp_filter": mode, "way_back": back.interface if back else None},
-        subject=ReversePath(seen.interface, seen.packet.src, mode, back is not None and back.error is not None, own),
+        subject=ReversePath(seen.interface, seen.packet.src, mode, back is not None and back.error is not None, own, marked is not None),
     )
+
+
+def _asked(host: Host, interface: str) -> str:
+    """With which mark the filter looks for the way back: with that of the packet only where a sysctl says so (fib_validate_source())."""
+    valid = any(host.sysctl(f"net.ipv4.conf.{name}.src_valid_mark") for name in ("all", interface))
+    return "and the packet has no such mark when the filter looks" if valid else "and the filter looks without one (src_valid_mark is 0)"
 
 
 def _other_of_its_network(host: Host, seen: Observation) -> str | None:

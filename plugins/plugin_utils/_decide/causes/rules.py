@@ -12,12 +12,14 @@ from ..._model.firewall_records import Verdict
 from ..._model.firewall_subjects import Stop, TakenAhead
 from ..._model.host import Host
 from ..._model.log_records import LogRecord
+from ..._model.network_subjects import ByMark
 from ..._model.rule_records import Rule, RuleStep
 from ..case import Case
 from ..finding import Certainty, Evidence, Finding
 from ..logged import ours
 from . import hidden, in_sets, unloaded, why_stopped
 from .counted import Proof, proof
+from .marked import with_a_mark
 from .traversals import Direction, Place, bridge_setting, bridged, judged, suspects, verdict_on, way
 
 
@@ -81,6 +83,7 @@ def stopped(case: Case, place: Place, verdict: Verdict) -> Finding:
         + why_stopped.for_the_way_back(verdict)
         + why_stopped.marked(verdict)
         + why_stopped.unserved(verdict)
+        + why_stopped.used_up(verdict)
         + why_stopped.from_another(case, verdict),
         (
             *weighed.evidence,
@@ -96,7 +99,7 @@ def stopped(case: Case, place: Place, verdict: Verdict) -> Finding:
         leg=place.leg,
         detail=details(verdict, weighed),
         undecided=unproven(host, verdict.rule, weighed),
-        subject=Stop(verdict, tuple(later(case, place)), taken),
+        subject=Stop(verdict, tuple(later(case, place)), taken, _marked(case, place, verdict)),
     )
 
 
@@ -130,6 +133,12 @@ def _way_back(case: Case, place: Place, verdict: Verdict) -> tuple[Evidence, ...
         return ()
     leaves = f"dev {back.leaves_by}" if back.leaves_by else "no way"
     return (case.saw(place.host, "rtnetlink route get", f"{verdict.source}: {leaves}; {place.packet} came in by {back.came_by}"),)
+
+
+def _marked(case: Case, place: Place, verdict: Verdict) -> ByMark | None:
+    """The mark by which the host itself sends the way that a packet came which is stopped for the way back."""
+    back, ends = verdict.way_back, (case.client, case.server)
+    return with_a_mark(case, place.host, back.came_by) if back and place.host in ends else None
 
 
 def _for_others(case: Case, place: Place, verdict: Verdict) -> tuple[Evidence, ...]:

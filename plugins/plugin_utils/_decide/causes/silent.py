@@ -80,7 +80,9 @@ def _asked(owner: Host, address: str) -> Asked | None:
         # Who only asks whether an address is taken has none yet; to its own address a host does not answer (arp_process()).
         if asks and not ipaddress.ip_address(message.sender).is_unspecified and owner.owns(message.sender) is False:
             requests.append(seen)
-    return Asked(owner, address, requests) if requests else None
+    entry = owner.interface_of(address)  # links on top of one another get the same request; the one that has the address is to answer
+    there = [seen for seen in requests if entry and seen.interface == entry.interface]
+    return Asked(owner, address, there or requests) if requests else None
 
 
 def _finding(case: Case, asked: Asked, leg: Leg) -> Finding:

@@ -134,6 +134,7 @@ def _verdict_on(case: Case, place: Place, when: When, invalid: bool) -> Verdict 
     if _past_ip(case, place):
         return None
     uid = case.uid if place.host is case.client else None
+    came = case.observation(place.leg, place.host, "in") if place.direction != "out" else None
     directions: tuple[Direction, ...] = (place.direction,)
     if place.direction == "forward":
         directions = ("forward", "in")  # its own address, which it translates
@@ -141,7 +142,8 @@ def _verdict_on(case: Case, place: Place, when: When, invalid: bool) -> Verdict 
         directions = (place.direction, "forward")  # an address behind it, such as a container's
     for client, server, port in _ends_at(case, place):
         for direction in directions:
-            found = place.host.verdicts.on((place.leg, direction, client, server, port), when, invalid, uid)
+            traversal = (place.leg, direction, client, server, port)
+            found = place.host.verdicts.on(traversal, when, invalid, uid, came.interface if came else None)
             if found is not None:
                 return found
     return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..._model.host import Host
 from ..._model.network_records import Link, Route
 from ..._model.network_subjects import Tunnel
+from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..last_hop import by_policy
@@ -20,6 +21,8 @@ KINDS = frozenset((
     *("amt", "bareudp", "erspan", "geneve", "gre", "gretap", "gtp", "ip6erspan", "ip6gre", "ip6gretap", "ip6tnl", "ipip", "ppp", "sit"),
     *("tun", "vti", "vti6", "vxlan", "wireguard", "xfrm"),
 ))  # fmt: skip
+
+_LEGS = {"lost_syn_ack": "syn_ack", "lost_ack": "ack"}
 
 
 def entered(case: Case) -> tuple[Host, Link] | None:
@@ -47,29 +50,43 @@ def _tunnel_drop(case: Case, entry: tuple[Host, Link], between: tuple[str, str])
     there = between[1]
     dropped = _dropped_by_itself(case, host, link)
     other = None if dropped else _unlike(case, link, there, target)
+    damaged = 0 if dropped or other else _damaged(case, link, host, there)
     return Finding(
         "likely",
-        host.name if dropped else "path",
+        host.name if dropped else there if damaged else "path",
         case.outcome.segment or "path.forward",
         f"the {PACKETS[case.outcome.kind]} goes into the tunnel {link.name} ({numbered(link)}) of {host.name}{_why(target, route)}, and "
         f"does not come to {there}"
         + (f": {link.name} itself drops it, as it does with what it knows no way for" if dropped else "")
-        + (f": its end there, {other.name}, has other numbers ({numbered(other)})" if other else ""),
+        + (f": its end there, {other.name}, has other numbers ({numbered(other)})" if other else "")
+        + (f": {there} drops {plural(damaged, 'UDP packet')} for a wrong checksum meanwhile" if damaged else ""),
         (
             *case.passage(),
             case.saw(host, "rtnetlink link", f"{link.name}: {numbered(link)}"),
             *([Evidence(there, "rtnetlink link", f"{other.name}: {numbered(other)}")] if other else []),
             *([case.saw(host, f"counter tx_dropped of {link.name}", f"+{dropped}")] if dropped else []),
+            *([Evidence(there, "counter Udp InCsumErrors", f"+{damaged}")] if damaged else []),
             *([case.saw(host, "rtnetlink route get", f"{target}: {_way(route)}")] if route else []),
         ),
         detail={"interface": link.name, "kind": link.kind, "udp_port": link.udp_port, "table": route.table if route else None},
         undecided=()
         if dropped or other
+        else (f"a recording of {outer} on {there} would show their checksums (tcpdump -vv)",)
+        if damaged
         else (
             f"a recording of {outer} that carry it, at both ends, would show whether {host.name} or {there} drops them, as a firewall "
             f"does, or something {case.outcome.stretch}",
         ),
-        subject=Tunnel(link=link, host=host.name, there=there, target=target, outer=outer, by_itself=bool(dropped), other_end=other),
+        subject=Tunnel(
+            link=link,
+            host=host.name,
+            there=there,
+            target=target,
+            outer=outer,
+            by_itself=bool(dropped),
+            other_end=other,
+            bad_sums=bool(damaged),
+        ),
     )
 
 
@@ -103,9 +120,16 @@ def _dropped_by_itself(case: Case, host: Host, link: Link) -> int:
     """How many packets the tunnel's own device dropped, where these are all that it was given of the flow."""
     before = next((each for each in (host.before.links if host.before else None) or () if each.name == link.name), None)
     rose = link.drops.get("tx_dropped", 0) - (before.drops.get("tx_dropped", 0) if before else 0)
-    leg = {"lost_syn_ack": "syn_ack", "lost_ack": "ack"}.get(case.outcome.kind, "syn")
-    given = case.count(leg, host, "out")
+    given = case.count(_LEGS.get(case.outcome.kind, "syn"), host, "out")
     return rose if before is not None and given and rose >= given else 0
+
+
+def _damaged(case: Case, link: Link, host: Host, there: str) -> int:
+    """How many UDP packets the other end dropped for their checksum, if at least as many as the tunnel was given of the flow."""
+    other = case.named(there)
+    rose = sum((other.delta(group, "InCsumErrors") or 0) for group in ("Udp", "Udp6")) if other and link.udp_port else 0
+    given = case.count(_LEGS.get(case.outcome.kind, "syn"), host, "out")
+    return rose if given and rose >= given else 0
 
 
 def _unlike(case: Case, link: Link, there: str, target: str) -> Link | None:
@@ -143,6 +167,9 @@ CAUSES = (
         "between, drops what carries it is not recorded.",
         "It arrives, or left by an interface that carries it as it is.",
         last_resort=FirstOf((_tunnel_drop, _put_into_others)),
-        accounts_for=(Accounts("counter", ("link.tx_dropped",)),),
+        accounts_for=(
+            Accounts("counter", ("link.tx_dropped",)),
+            Accounts("counter", ("Udp.InCsumErrors", "Udp.InErrors", "Udp6.InCsumErrors", "Udp6.InErrors"), anywhere=True),
+        ),
     ),
 )

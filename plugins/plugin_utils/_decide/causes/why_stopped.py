@@ -62,6 +62,11 @@ def marked(verdict: Verdict) -> str:
     return f", for its mark, which {marking.name} sets" + (f", to which {led[0].name} leads" if led else "")
 
 
+def used_up(verdict: Verdict) -> str:
+    """That the rule stops what comes since its quota is used up."""
+    return ": its quota is used up, and stays so until somebody resets it" if verdict.quota_used_up else ""
+
+
 def unserved(verdict: Verdict) -> str:
     """That TPROXY drops the packet because the proxy is not there, or because it is not led to it."""
     if verdict.past_its_proxy:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ... import queues
 from ...evaluation import Outcome, UnsupportedError
 from ..context import Context, Result, sure_number
 from ..describer import Describer
@@ -35,13 +36,11 @@ class Queue(Expression):
             first = chosen & 0xFFFF
         numbers = range(first, first + self.total)
         answers = {at.evaluation.facts.queue_read(each) for each in numbers}
-        text = f"queue {first}" if self.total == 1 else f"one of the queues {first}-{numbers[-1]}"
-        read = answers.pop() if len(answers) == 1 else None
-        if read is None:
-            read = at.choose(f"whether a program reads {text}", ("queue", first, self.total))
+        alike = answers.pop() if len(answers) == 1 else None
+        read = at.choose(*queues.unsure(numbers, at.evaluation.facts.queue_read)) if alike is None else alike
         if self.bypass and not read:
             return "accept"
-        return Outcome("queue" if read else "drop", queue=first if self.total == 1 else None)
+        return Outcome("queue" if read else "drop", queue=queues.known(numbers, read, alike is not None))
 
     def text(self, rule: Describer) -> str:
         numbers = str(self.first) if self.total == 1 else f"{self.first}-{self.first + self.total - 1}"

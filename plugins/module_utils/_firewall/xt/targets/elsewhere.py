@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ...._errors import DecodeError
+from ... import queues
 from ...evaluation import Action, Evaluation, Outcome, UnsupportedError
 from ...packet import ACK, FIN, RST, SYN, Packet
 from ...receivers import transparent
@@ -31,19 +32,14 @@ def _queue(clause: Clause, place: Place) -> Target:
 
     def apply(packet: Packet, evaluation: Evaluation, hook: str | None) -> Done:
         readers = {evaluation.facts.queue_read(each) for each in numbers}
-        read = readers.pop() if len(readers) == 1 else None
-        if read is None:
-            read = evaluation.choose(f"whether a program reads {_queues(numbers)}")
-        unread = None if read else Action("unread_queue", _queues(numbers))
+        alike = readers.pop() if len(readers) == 1 else None
+        read = evaluation.choose(*queues.unsure(numbers, evaluation.facts.queue_read)) if alike is None else alike
+        unread = None if read else Action("unread_queue", queues.named(numbers))
         if bypass and not read:
             return "accept", unread
-        return Outcome("queue" if read else "drop", queue=numbers[0] if len(numbers) == 1 else None), unread
+        return Outcome("queue" if read else "drop", queue=queues.known(numbers, read, alike is not None)), unread
 
     return apply
-
-
-def _queues(numbers: range) -> str:
-    return f"queue {numbers[0]}" if len(numbers) == 1 else f"queues {numbers[0]} to {numbers[-1]}"
 
 
 def _tproxy(clause: Clause, place: Place) -> Target:
