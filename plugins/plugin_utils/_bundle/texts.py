@@ -104,6 +104,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "SocketUnit": {"unit": "unit", "service": "unit", "files": "file"},
     "Stream": {"address": "destination"},
     "TraceStep": {"table": "table", "chain": "chain"},
+    "Tracer": {"name": "program"},
     "Unconfigured": {"link": "file"},
     "Unit": {"unit": "unit"},
     "UnixSocket": {"path": "file"},

@@ -13,6 +13,7 @@ from .._model.socket_subjects import Backend, DeadSession, DeadTarget, StoppedUn
 from .._values.words import endpoint
 from .make import advice, shell
 from .service import of_stopped
+from .stopped import let_go_on
 
 WIDEST = "net.ipv4.ip_local_port_range=1024 65535"
 
@@ -26,8 +27,7 @@ def load_balancer_no_backend(case: Case, finding: Finding) -> Fix | None:
     if stopped:
         return of_stopped(case.behind, stopped)
     if frozen:
-        summary = f"let {frozen.name} (pid {frozen.pid}) on {behind} go on, or restart it"
-        return advice("application", behind, summary, [shell("kill", "-CONT", frozen.pid)])
+        return let_go_on(behind, frozen)
     if backend is None:
         return None
     return of_balancer(backend, front) or _of_server(backend, front, behind)

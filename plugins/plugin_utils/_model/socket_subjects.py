@@ -33,8 +33,8 @@ class PortRange:
 class Accepting:
     """Who is to accept connections (None: not known), by name, and what keeps it from that, in words that go on a sentence.
 
-    ``kind``: stopped, frozen, descriptors, hung, not_waiting (it holds the socket, and does not watch it), left (``pids`` of a unit that
-    does not run any more), or empty where nothing was seen.
+    ``kind``: stopped, traced (a tracer has stopped it), frozen, descriptors, hung, not_waiting (it holds the socket, and does not watch
+    it), left (``pids`` of a unit that does not run any more), or empty where nothing was seen.
     """
 
     process: Process | None
