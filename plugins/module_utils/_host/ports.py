@@ -70,8 +70,8 @@ def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: 
 
     snapshot.add("sockets", sockets)
     counts = snapshot.add("socket_counts", lambda: _sockets.socket_counts(ports))
-    if owners and closing and listeners:
-        _limits(snapshot, [listener for listener in listeners if listener["port"] in ports], counts or {})
+    if owners and listeners:
+        _used(snapshot, [listener for listener in listeners if listener["port"] in ports], counts or {}, closing)
     if any(states.get("SYN_RECV", 0) >= MANY_HALF_OPEN for states in (counts or {}).values()):
         snapshot.add("half_open", lambda: _sockets.half_open(ports))
     if owners and "open" in order.get("phases", ()):
@@ -80,7 +80,8 @@ def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: 
         silent = ports if listeners is None else silent & ports
         away |= {(address, port) for address in _behind(snapshot) for port in silent}
         _elsewhere(snapshot, silent, away)
-        _meant(snapshot, silent, _unserved(snapshot) | _asleep(listeners or []), order.get("units") or {}, run)
+        unserved = _unserved(snapshot) | _asleep(listeners or []) | _beside_us(listeners or [], ports, addresses)
+        _meant(snapshot, silent, unserved, order.get("units") or {}, run)
 
 
 def _name(listeners: list[dict[str, t.Any]]) -> None:
@@ -130,6 +131,14 @@ def _of_balancers(snapshot: Parts, listeners: list[dict[str, t.Any]], closing: b
         _beside(snapshot, {each["port"] for each in failed if each["address"] in own or on_loopback(each["address"])})
 
 
+def _used(snapshot: Parts, listeners: list[dict[str, t.Any]], counts: t.Mapping[str, t.Mapping[str, int]], closing: bool) -> None:
+    if closing:
+        _limits(snapshot, listeners, counts)
+    _of_itself(snapshot, listeners, counts)
+
+
+_PROXIES = frozenset(("nginx", "haproxy"))
+_MANY = 12  # connections to a port, which a loop has after a few attempts
 _LIMITED = frozenset(("nginx", "haproxy", "redis-server", "valkey-server"))
 
 
@@ -140,6 +149,15 @@ def _limits(snapshot: Parts, listeners: list[dict[str, t.Any]], counts: t.Mappin
     from . import limits
 
     snapshot.add_partial("limits", lambda: limits.read(listeners, counts))
+
+
+def _of_itself(snapshot: Parts, listeners: t.Sequence[t.Mapping[str, t.Any]], counts: t.Mapping[str, t.Mapping[str, int]]) -> None:
+    """Connections that the host made to itself, on those of our ports on which a program takes them for others."""
+    passed_on = {each["port"] for each in snapshot.parts.get("relays") or ()}
+    passed_on |= {one["port"] for one in listeners if any(process["name"] in _PROXIES for process in one["processes"] or ())}
+    many = {port for port in passed_on if sum(counts.get(str(port), {}).values()) >= _MANY}
+    if many:
+        snapshot.add("of_itself", lambda: _sockets.of_itself(many))
 
 
 def _calls(snapshot: Parts, listeners: list[dict[str, t.Any]]) -> None:
@@ -201,6 +219,12 @@ def _unserved(snapshot: Parts) -> set[int]:
 def _asleep(listeners: t.Sequence[t.Mapping[str, t.Any]]) -> set[int]:
     """The ports on which connections wait for a service that systemd is to start for them."""
     return {one["port"] for one in listeners if one["recv_q"] and [process["pid"] for process in one["processes"] or ()] == [1]}
+
+
+def _beside_us(listeners: t.Sequence[t.Mapping[str, t.Any]], ports: set[int], addresses: set[str]) -> set[int]:
+    """Our ports on which others listen at addresses that nobody dials: a service may have failed to listen there at all addresses."""
+    at = {port: {one["address"] for one in listeners if one["port"] == port} for port in ports}
+    return {port for port, taken in at.items() if taken and taken.isdisjoint({"0.0.0.0", "::", *addresses})}
 
 
 KEEPERS = frozenset(("conmon", "podman", "netavark"))

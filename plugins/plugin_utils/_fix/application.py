@@ -46,7 +46,8 @@ def listener_elsewhere(case: Case, finding: Finding) -> Fix | None:
         return None
     address, port = case.listening_end
     if owner.displaced:
-        return displaced(case.server, owner.displaced, owner.name, port)
+        instead = "" if owner.surely_displaced else listening(case.server, owner.name, owner.process, address, port).summary
+        return displaced(case.server, owner.displaced, owner.name, owner.process, address, port, instead)
     if owner.socket and fit.address(address):
         return listening_at(finding.host, owner.socket, address)
     if owner.process and owner.process.pid == 1:

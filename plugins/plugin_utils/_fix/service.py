@@ -13,7 +13,8 @@ from .._model.address_subjects import KeptAddress
 from .._model.firewall_subjects import MissedTranslation, TakenAhead
 from .._model.fixes import Fix
 from .._model.host import Host
-from .._model.socket_records import UdpSocket, UnixSocket
+from .._model.prose import Wording
+from .._model.socket_records import Process, UdpSocket, UnixSocket
 from .._model.socket_subjects import Gone, RunningUnit, SocketOwner, StoppedUnit, Unpublished
 from .._model.unit_records import Unit, XinetdService
 from .._plan.plan import ON_THE_WAY
@@ -22,6 +23,7 @@ from .allowed import allowed
 from .bound import bound_early
 from .make import advice, shell
 from .moving import moving
+from .programs import known
 from .start import GIVEN_UP, in_time, started, waited_for
 from .translation import covered, let_through
 
@@ -150,9 +152,14 @@ def _by_port(host: Host, port: int, taker: UnixSocket) -> Fix:
     )
 
 
-def displaced(host: Host, unit: str, owner: str, port: int) -> Fix:
-    """Give a unit its port back."""
-    return advice("service", host.name, f"if port {port} is {unit}'s, have {owner} leave it, then start {unit}")
+def displaced(host: Host, unit: str, owner: str, process: Process | None, address: str, port: int, instead: Wording) -> Fix:
+    """Give a unit its port back. Who has it at another address keeps others from having it at all addresses, and not at this one."""
+    leaves = known(process).leaves
+    summary = (
+        f"if port {port} is {unit}'s, have {owner} leave it{f' ({leaves})' if leaves else ''}, or have {unit} listen on {address} alone "
+        f"and not on all addresses, then start {unit}"
+    )
+    return advice("service", host.name, f"{summary}; else {instead}" if instead else summary)
 
 
 def _handed_back(host: Host, unit: str, other: str, port: int) -> Fix:

@@ -22,6 +22,7 @@ from .socket_records import (
     HalfOpenPeers,
     Listener,
     Namespace,
+    OfItself,
     Peer,
     PortHolder,
     Socket,
@@ -77,6 +78,7 @@ class Snapshot:
     lookups: tuple[Lookup, ...] | None = None
     tunnels: tuple[SshSession, ...] | None = None
     limits: tuple[Limit, ...] | None = None
+    of_itself: tuple[OfItself, ...] | None = None
     wrapped: tuple[WrappedProgram, ...] | None = None
     logs: tuple[LogRecord, ...] | None = None
 

@@ -115,6 +115,14 @@ class Ephemeral:
     listening: Count = 0  # ports of the range that connect() does not give out, as somebody listens there
 
 
+@dataclass(frozen=True)
+class OfItself:
+    """How many sockets on a port of ours are of connections that the host made to itself."""
+
+    port: Port
+    count: Count
+
+
 @dataclass(frozen=True, kw_only=True)
 class PortHolder:
     """Somebody's connection from a local port on which nobody listens."""

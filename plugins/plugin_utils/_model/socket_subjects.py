@@ -145,9 +145,9 @@ class Unpublished:
 
 @dataclass(frozen=True)
 class SocketOwner:
-    """Who has a listening socket, in words and as the process that it is; ``displaced``: the unit that should have the port instead;
-    ``names``: which the hosts file gives to the address at which it listens; ``socket``: the unit by which systemd listens there;
-    ``setting``: the sysctl that keeps it to IPv6, unless it asks for that itself."""
+    """Who has a listening socket, in words and as the process that it is; ``displaced``: the unit that should have the port instead, which
+    is sure if it is declared for it; ``names``: which the hosts file gives to the address at which it listens; ``socket``: the unit by
+    which systemd listens there; ``setting``: the sysctl that keeps it to IPv6, unless it asks for that itself."""
 
     name: str
     process: Process | None = None
@@ -155,6 +155,7 @@ class SocketOwner:
     names: tuple[str, ...] = ()
     socket: SocketUnit | None = None
     setting: str | None = None
+    surely_displaced: bool = True
 
 
 @dataclass(frozen=True)
@@ -281,6 +282,14 @@ class DeadTarget:
     port: int
     inside: bool = False
     elsewhere: str = ""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A program that passes the connections to a port on to itself."""
+
+    program: str
+    port: int
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.faults._fault import Flow, fault, twin
+from tests.faults.catalogue.fronts import CONFIGURATION
 from tests.lab._machines import Machines
 
 SHORT = Flow(timeout=1.0)
@@ -35,7 +36,7 @@ def traced(fleet: Machines, backlog: int, *then: str) -> None:
     flow=SHORT,
 )
 def a_debugger_has_stopped_who_accepts(fleet: Machines) -> None:
-    """https://github.com/noyainrain/meetling/issues/25: a server that hangs is looked at with gdb -p, and a signal does not let it go on."""
+    """https://github.com/noyainrain/meetling/issues/25: a server is looked at with gdb -p. A signal does not let it go on."""
     traced(fleet, 1)
     fleet.hold("web2", "10.0.2.21", 5432, 3)
 
@@ -48,3 +49,57 @@ def a_debugger_has_stopped_who_is_to_accept(fleet: Machines) -> None:
 @twin("application_silent/traced", flow=SHORT, slow=True)
 def a_debugger_has_let_go_of_it(fleet: Machines) -> None:
     traced(fleet, 128, "-ex", "detach")
+
+
+# -- proxies that call themselves
+
+LOOPS: dict[str, Any] = {"code": "proxy_no_backend", "flow": SHORT, "slow": True, **AT_APPLICATION}
+NGINX = """load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+daemon off;
+pid /run/nginx.pid;
+error_log /run/nginx-error.log error;
+worker_processes 1;
+events { worker_connections 64; }
+stream { %s }
+"""
+
+
+def nginx(fleet: Machines, text: str) -> None:
+    fleet.write("db1", "/etc/nginx.conf", NGINX % text)
+    fleet.popen("db1", ["nginx", "-c", "/etc/nginx.conf", "-e", "/run/nginx-error.log"])
+    fleet.await_listener("db1", 5432)
+
+
+@fault(
+    "proxy_no_backend/itself",
+    certainties=("likely",),
+    says=("nginx (pid", "passes them on to itself", "not to its own port 5432", "proxy_pass"),
+    **LOOPS,
+)
+def the_proxy_calls_itself(fleet: Machines) -> None:
+    """https://github.com/yrutschle/sslh/issues/24; with nginx, 'worker_connections are not enough'."""
+    nginx(fleet, "server { listen 5432; proxy_pass 10.0.2.21:5432; }")
+
+
+@fault(
+    "proxy_no_backend/itself-haproxy",
+    certainties=("likely",),
+    says=("haproxy (pid", "passes them on to itself, as 10.0.2.21:5432 is its own", "the server lines"),
+    **LOOPS,
+)
+def the_balancer_calls_itself(fleet: Machines) -> None:
+    fleet.write("db1", "/etc/haproxy.cfg", (CONFIGURATION % ("tcp", 5432, 5432, "")).replace("10.0.2.22", "10.0.2.21"))
+    fleet.popen("db1", ["haproxy", "-db", "-f", "/etc/haproxy.cfg"])
+    fleet.await_listener("db1", 5432)
+
+
+@fault("proxy_no_backend/itself-socat", says=("socat (pid", "as 127.0.0.1:5432 is its own"), **LOOPS)
+def the_relay_calls_itself(fleet: Machines) -> None:
+    fleet.popen("db1", ["socat", "TCP-LISTEN:5432,fork,reuseaddr,max-children=40", "TCP:127.0.0.1:5432"])
+    fleet.await_listener("db1", 5432)
+
+
+@twin("proxy_no_backend/itself", slow=True, flow=SHORT)
+def it_calls_another_port_of_its_host(fleet: Machines) -> None:
+    fleet.listen("db1", "127.0.0.1", 8080)
+    nginx(fleet, "server { listen 5432; proxy_pass 127.0.0.1:8080; }")

@@ -19,6 +19,7 @@ from .backends import SAYS, balanced, section_down
 from .called import of_the_run
 from .catalogue import Accounts, Cause
 from .listener_names import process_of
+from .loops import calls_itself
 from .losses import beside_each_other
 from .needs import LISTENER, SERVER, FirstOf, needs
 
@@ -85,6 +86,8 @@ def _limit_reached(case: Case, server: Host, listener: Listener) -> Finding | No
     waiting = waiting_more(server, case.listening_port) >= len(made)
     if not made or not all(probe.peer == "closed" or probe.ended or (waiting and probe.peer == "open") for probe in made):
         return None
+    if calls_itself(case):
+        return None  # however high the limit is, the program reaches it by itself
     pids = {process.pid for process in listener.processes or ()}
     found = next((each for each in (server.after.limits if server.after else None) or () if _reached(case, server, each, pids)), None)
     if found is None:

@@ -242,6 +242,11 @@ def _fails_at_once(unit: Unit) -> bool:
     return failing and unit.code == "exited" and bool(unit.status) and unit.ran_s is not None and unit.ran_s < _AT_START_S
 
 
+def fails_as_listener(unit: Unit) -> bool:
+    """Whether a unit that fails at once may be one that is to listen on the port, which others have at other addresses. Jobs are none."""
+    return _fails_at_once(unit) and not unit.once and unit.load == "loaded"
+
+
 def came_later(server: Host, unit: Unit, address: str) -> float | None:
     """By how many seconds the host got an address too late for a unit that failed at its start; None where it had it in time."""
     mine = server.interface_of(address) if address else None
