@@ -57,8 +57,8 @@ def no_listener(case: Case, finding: Finding) -> Fix:
     if server is None or finding.host != server.name:
         look = f"look at {case.address}: does the service run, and does a firewall reject tcp/{case.port}?"
         return advice("advice", finding.host, look)
-    if running and running.unit.how in ("declared", "socket"):
-        return listening_on(server, running.unit, running.socket, running.ports, port)
+    if running and (fix := _of_running(server, running, port)):
+        return fix
     off = finding.about(XinetdService)
     if off and off.bind and not off.disabled:
         return _bound_again(server, off, port)
@@ -87,6 +87,13 @@ def no_listener(case: Case, finding: Finding) -> Fix:
     if meant and fit.unit(meant.unit):
         start = f"if {meant.unit} should listen there, find out why it ends ({shell('journalctl', '-u', meant.unit)}); else {start}"
     return advice("service", server.name, start)
+
+
+def _of_running(host: Host, running: RunningUnit, port: int) -> Fix | None:
+    if running.unit.young and not running.ports:
+        return _awaited(host, running.unit, port)
+    sure = running.unit.how in ("declared", "socket")
+    return listening_on(host, running.unit, running.socket, running.ports, port) if sure else None
 
 
 def _start(host: str, port: int) -> str:
@@ -208,9 +215,25 @@ def listening_on(host: Host, unit: Unit, socket: str | None, ports: tuple[int, .
         summary = f"see why the last reload of {name} on {host.name} failed ({unit.reload}): it runs with what it had read before"
         first = []
     else:
-        summary = f"have {name} on {host.name} listen on port {port} by its configuration, and restart it; or correct the port"
+        log = "" if ports else f"see in its log why {name} listens nowhere ({shell('journalctl', '-u', name)}), "
+        summary = f"{log}have {name} on {host.name} listen on port {port} by its configuration, and restart it; or correct the port"
         first = []
     return advice("service", host.name, summary, [*first, shell("systemctl", "restart", name)] if fit.unit(name) else ())
+
+
+def _awaited(host: Host, unit: Unit, port: int) -> Fix:
+    """A program that has much to read before it listens would begin again if it were restarted."""
+    name = unit.unit
+    meant = "" if unit.how == "declared" else f"if {name} is what should listen there, "
+    log = shell("journalctl", "-u", name, "-f") if fit.unit(name) else "its log"
+    return advice(
+        "service",
+        host.name,
+        f"{meant}give {name} on {host.name} time to start, which a restart would begin again, and see in its log how far it is "
+        f"({log}); if it does not come to listen on port {port}, correct its configuration, or the port; Type=notify, or a check of the "
+        "port in ExecStartPost=, lets others wait until it is ready",
+        check=f"ss -ltn shows port {port}",
+    )
 
 
 def _ended(host: Host, name: str, port: int) -> Fix:

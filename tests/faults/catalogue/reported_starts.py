@@ -48,3 +48,33 @@ def a_stub_has_the_port(fleet: Machines) -> None:
 @fault("systemd/listener_other_address/stub/twin", "connected", status="ok", flow=SHORT)
 def a_stub_has_the_port_at_an_address_of_its_own(fleet: Machines) -> None:
     stub(fleet, "10.0.2.21")
+
+
+# -- a service that is active, and not ready
+
+LATE = f"[Service]\nExecStart=/bin/sh -c 'sleep 120; exec {SERVE} :: 5432'\n"
+NOT_YET: dict[str, Any] = {"code": "no_listener", **REFUSED}
+
+
+def not_ready(fleet: Machines) -> None:
+    """systemd has it for active as soon as its process runs."""
+    unit(fleet, ("orders.service", LATE))
+    fleet.run("db1", ["sh", "-c", "until systemctl is-active -q orders; do sleep 0.1; done"])
+
+
+SAYS = ("listens on no TCP port yet, ", "s after its start", "give orders.service on db1 time to start")
+# https://github.com/influxdata/influxdb/issues/6068
+fault("systemd/no_listener/not-ready", says=SAYS, flow=Flow(timeout=1.0, service="orders"), **NOT_YET)(not_ready)
+fault(
+    "systemd/no_listener/not-ready/text",
+    says=(*SAYS, "orders.service, whose files have the port", "if orders.service is what"),
+    flow=SHORT,
+    **NOT_YET,
+)(not_ready)
+
+
+@fault("systemd/no_listener/client", code="no_listener", says=("start the service that should listen",), flow=SHORT, **REFUSED)
+def a_client_of_the_port_was_started_just_now(fleet: Machines) -> None:
+    """Its unit has the port, too, and it is not the one that should listen there."""
+    unit(fleet, ("app.service", f"[Service]\nEnvironment=DATABASE=db1:5432\nExecStart={SERVE} :: 8080\n"), start="app")
+    fleet.await_listener("db1", 8080)
