@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from .drop_records import ConnectHooks
 from .hook_records import Conntrack, Hooks, IpsecPolicy
 from .log_records import LogRecord
 from .many import Many
@@ -79,6 +80,7 @@ class Snapshot:
     tunnels: tuple[SshSession, ...] | None = None
     limits: tuple[Limit, ...] | None = None
     of_itself: tuple[OfItself, ...] | None = None
+    connect_hooks: ConnectHooks | None = None
     wrapped: tuple[WrappedProgram, ...] | None = None
     logs: tuple[LogRecord, ...] | None = None
 
