@@ -127,6 +127,7 @@ def _of_balancers(snapshot: Parts, listeners: list[dict[str, t.Any]], closing: b
     if "nginx" in names and closing:
         from . import nginx
 
+        snapshot.add("turned_away", lambda: nginx.turned_away(listeners))
         failed = snapshot.add_partial("balancers", lambda: nginx.read(listeners)) or []
         own = {each["address"] for each in snapshot.parts.get("addresses") or ()}
         _beside(snapshot, {each["port"] for each in failed if each["address"] in own or on_loopback(each["address"])})

@@ -103,3 +103,64 @@ def the_relay_calls_itself(fleet: Machines) -> None:
 def it_calls_another_port_of_its_host(fleet: Machines) -> None:
     fleet.listen("db1", "127.0.0.1", 8080)
     nginx(fleet, "server { listen 5432; proxy_pass 127.0.0.1:8080; }")
+
+
+# -- programs that let nobody in, or nobody more
+
+REFUSES: dict[str, Any] = {"code": "service_refuses", "slow": True, **AT_APPLICATION}
+
+
+@fault("service_refuses/nginx-access", says=("its rules (allow, deny)", "'allow 10.0.1.11;'"), flow=SHORT, **REFUSES)
+def nginx_lets_others_in(fleet: Machines) -> None:
+    """https://github.com/nginx/nginx/issues/582"""
+    fleet.listen("db2", "10.0.2.22", 80)
+    nginx(fleet, "server { listen 5432; allow 10.0.1.12; deny all; proxy_pass 10.0.2.22:80; }")
+
+
+@fault(
+    "service_refuses/nginx-limit",
+    says=("limit_conn port", "raise limit_conn port"),
+    flow=SHORT,
+    **REFUSES,
+)
+def nginx_has_as_many_as_a_zone_may_have(fleet: Machines) -> None:
+    """https://github.com/fail2ban/fail2ban/issues/3674"""
+    fleet.listen("db2", "10.0.2.22", 80)
+    nginx(fleet, "limit_conn_zone $server_port zone=port:1m; server { listen 5432; limit_conn port 2; proxy_pass 10.0.2.22:80; }")
+    fleet.hold("web2", "10.0.2.21", 5432, 2)
+
+
+@twin("service_refuses/nginx-access", slow=True, flow=SHORT)
+def nginx_lets_the_client_in(fleet: Machines) -> None:
+    fleet.listen("db2", "10.0.2.22", 80)
+    nginx(fleet, "server { listen 5432; allow 10.0.1.11; deny all; proxy_pass 10.0.2.22:80; }")
+
+
+GREETED = Flow(timeout=1.0, greeting=True)
+
+
+def one_at_a_time(fleet: Machines) -> None:
+    """HAProxy lets db2 have one connection, and has others wait."""
+    fleet.listen("db2", "10.0.2.22", 80, behaviour="greeting")
+    server = CONFIGURATION.replace("10.0.2.22", "10.0.2.21", 1).replace("server db1 10.0.2.21", "server db2 10.0.2.22")
+    fleet.write("db1", "/etc/haproxy.cfg", server % ("tcp", 5432, 80, "maxconn 1"))
+    fleet.popen("db1", ["haproxy", "-db", "-f", "/etc/haproxy.cfg"])
+    fleet.await_listener("db1", 5432)
+
+
+@fault(
+    "service_refuses/haproxy-queue",
+    certainties=("likely",),
+    says=("leaves them in its own queue", "orders/db2 has as many as its maxconn, 1", "raise maxconn in its server line"),
+    flow=GREETED,
+    **{**REFUSES, "kernel": ""},
+)
+def connections_wait_for_a_server(fleet: Machines) -> None:
+    """https://github.com/jcmoraisjr/haproxy-ingress/issues/168"""
+    one_at_a_time(fleet)
+    fleet.hold("web2", "10.0.2.21", 5432, 1)
+
+
+@fault("service_refuses/haproxy-queue/twin", "", status="ok", slow=True, flow=GREETED)
+def connections_are_served_one_after_the_other(fleet: Machines) -> None:
+    one_at_a_time(fleet)
