@@ -58,8 +58,8 @@ def service_refuses(case: Case, finding: Finding) -> Fix | None:
         return advice(
             "application",
             finding.host,
-            f"find out why connections to {limit.section} stay, or raise maxconn in its server line of haproxy.cfg on {finding.host} as far "
-            "as that server can serve as many, or add servers; timeout queue says how long others wait",
+            f"find out why connections to {limit.section} stay, or raise maxconn in its server line of haproxy.cfg on {finding.host}, as "
+            "far as that server can serve as many, or add servers; timeout queue says how long others wait",
         )
     if limit:
         raised = _RAISED.get(limit.setting, limit.setting)

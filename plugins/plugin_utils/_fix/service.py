@@ -27,6 +27,8 @@ from .programs import known
 from .start import GIVEN_UP, in_time, started, waited_for
 from .translation import covered, let_through
 
+_START = "systemctl start xinetd"
+
 
 def service_stopped(case: Case, finding: Finding) -> Fix | None:
     stopped, other = finding.about(StoppedUnit), finding.about(SocketOwner)
@@ -60,8 +62,8 @@ def no_listener(case: Case, finding: Finding) -> Fix:
     if running and (fix := _of_running(server, running, port)):
         return fix
     off = finding.about(XinetdService)
-    if off and off.bind and not off.disabled:
-        return _bound_again(server, off, port)
+    if off and not off.disabled:
+        return _bound_again(server, off, port) if off.bind else _listening_again(server, off, port)
     if off:
         on = f"set disable = no for {off.service} in {off.file}, and have xinetd read it again (systemctl reload xinetd)"
         return advice("service", server.name, f"{on}, or start another service that should listen on port {port} of {server.name}")
@@ -118,6 +120,22 @@ def _bound_again(host: Host, service: XinetdService, port: int) -> Fix:
     restart = "restart xinetd (systemctl restart xinetd) once the host has the address, and order its unit after network-online.target"
     summary = f"{restart}; or take 'bind = {service.bind}' out of service {service.service} in {service.file}"
     return advice("service", host.name, f"{summary}; or start another service that should listen on port {port} of {host.name}")
+
+
+def _listening_again(host: Host, service: XinetdService, port: int) -> Fix:
+    if service.runs is False:
+        summary = f"start xinetd on {host.name}, which has service {service.service} in {service.file}"
+        return advice("service", host.name, f"{summary}; or start another service that should listen on port {port}", [_START])
+    wait = (
+        f"wait {service.cps[1]} s, for which xinetd closes the port" if len(service.cps) == 2 else "wait until xinetd opens the port again"
+    )
+    return advice(
+        "service",
+        host.name,
+        f"see in xinetd's log on {host.name} whether it has deactivated {service.service} for too many connections: if so, {wait}, find out "
+        f"who connects so often, or raise cps in {service.file}; else have it read its files (systemctl reload xinetd); or start another "
+        f"service that should listen on port {port}",
+    )
 
 
 def _published(inner: Unpublished, port: int) -> str:

@@ -207,7 +207,8 @@ class Denials:
 @dataclass(frozen=True, kw_only=True)
 class XinetdService:
     """A service on one of our ports, as xinetd's files have it; ``only_from`` None: everybody may use it; ``bind``: the address that
-    it is to listen on alone, or a name of it."""
+    it is to listen on alone, or a name of it; ``cps``: connections a second, for more of which it is switched off for so many seconds;
+    ``runs``: whether any xinetd does, of one that is switched on and has no listener."""
 
     port: Port
     service: str
@@ -216,3 +217,5 @@ class XinetdService:
     only_from: tuple[str, ...] | None = None
     no_access: tuple[str, ...] | None = None
     bind: str | None = None
+    cps: tuple[Count, ...] = ()
+    runs: bool | None = None

@@ -105,6 +105,19 @@ def _bound(case: Case, server: Host) -> Instead | None:
     return Instead(f": {said}, {why}", (case.saw(server, service.file, said),), service)
 
 
+def _deactivated(case: Case, server: Host) -> Instead | None:
+    """xinetd closes the port of a service for a while once too many connections come to it in a second."""
+    service = service_of(case)
+    if service is None or service.disabled or service.runs is None:
+        return None
+    said = f"xinetd's service {service.service} on port {case.listening_port} is switched on in {service.file}"
+    most = f" for {service.cps[1]} s after more than {service.cps[0]} connections in a second (cps)" if len(service.cps) == 2 else ""
+    why = (
+        f"xinetd runs and does not listen there, as it does{most}, or until it reads its files again" if service.runs else "no xinetd runs"
+    )
+    return Instead(f": {said}, but {why}", (case.saw(server, service.file, f"{said}: {why}"),), service)
+
+
 def _held(case: Case, server: Host) -> Instead | None:
     """Others' connections from the port, for which a service may not have got it."""
     held = units.holders_of(server, None, case.listening_port)
@@ -187,6 +200,6 @@ def _gone(case: Case, server: Host) -> Instead | None:
 
 
 # Who surely should listen: the first one of these, and beside it only what does not ask who it may be.
-_SURE: tuple[_Find, ...] = (_listens_elsewhere, _listens_nowhere, _switched_off, _bound)
+_SURE: tuple[_Find, ...] = (_listens_elsewhere, _listens_nowhere, _switched_off, _bound, _deactivated)
 _BESIDE: tuple[_Find, ...] = (_held, _by_udp, _kept)
 _OTHERWISE: tuple[_Find, ...] = (_gone, _listens_by_path, _held, _restless, _not_yet, _taken, _missed, _in_a_container, _by_udp, _kept)
