@@ -67,6 +67,14 @@ def kernel_drop(_case: Case, finding: Finding) -> Fix | None:
     reason = finding.about(DropReason)
     if reason is None:
         return None
+    if reason.unfound:
+        return advice(
+            "advice",
+            finding.host,
+            f"see whether a BPF program of {finding.host}'s network namespace chooses sockets (sk_lookup), whose table lacks the one that "
+            "listens now, and have whoever attached it enter that, or detach it; else whether the service was restarted meanwhile",
+            [shell("bpftool", "link", "show"), shell("bpftool", "net", "show")],
+        )
     if reason.direction is None:
         return advice("advice", finding.host, f"look up the reason {reason.name} (include/net/dropreason-core.h), and what causes it here")
     where = f" of {reason.interface}" if reason.interface else ""

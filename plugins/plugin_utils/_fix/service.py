@@ -123,18 +123,16 @@ def _bound_again(host: Host, service: XinetdService, port: int) -> Fix:
 
 
 def _listening_again(host: Host, service: XinetdService, port: int) -> Fix:
+    other = f"or start another service that should listen on port {port}"
     if service.runs is False:
         summary = f"start xinetd on {host.name}, which has service {service.service} in {service.file}"
-        return advice("service", host.name, f"{summary}; or start another service that should listen on port {port}", [_START])
-    wait = (
-        f"wait {service.cps[1]} s, for which xinetd closes the port" if len(service.cps) == 2 else "wait until xinetd opens the port again"
-    )
+        return advice("service", host.name, f"{summary}; {other}", [_START])
+    wait = f"wait {service.cps[1]} s" if len(service.cps) == 2 else "wait until it opens the port again"
     return advice(
         "service",
         host.name,
-        f"see in xinetd's log on {host.name} whether it has deactivated {service.service} for too many connections: if so, {wait}, find out "
-        f"who connects so often, or raise cps in {service.file}; else have it read its files (systemctl reload xinetd); or start another "
-        f"service that should listen on port {port}",
+        f"see in xinetd's log on {host.name} whether it has deactivated {service.service} for too many connections: if so, {wait}, "
+        f"find out who connects so often, or raise cps in {service.file}; else have it read its files (systemctl reload xinetd); {other}",
     )
 
 

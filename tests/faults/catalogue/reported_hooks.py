@@ -50,3 +50,19 @@ def another_machine_refuses(fleet: Machines) -> None:
 @fault("systemd/connect_redirected/twin", "", status="ok", flow=Flow(SERVICE, timeout=1.0))
 def a_service_has_a_backend(fleet: Machines) -> None:
     led(fleet, SERVICE, DB1)
+
+
+@fault(
+    "systemd/kernel_drop/dispatcher",
+    "ECONNREFUSED",
+    code="kernel_drop",
+    host="db1",
+    leg="syn",
+    segment="server.socket",
+    says=("NO_SOCKET", "although python3", "listens on [::]:5432", "sk_lookup"),
+    flow=Flow(timeout=1.0),
+)
+def a_dispatcher_finds_no_socket(fleet: Machines) -> None:
+    """https://github.com/cloudflare/tubular: its table lacks the socket of a service that was started again."""
+    served(fleet)
+    hooked(fleet, "db1", "sk_lookup", "5432")
