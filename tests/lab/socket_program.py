@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs as root on a host of a fleet: attaches a BPF program to what sockets do until it ends, and says so.
 
-`connect4 FROM TO`: connect() to one address goes to another one, for all processes of the host, as Cilium leads services to their backends.
+`connect4 FROM TO PORT`: connect() to one address goes to another one, and a port there, for all processes of the host, as Cilium leads
+services to their backends.
 `sk_lookup PORT`: no socket is found for what comes to a port, as by a dispatcher whose sockets are gone.
 """
 
@@ -21,7 +22,7 @@ CGROUP_SOCK_ADDR, SK_LOOKUP = 18, 30  # BPF_PROG_TYPE_*
 CONNECT4, LOOKUP = 10, 36  # BPF_CGROUP_INET4_CONNECT, BPF_SK_LOOKUP
 ALLOW_MULTI = 2
 LOAD, UNLESS, SET32, STORE, SET, EXIT = 0x61, 0x56, 0xB4, 0x63, 0xB7, 0x95
-USER_IP4, LOCAL_PORT = 4, 60  # in struct bpf_sock_addr, struct bpf_sk_lookup
+USER_IP4, USER_PORT, LOCAL_PORT = 4, 24, 60  # in struct bpf_sock_addr, struct bpf_sk_lookup
 
 
 def bpf(command: int, order: bytes) -> int:
@@ -50,15 +51,17 @@ def word(address: str) -> int:
     return int(struct.unpack("=I", socket.inet_aton(address))[0])
 
 
-def lead(origin: str, target: str) -> None:
+def lead(origin: str, target: str, port: str) -> None:
     program = load(
         CGROUP_SOCK_ADDR,
         CONNECT4,
         "lb_connect4",
         instruction(LOAD, 2, 1, USER_IP4),
-        instruction(UNLESS, 2, 0, 2, word(origin)),
+        instruction(UNLESS, 2, 0, 4, word(origin)),
         instruction(SET32, 3, 0, 0, word(target)),
         instruction(STORE, 1, 3, USER_IP4),
+        instruction(SET32, 3, 0, 0, socket.htons(int(port))),
+        instruction(STORE, 1, 3, USER_PORT),
         instruction(SET, 0, 0, 0, 1),
         instruction(EXIT),
     )

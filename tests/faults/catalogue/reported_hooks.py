@@ -24,10 +24,10 @@ def hooked(fleet: Machines, host: str, *arguments: str) -> None:
     fleet.popen(host, [fleet.python, "-B", str(fleet.tools / "socket_program.py"), *arguments]).await_answer()
 
 
-def led(fleet: Machines, origin: str, target: str) -> None:
+def led(fleet: Machines, origin: str, target: str, port: int = 5432) -> None:
     """web1's connect() to an address goes to another one, as Cilium's replacement of kube-proxy has it."""
     served(fleet)
-    hooked(fleet, "web1", "connect4", origin, target)
+    hooked(fleet, "web1", "connect4", origin, target, str(port))
 
 
 @fault(
@@ -45,6 +45,11 @@ def a_service_has_a_backend_that_is_gone(fleet: Machines) -> None:
 def another_machine_refuses(fleet: Machines) -> None:
     """It is no RST in the server's name."""
     led(fleet, DB1, "10.0.2.1")
+
+
+@fault("systemd/connect_redirected/port", says=("to 10.0.2.21:8080",), flow=Flow(SERVICE, timeout=1.0), **LED)
+def a_service_has_a_port_where_nobody_listens(fleet: Machines) -> None:
+    led(fleet, SERVICE, DB1, 8080)
 
 
 @fault("systemd/connect_redirected/twin", "", status="ok", flow=Flow(SERVICE, timeout=1.0))

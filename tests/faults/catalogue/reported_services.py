@@ -164,3 +164,18 @@ def connections_wait_for_a_server(fleet: Machines) -> None:
 @fault("service_refuses/haproxy-queue/twin", "", status="ok", slow=True, flow=GREETED)
 def connections_are_served_one_after_the_other(fleet: Machines) -> None:
     one_at_a_time(fleet)
+
+
+@fault(
+    "service_refuses/nginx-chained",
+    certainties=("likely",),
+    says=("its worker_connections, 64, is reached",),
+    flow=SHORT,
+    **{**REFUSES, "kernel": ""},
+)
+def one_port_of_nginx_uses_another_one(fleet: Machines) -> None:
+    """It has as many connections with itself as clients of the other port make, and calls somebody else."""
+    fleet.listen("db2", "10.0.2.22", 80)
+    chained = "server { listen 8080; proxy_pass 10.0.2.21:5432; }"
+    nginx(fleet, f"{chained} server {{ listen 5432; proxy_pass 10.0.2.22:80; }}")
+    fleet.hold("web2", "10.0.2.21", 8080, 15)

@@ -8,11 +8,13 @@ from __future__ import annotations
 from ..._model.firewall_subjects import ControlGroup, DropReason, OutboundPolicy
 from ..._model.hook_records import IpsecPolicy
 from ..._model.host import Host
+from ..._model.socket_records import Listener
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..kernel_word import Dropped
 from ..outcome import OUTCOMES, Leg
+from ..translation import sent_elsewhere
 from .catalogue import Accounts, Cause
 from .listener_names import describe, process_of
 from .listener_options import covers, signed_session
@@ -167,7 +169,7 @@ def _kernel_drop(case: Case) -> Finding | None:
         return None
     arrives = _arrives(case, seen)
     where = f" in {seen.function}" if seen.function else ""
-    unfound = case.listener() if (seen.host, seen.leg, seen.drop_reason) == (case.server, "syn", _NO_SOCKET) else None
+    unfound = _unfound(case, seen)
     missed = f", although {process_of(unfound)} listens on {describe(unfound)}: it finds no socket for it" if unfound else ""
     return Finding(
         "proven" if _ends_there(case, seen) and seen.drop_reason not in _UNSIGNED else "likely",
@@ -185,6 +187,13 @@ def _kernel_drop(case: Case) -> Finding | None:
         undecided=("the rule is not known: diagnose_depth=full would name it",) if seen.drop_reason == _NETFILTER else (),
         subject=DropReason(seen.drop_reason, *_where(case, seen, arrives), unfound=unfound is not None),
     )
+
+
+def _unfound(case: Case, seen: Dropped) -> Listener | None:
+    """The server's listener that should get a SYN for which the kernel finds no socket."""
+    if (seen.host, seen.leg, seen.drop_reason) != (case.server, "syn", _NO_SOCKET) or sent_elsewhere(case):
+        return None
+    return case.listener()
 
 
 def _where(case: Case, seen: Dropped, arrives: bool) -> tuple[str | None, str | None]:

@@ -20,8 +20,9 @@ def _connect_redirected(case: Case, end: tuple[str, int]) -> Finding | None:
     """Programs of control groups may give connect() another address, as Cilium has them for services: the socket has that one then, and
     nothing on the way knows the one that was dialled."""
     client, owner = case.client, case.server
-    if (owner is not None and owner.owns(end[0]) is True) or not rules_leave_end(case, client, "output"):
-        return None  # it comes to the server, as is meant; or by rules, which other causes know
+    to_server = owner is not None and owner.owns(end[0]) is True
+    if (to_server and (end[1] == case.port or case.outcome.kind != "reset")) or not rules_leave_end(case, client, "output"):
+        return None  # it comes to the server, as is meant, and on another port may be; or by rules, which other causes know
     hooks = client.snapshot.connect_hooks if client.snapshot else None
     programs = _programs(case, hooks)
     sent = case.observation("syn", client, "out")
