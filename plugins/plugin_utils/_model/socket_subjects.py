@@ -8,7 +8,7 @@ Where one record of the evidence is enough, such as a `Listener`, that record it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Literal
 
 from .prose import NOTHING, Wording, worded
@@ -152,6 +152,7 @@ class SocketOwner:
     name: str
     process: Process | None = None
     displaced: str | None = None
+    _keywords: KW_ONLY
     names: tuple[str, ...] = ()
     socket: SocketUnit | None = None
     setting: str | None = None

@@ -104,9 +104,9 @@ def misplaced(case: Case, kind: str, server: Host, certainty: Certainty, evidenc
             owner,
             process,
             displaced.unit if displaced else None,
-            near[0].names,
-            socket,
-            setting,
+            names=near[0].names,
+            socket=socket,
+            setting=setting,
             surely_displaced=displaced is None or displaced.how == "declared",
         ),
     )
