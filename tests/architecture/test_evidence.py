@@ -35,6 +35,7 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._model.many imp
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from tests.unit.plugins.module_utils.evidence_page import Shape, shapes
 from tests.unit.plugins.plugin_utils._decide.test_kernel_drops import EVENT, PROGRAM, dropping
+from tests.unit.plugins.plugin_utils._decide.test_led_elsewhere import led
 from tests.unit.plugins.plugin_utils._decide.test_logged import logged_by_the_rule, out_of_descriptors
 from tests.unit.plugins.plugin_utils._decide.test_traced import DROP, SYN, SYN_ACK, trace, tracing
 from tests.unit.plugins.plugin_utils._decide.test_traced import evidence as traced
@@ -218,6 +219,7 @@ def cases() -> Iterator[tuple[Plan, Phases]]:
     unit = {"port": 5432, "unit": "db.service", "how": "declared", "load": "loaded", "active": "failed", "sub": "failed"}
     yield changed("no_listener", lambda snapshot: snapshot.update(units=[{**unit, "result": "exit-code", "log": ["out of space"]}]))
     yield from of_services(unit)
+    yield led({"programs": [{**PROGRAM, "direction": "connect4"}], "ipvs": False})
     yield changed("healthy.twin", could_not_connect)
     yield changed("healthy.twin", of_a_session)
     yield changed("application_hangs_up", by_instances)

@@ -78,6 +78,7 @@ NOT_TYPED = {
     "bad_checksum": _ELSEWHERE,
     "cgroup_filter": _SYSTEMD,
     "connect_forbidden": _CHOICE,
+    "connect_redirected": _CHOICE,
     "connect_timeout_too_short": _APPLICATION,
     "conntrack_invalid": _CHOICE,
     "dead_address_family": _NAMES,

@@ -21,8 +21,11 @@ from .._host.owners import unit_of
 from . import bpf_call
 from .absence import Unavailable
 
-INGRESS, EGRESS = "ingress", "egress"
+INGRESS, EGRESS, CONNECT4, CONNECT6 = "ingress", "egress", "connect4", "connect6"
 _HOOKS = {INGRESS: 0, EGRESS: 1}  # BPF_CGROUP_INET_*
+_CONNECT_HOOKS = {CONNECT4: 10, CONNECT6: 11}  # BPF_CGROUP_INET*_CONNECT
+_OWN = "/proc/self/cgroup"
+_IPVS = "/proc/net/ip_vs"
 _HANDLE = struct.Struct("=IiQ")  # struct file_handle: its bytes, FILEID_KERNFS, the inode
 _FILEID_KERNFS = 0xFE
 _MOUNTS = "/proc/self/mounts"
@@ -32,7 +35,7 @@ MOST_GROUPS = 20_000  # that are looked through
 class Attached(t.NamedTuple):
     """A program."""
 
-    direction: str  # of the packets that it sees: ingress, egress
+    direction: str  # of the packets that it sees: ingress, egress; or what calls it: connect4, connect6
     identifier: int
     name: str
     group: str  # the path of its group below the root of all
@@ -48,17 +51,37 @@ def attached_above(cgroup: int) -> list[Attached]:
     try:
         top = _mounted_at()
         path = _path(top, cgroup)
-        found: list[Attached] = []
-        while True:
-            found[:0] = _attached_to(path, top)
-            if path == top or not path.startswith(top):
-                return found
-            path = os.path.dirname(path)
+        return _attached_up_to(top, path, _HOOKS)
     except OSError as error:
         why = "it takes root: run with become" if error.errno in bpf_call.REFUSED else "it may have ended"
         raise Unavailable(
             "cgroup", str(cgroup), f"the control group with inode {cgroup} cannot be read: {error.strerror} ({why})"
         ) from error
+
+
+def connect_hooks() -> dict[str, t.Any] | None:
+    """The programs that connect() of this process runs, which may give it another address (BPF_PROG_TYPE_CGROUP_SOCK_ADDR), and whether
+    IPVS has services, which does so later, ahead of everything that records; None where that may not be seen."""
+    try:
+        top, own = _mounted_at(), next(line[3:].strip() for line in _lines(_OWN) if line.startswith("0::"))
+        programs = [{**each._asdict()} for each in _attached_up_to(top, f"{top}{own}".rstrip("/"), _CONNECT_HOOKS)]
+        return {"programs": programs, "ipvs": os.path.exists(_IPVS) and any(line.startswith(("TCP", "FWM")) for line in _lines(_IPVS))}
+    except (OSError, StopIteration, Unavailable):
+        return None
+
+
+def _lines(path: str) -> list[str]:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read().splitlines()
+
+
+def _attached_up_to(top: str, path: str, hooks: t.Mapping[str, int]) -> list[Attached]:
+    found: list[Attached] = []
+    while True:
+        found[:0] = _attached_to(path, top, hooks)
+        if path == top or not path.startswith(top):
+            return found
+        path = os.path.dirname(path)
 
 
 def _mounted_at() -> str:
@@ -99,12 +122,12 @@ def _by_handle(top: str, cgroup: int) -> str:
         os.close(descriptor)
 
 
-def _attached_to(path: str, top: str) -> t.Iterator[Attached]:
+def _attached_to(path: str, top: str, hooks: t.Mapping[str, int]) -> t.Iterator[Attached]:
     group = path[len(top) :] or "/"
     unit, container = unit_of(f"0::{group}")
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for direction, hook in _HOOKS.items():
+        for direction, hook in hooks.items():
             for number in bpf_call.attached(descriptor, hook):
                 with contextlib.suppress(FileNotFoundError):  # it was taken away meanwhile
                     yield Attached(

@@ -16,7 +16,7 @@ from .._wire.addresses import canonical
 from . import plain_files
 from .owners import describe
 
-PROGRAM = "haproxy"
+PROGRAM, SERVER_MAXCONN = "haproxy", "maxconn of a server"
 MOST_FILES, MOST_BYTES, MOST_SERVERS = 50, 1 << 20, 200
 ANSWER_SECONDS = 1.0
 _ROLES = ("FRONTEND", "BACKEND")
@@ -39,9 +39,12 @@ def limits(listeners: t.Sequence[Record], absent: list[dict[str, str]]) -> t.Ite
     """The sections that take connections and have as many as they may."""
     from .limits import limit
 
+    waiting = any(each["recv_q"] for each in listeners)
     for answer, pids in _answers(listeners, "limits", absent):
-        for section, used, most in full(answer):
+        for section, used, most in full(answer) if waiting else ():
             yield limit(PROGRAM, pids, "maxconn", most, section=section, used=used)
+        for server, used, most in full_servers(answer):
+            yield limit(PROGRAM, pids, SERVER_MAXCONN, most, section=server, used=used)
 
 
 def denials(listeners: t.Sequence[Record]) -> list[Record]:
@@ -70,6 +73,22 @@ def full(text: str) -> t.Iterator[tuple[str, int, int]]:
         used, most = row.get("scur") or "", row.get("slim") or ""
         if row.get("svname") == "FRONTEND" and used.isdigit() and most.isdigit() and int(used) >= int(most) > 0:
             yield row["pxname"], int(used), int(most)
+
+
+def full_servers(text: str) -> t.Iterator[tuple[str, int, int]]:
+    """A server of each section that has none with room, how many connections it has and may have: others wait in HAProxy's own queue."""
+    sections: dict[str, list[t.Mapping[str, t.Any]]] = {}
+    for row in _rows(text):
+        if row.get("svname") not in _ROLES and _up(row):
+            sections.setdefault(row["pxname"], []).append(row)
+    for section, rows in sections.items():
+        counts = [(_number(row, "scur") or 0, _number(row, "slim") or 0) for row in rows]
+        if all(used >= most > 0 for used, most in counts):
+            yield (f"{section}/{rows[0]['svname']}", *counts[0])
+
+
+def _up(row: t.Mapping[str, t.Any]) -> bool:
+    return (row.get("status") or "").split(" ")[0] in ("UP", "no")  # "UP 1/3", "no check"
 
 
 def _answers(listeners: t.Sequence[Record], what: str, absent: list[dict[str, str]]) -> t.Iterator[tuple[str, list[int]]]:
@@ -172,7 +191,7 @@ def _server(row: t.Mapping[str, t.Any]) -> Record:
         "server": row["svname"],
         "address": address,
         "port": int(port) if address and port.isdigit() else None,
-        "up": (row.get("status") or "").split(" ")[0] in ("UP", "no"),  # "UP 1/3", "no check"
+        "up": _up(row),
         "status": row.get("status") or "",
         "check": (row.get("check_status") or "").lstrip("* ") or None,  # a check under way has the last one's status behind an asterisk
         "told": row.get("last_chk") or None,

@@ -31,7 +31,7 @@ def read(listeners: t.Sequence[Record], counts: Counts) -> tuple[list[Record], l
         from . import nginx
 
         found += nginx.limits(listeners, absent)
-    if "haproxy" in names and any(each["recv_q"] for each in listeners):
+    if "haproxy" in names:
         from . import haproxy
 
         found += haproxy.limits(listeners, absent)

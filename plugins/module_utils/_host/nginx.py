@@ -22,11 +22,16 @@ Record = t.Dict[str, t.Any]
 
 _LINE = re.compile(r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) \[(?:error|crit)\] (\d{1,7})#\d+: (?:\*\d+ )?")
 _FULL = re.compile(
-    r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) \[alert\] (\d{1,7})#\d+: (?:\*\d+ )?(\d{1,9}) worker_connections are not enough$"
+    r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) \[alert\] (\d{1,7})#\d+: (?:\*\d+ )?(\d{1,9}) worker_connections are not enough(?:$| while )"
 )
 _FAILED = re.compile(
     r"(?:connect\(\)(?: to \S{1,80})? failed|upstream timed out) \((\d{1,3}): ([^)]{1,80})\) while connecting to upstream,"
     r" client: ([0-9A-Fa-f:.]{2,60}),.{0,300}? upstream: \"(?:\w{1,10}://)?([0-9A-Fa-f:.\[\]]{2,60}):(\d{1,5})[/\"]"
+)
+
+_TURNED_AWAY = re.compile(
+    r"(?:(?P<access>access forbidden by rule)|limiting connections by zone \"(?P<zone>[^\"]{1,80})\")"
+    r" while initializing session, client: (?P<client>[0-9A-Fa-f:.]{2,60}), server: \S{1,64}:(?P<port>\d{1,5})$"
 )
 
 
@@ -72,6 +77,43 @@ def limits(listeners: t.Sequence[Record], absent: list[dict[str, str]]) -> t.Ite
             break  # its other processes have the same logs
     for most, times in found.items():
         yield limit(PROGRAM, sorted(pids), "worker_connections", most, times=times[-MOST_TIMES:])
+
+
+def turned_away(listeners: t.Sequence[Record]) -> list[Record]:
+    """The clients whose connections its own rules have ended of late (ngx_stream_access_module, ngx_stream_limit_conn_module), by port."""
+    pids = {process["pid"] for each in listeners for process in each["processes"] or () if process["name"] == PROGRAM}
+    since, found = time.time() - WINDOW, t.cast("dict[tuple[str, int, str | None], list[int]]", {})
+    for pid in sorted(pids):
+        for _log, content in _logs(pid):
+            for line in content.splitlines():
+                stamped = _LINE.match(line)
+                said = _TURNED_AWAY.match(line, stamped.end()) if stamped else None
+                at = _second(stamped) if stamped and said else None
+                if said and at is not None and at >= since:
+                    found.setdefault((canonical(said.group("client")), int(said.group("port")), said.group("zone")), []).append(at)
+        if found:
+            break  # its other processes have the same logs
+    return [
+        {
+            "program": PROGRAM,
+            "pids": sorted(pids),
+            "why": "limit_conn" if zone else "access",
+            "zone": zone,
+            "client": client,
+            "port": port,
+            "times": times[-MOST_TIMES:],
+        }
+        for (client, port, zone), times in found.items()
+    ][:MOST_SERVERS]
+
+
+def _second(stamped: re.Match[str]) -> int | None:
+    """When a line was logged, by the host's clock and zone."""
+    year, month, day, hour, minute, second = map(int, stamped.groups()[:6])
+    try:
+        return int(time.mktime((year, month, day, hour, minute, second, 0, 0, -1)))
+    except (ValueError, OverflowError):
+        return None
 
 
 def shortages(content: str, since: float) -> t.Iterator[tuple[int, int]]:

@@ -19,6 +19,8 @@ ROUNDS = (64, 1024, 1 << 30)  # how many of each process's files are looked at b
 _UNIT = re.compile(r"[^/]+\.(?:service|scope|socket|mount)$")
 _USER_MANAGER = re.compile(r"user@\d+\.service$")
 _CONTAINER = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_TRACED = "t"  # stopped by who traces it, see proc_pid_stat(5)
+_TRACER = re.compile(r"^TracerPid:\s+(\d+)$", re.MULTILINE)
 _FD_LIMIT = re.compile(r"^Max open files\s+(\d+|unlimited)", re.MULTILINE)
 
 
@@ -131,12 +133,21 @@ def describe(pid: int) -> dict[str, t.Any] | None:
         "name": name,
         "state": state,
         "frozen": is_frozen(cgroups),
+        "tracer": _tracer(pid) if state == _TRACED else None,
         "unit": unit,
         "container": container,
         "fds": _open_files(pid),
         "fd_limit": int(limit.group(1)) if limit and limit.group(1) != "unlimited" else None,
         "netns": namespace_of(pid),
     }
+
+
+def _tracer(pid: int) -> dict[str, t.Any] | None:
+    """The debugger of a process (ptrace(2)); None where it may not be seen, or is in another container."""
+    found = _TRACER.search(text_of(f"/proc/{pid}/status"))
+    tracer = int(found.group(1)) if found else 0
+    status = _status(tracer) if tracer else None
+    return {"pid": tracer, "name": status[0]} if status else None
 
 
 def namespace_of(pid: int) -> int | None:

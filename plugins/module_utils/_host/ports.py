@@ -11,6 +11,7 @@ import typing as t
 
 from .._commands import Run
 from .._wire.addresses import on_loopback
+from . import port_programs
 from . import sockets as _sockets
 from .inet_diag import MANY_HALF_OPEN, WITHOUT_INET_DIAG
 from .snapshot_parts import Absent, End, Order, Parts
@@ -48,12 +49,12 @@ def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: 
     if owners and listeners is not None:
         _of_xinetd(snapshot, ports, listeners)
         _of_balancers(snapshot, [listener for listener in listeners if listener["port"] in ports], closing)
-        _calls(snapshot, [listener for listener in listeners if listener["port"] in ports])
-        _lookups(snapshot, [listener for listener in listeners if listener["port"] in ports])
+        port_programs.add_calls(snapshot, [listener for listener in listeners if listener["port"] in ports])
+        port_programs.add_lookups(snapshot, [listener for listener in listeners if listener["port"] in ports])
         if closing:
             _kept(snapshot, [listener for listener in listeners if listener["port"] in ports])
-            _tunnels(snapshot, [listener for listener in listeners if listener["port"] in ports])
-            _wrapped(snapshot, [listener for listener in listeners if listener["port"] in ports])
+            port_programs.add_tunnels(snapshot, [listener for listener in listeners if listener["port"] in ports])
+            port_programs.add_wrapped(snapshot, [listener for listener in listeners if listener["port"] in ports])
         rewritten = rewritten | _of_relays(snapshot, [listener for listener in listeners if listener["port"] in ports])
     if not ports:
         snapshot.parts.update(sockets=[], socket_counts={})
@@ -70,8 +71,8 @@ def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: 
 
     snapshot.add("sockets", sockets)
     counts = snapshot.add("socket_counts", lambda: _sockets.socket_counts(ports))
-    if owners and closing and listeners:
-        _limits(snapshot, [listener for listener in listeners if listener["port"] in ports], counts or {})
+    if owners and listeners:
+        port_programs.add_used(snapshot, [listener for listener in listeners if listener["port"] in ports], counts or {}, closing)
     if any(states.get("SYN_RECV", 0) >= MANY_HALF_OPEN for states in (counts or {}).values()):
         snapshot.add("half_open", lambda: _sockets.half_open(ports))
     if owners and "open" in order.get("phases", ()):
@@ -80,7 +81,8 @@ def add_ports(snapshot: Parts, order: Order, owners: bool, run: Run, rewritten: 
         silent = ports if listeners is None else silent & ports
         away |= {(address, port) for address in _behind(snapshot) for port in silent}
         _elsewhere(snapshot, silent, away)
-        _meant(snapshot, silent, _unserved(snapshot) | _asleep(listeners or []), order.get("units") or {}, run)
+        unserved = _unserved(snapshot) | _asleep(listeners or []) | _beside_us(listeners or [], ports, addresses)
+        _meant(snapshot, silent, unserved, order.get("units") or {}, run)
 
 
 def _name(listeners: list[dict[str, t.Any]]) -> None:
@@ -125,53 +127,10 @@ def _of_balancers(snapshot: Parts, listeners: list[dict[str, t.Any]], closing: b
     if "nginx" in names and closing:
         from . import nginx
 
+        snapshot.add("turned_away", lambda: nginx.turned_away(listeners))
         failed = snapshot.add_partial("balancers", lambda: nginx.read(listeners)) or []
         own = {each["address"] for each in snapshot.parts.get("addresses") or ()}
         _beside(snapshot, {each["port"] for each in failed if each["address"] in own or on_loopback(each["address"])})
-
-
-_LIMITED = frozenset(("nginx", "haproxy", "redis-server", "valkey-server"))
-
-
-def _limits(snapshot: Parts, listeners: list[dict[str, t.Any]], counts: t.Mapping[str, t.Mapping[str, int]]) -> None:
-    """Limits of connections that programs on our ports have reached, of those that report them."""
-    if _LIMITED.isdisjoint(process["name"] for listener in listeners for process in listener["processes"] or ()):
-        return
-    from . import limits
-
-    snapshot.add_partial("limits", lambda: limits.read(listeners, counts))
-
-
-def _calls(snapshot: Parts, listeners: list[dict[str, t.Any]]) -> None:
-    """Whom programs on our ports call themselves, without an answer so far."""
-    from . import calls
-
-    if any(listener["processes"] for listener in listeners):
-        snapshot.add("calls", lambda: calls.read(listeners))
-
-
-def _lookups(snapshot: Parts, listeners: list[dict[str, t.Any]]) -> None:
-    """Which nameservers programs on our ports ask at present."""
-    from . import lookups
-
-    if any(listener["processes"] for listener in listeners):
-        snapshot.add("lookups", lambda: lookups.read(listeners))
-
-
-def _tunnels(snapshot: Parts, listeners: list[dict[str, t.Any]]) -> None:
-    """The sessions of SSH for which connections on our ports are taken."""
-    from . import tunnels
-
-    if tunnels.carry(listeners):
-        snapshot.add("tunnels", lambda: tunnels.read(listeners))
-
-
-def _wrapped(snapshot: Parts, listeners: list[dict[str, t.Any]]) -> None:
-    """Whom TCP wrappers let programs on our ports serve, where there are rules."""
-    from . import wrappers
-
-    if any(os.path.exists(file) and os.path.getsize(file) for file in wrappers.FILES):
-        snapshot.add("wrapped", lambda: wrappers.read(listeners))
 
 
 def _of_relays(snapshot: Parts, listeners: list[dict[str, t.Any]]) -> set[End]:
@@ -201,6 +160,16 @@ def _unserved(snapshot: Parts) -> set[int]:
 def _asleep(listeners: t.Sequence[t.Mapping[str, t.Any]]) -> set[int]:
     """The ports on which connections wait for a service that systemd is to start for them."""
     return {one["port"] for one in listeners if one["recv_q"] and [process["pid"] for process in one["processes"] or ()] == [1]}
+
+
+def _beside_us(listeners: t.Sequence[t.Mapping[str, t.Any]], ports: set[int], addresses: set[str]) -> set[int]:
+    """Our ports on which others listen at addresses that nobody dials: a service may have failed to listen there at all addresses."""
+    from . import units
+
+    if not os.path.isdir(units.BOOTED):
+        return set()
+    at = {port: {one["address"] for one in listeners if one["port"] == port} for port in ports}
+    return {port for port, taken in at.items() if taken and taken.isdisjoint({"0.0.0.0", "::", *addresses})}
 
 
 KEEPERS = frozenset(("conmon", "podman", "netavark"))

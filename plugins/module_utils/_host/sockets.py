@@ -126,6 +126,17 @@ def socket_counts(ports: t.Collection[int]) -> dict[str, dict[str, int]]:
     return counts
 
 
+def of_itself(ports: t.Collection[int]) -> list[dict[str, t.Any]]:
+    """How many sockets with each of `ports`, in whatever state, are of connections that this host made to itself: both ends have one
+    address."""
+    counts: dict[int, int] = {}
+    for body in dump(ALL_BUT_LISTEN, [[local_port_is(port) for port in ports]]):
+        _family, _state, port, _remote_port, local, remote = unpack(ANSWER, body, WHAT)[:6]
+        if local == remote and socket.ntohs(port) in ports:
+            counts[socket.ntohs(port)] = counts.get(socket.ntohs(port), 0) + 1
+    return [{"port": port, "count": count} for port, count in sorted(counts.items())]
+
+
 def holders(ports: t.Collection[int], limit: int = 16) -> list[dict[str, t.Any]]:
     """At most `limit` sockets that do not listen and keep others from binding one of `ports`: somebody's connections, not their remains."""
     found: list[dict[str, t.Any]] = []

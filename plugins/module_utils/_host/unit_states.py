@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import time
 import typing as t
 
 from .._commands import Run
@@ -15,6 +16,7 @@ from .._errors import ObserveError
 Properties = t.Dict[str, t.List[str]]
 
 MOST_RELATIVES = 8
+YOUNG_S = 300.0  # how long a program may take until it listens
 _SHOWN = (
     "Id,Names,LoadState,ActiveState,SubState,Result,ReloadResult,Type,RemainAfterExit,NRestarts,NeedDaemonReload,ExecMainCode,ExecMainStatus,"
     "ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic,ExecStartPre,ConditionResult,ConditionTimestampMonotonic,Accept,Listen,"
@@ -65,6 +67,7 @@ def described(shown: Properties) -> dict[str, t.Any]:
         "code": _CODES.get(one(shown, "ExecMainCode")),
         "ran_s": _ran(shown),
         "ended_s": count(shown, "ExecMainExitTimestampMonotonic") / 1e6 or None,
+        "runs_s": runs_s(shown),
         "restarts": count(shown, "NRestarts") if "NRestarts" in shown else None,
         "once": one(shown, "Type") == "oneshot" and one(shown, "RemainAfterExit") == "no",
         "unmet": one(shown, "ConditionResult") == "no" and count(shown, "ConditionTimestampMonotonic") > 0,
@@ -117,6 +120,14 @@ def _ran(shown: Properties) -> float | None:
     """For how many seconds the main process ran that ended last."""
     began, ended = (count(shown, f"ExecMain{when}TimestampMonotonic") for when in ("Start", "Exit"))
     return round((ended - began) / 1e6, 3) if ended >= began > 0 else None
+
+
+def runs_s(shown: Properties) -> float | None:
+    """For how many seconds the main process has run so far; None: it does not."""
+    began, ended = (count(shown, f"ExecMain{when}TimestampMonotonic") for when in ("Start", "Exit"))
+    if one(shown, "ActiveState") != "active" or not began or ended >= began:
+        return None
+    return max(0.0, round(time.monotonic() - began / 1e6, 3))
 
 
 def _prepared(commands: t.Iterable[str]) -> dict[str, t.Any] | None:

@@ -13,7 +13,7 @@ import typing as t
 from .._commands import Run
 from .._errors import ObserveError
 from . import plain_files
-from .unit_states import Properties, count, described, names, not_listened_s, one, relatives, show
+from .unit_states import YOUNG_S, Properties, count, described, names, not_listened_s, one, relatives, runs_s, show
 
 BOOTED = "/run/systemd/system"  # see sd_booted(3)
 DIRECTORIES = (  # see systemd.unit(5)
@@ -75,8 +75,9 @@ WELL_KNOWN = {
 def units_for_port(port: int, declared: str | None, run: Run, silent: bool = True) -> list[dict[str, t.Any]]:
     """The units that belong to a port, the surest first: `declared`, a socket unit's, by their text, by common knowledge.
 
-    A declared unit is reported even when it does not exist (`load`: not-found), one found by its text only when it is not active, or has
-    been started again by itself. `silent` says that nobody listens on the port: only then the units with which these are tied are reported.
+    A declared unit is reported even when it does not exist (`load`: not-found), one found by its text only when it is not active, has
+    been started again by itself, or only just. `silent` says that nobody listens on the port: only then the units with which these are
+    tied are reported.
     `log` is None when the journal may not be read, or is not asked because the unit does what it should. Raises ObserveError where systemd
     does not run.
     """
@@ -92,8 +93,8 @@ def units_for_port(port: int, declared: str | None, run: Run, silent: bool = Tru
     exist: dict[str, Properties] = {}
     for shown in show(candidates, run):
         how, name = _how(shown, candidates), one(shown, "Id")
-        runs = one(shown, "ActiveState") == "active" and not count(shown, "NRestarts")
-        if how and name and not (how == "text" and runs):
+        ready = one(shown, "ActiveState") == "active" and not count(shown, "NRestarts") and (runs_s(shown) or YOUNG_S) >= YOUNG_S
+        if how and name and not (how == "text" and ready):
             found[name] = {"port": port, "how": how, **described(shown)}
             if found[name]["load"] != "not-found":
                 exist[name] = shown

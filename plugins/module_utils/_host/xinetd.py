@@ -29,17 +29,23 @@ def read(ports: t.Collection[int], listeners: t.Sequence[Record], path: str = CO
     services: list[tuple[str, str, Attributes]] = []
     _read(path, defaults, services, set())
     found = [_service(name, file, own, defaults) for name, file, own in services]
-    return [each for each in found if each["port"] in ports and (each["port"] not in taken or _is_xinetds(taken[each["port"]]))]
+    ours = [each for each in found if each["port"] in ports and (each["port"] not in taken or _is_xinetds(taken[each["port"]]))]
+    unheard = [each for each in ours if each["port"] not in taken and not each["disabled"]]
+    runs = bool(unheard) and any(map(_runs_xinetd, filter(str.isdigit, os.listdir("/proc"))))
+    for each in unheard:
+        each["runs"] = runs
+    return ours
 
 
 def _is_xinetds(listener: Record) -> bool:
-    for process in listener["processes"] or ():
-        try:
-            if os.path.basename(os.readlink(f"/proc/{process['pid']}/exe")) == "xinetd":
-                return True
-        except OSError:
-            pass
-    return False
+    return any(_runs_xinetd(process["pid"]) for process in listener["processes"] or ())
+
+
+def _runs_xinetd(pid: t.Any) -> bool:
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "xinetd"
+    except OSError:
+        return False
 
 
 def _read(path: str, defaults: Attributes, services: list[tuple[str, str, Attributes]], seen: set[str]) -> None:
@@ -97,7 +103,14 @@ def _service(name: str, file: str, own: Attributes, defaults: Attributes) -> Rec
         "bind": " ".join(own.get("bind") or own.get("interface") or ()) or None,
         "only_from": addresses("only_from"),
         "no_access": addresses("no_access"),
+        "cps": _numbers(own.get("cps") or defaults.get("cps")) or [50, 10],
+        "runs": None,
     }
+
+
+def _numbers(words: list[str] | None) -> list[int] | None:
+    """How many connections a second a service may have, and for how many seconds it is switched off for more."""
+    return [int(word) for word in words] if words and len(words) == 2 and all(word.isdigit() for word in words) else None
 
 
 def _port(name: str, own: Attributes) -> int | None:

@@ -84,6 +84,8 @@ def try_(order: Order, run: Run) -> dict[str, Any]:
             with part(answer, "logs"):
                 since = min(probe["started"] for probe in answer["probes"])
                 _logs(answer, {**order, "interest": interest(answer["probes"], answer["hops"])}, since)
+            if answer["after"]:
+                _led(answer["after"])
         if recording:
             with part(answer, RECORDING):
                 answer["recording"] = recording.result(interest(answer["probes"], answer["hops"]))
@@ -218,6 +220,15 @@ def _record(answer: dict[str, Any], order: Order) -> Recording | None:
 
         recording = Recording(order["ports"], order["addresses"], order["recorder_seconds"], peers=order.get("peers") or ())
     return recording
+
+
+def _led(snapshot: dict[str, Any]) -> None:
+    """Programs that connect() runs may have led handshakes that failed to another address."""
+    from .._drops.cgroups import connect_hooks
+
+    hooks = connect_hooks()
+    if hooks is not None:
+        snapshot["connect_hooks"] = hooks
 
 
 def _locate(answer: dict[str, Any], destinations: list[Destination]) -> None:

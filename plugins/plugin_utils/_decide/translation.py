@@ -20,7 +20,27 @@ def surely_untranslated(case: Case) -> bool:
     return all(_leaves_end(case, host, "output" if host is case.client else "prerouting") for host in (case.client, *case.vias))
 
 
+def sent_elsewhere(case: Case) -> tuple[str, int] | None:
+    """Where the client's own recording has the SYNs of the handshakes go that are asked about, where that is not where it dialled, for each
+    of them: whatever led them there did so ahead of the wire."""
+    ends: set[tuple[str, int]] = set()
+    for attempt in case.subject:
+        sent = next((seen for row in attempt.of("syn") if (seen := row.at(case.client.name, "out"))), None)
+        end = (sent.packet.dst, sent.packet.tcp.dport) if sent and sent.packet.tcp else None
+        if end is None or end == (attempt.probe.address, attempt.probe.port):
+            return None
+        ends.add(end)
+    return min(ends, default=None)
+
+
 def _leaves_end(case: Case, host: Host, hook: str) -> bool:
+    if host is case.client and sent_elsewhere(case):
+        return False
+    return rules_leave_end(case, host, hook)
+
+
+def rules_leave_end(case: Case, host: Host, hook: str) -> bool:
+    """Whether the host's rules, as far as they go, leave the SYN's end as it is."""
     if host.translates(hook) is False:
         return True
     asked = [verdict for verdict in host.verdicts.of_syns(case.sources_at(host), *case.end_at(host)) if verdict.of(case.uid)]

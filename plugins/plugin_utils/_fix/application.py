@@ -19,6 +19,7 @@ from .make import advice, shell
 from .programs import by_name, known, other_address
 from .service import displaced
 from .socket_units import listening_at, taking_more
+from .stopped import let_go_on
 
 _SESSIONS = ("sshd-session",)
 _REASONS = "access list, limit of connections, a dead backend"
@@ -45,7 +46,8 @@ def listener_elsewhere(case: Case, finding: Finding) -> Fix | None:
         return None
     address, port = case.listening_end
     if owner.displaced:
-        return displaced(case.server, owner.displaced, owner.name, port)
+        instead = "" if owner.surely_displaced else listening(case.server, owner.name, owner.process, address, port).summary
+        return displaced(case.server, owner.displaced, owner.name, owner.process, address, port, instead)
     if owner.socket and fit.address(address):
         return listening_at(finding.host, owner.socket, address)
     if owner.process and owner.process.pid == 1:
@@ -240,8 +242,7 @@ def application_silent(case: Case, finding: Finding) -> Fix:
     if process and process.frozen:
         return thawed(finding.host, process)
     if process and process.stopped:
-        summary = f"let {process.name} (pid {process.pid}) on {finding.host} go on, or restart it"
-        return advice("application", finding.host, summary, [shell("kill", "-CONT", process.pid)])
+        return let_go_on(finding.host, process)
     if process:
         summary = f"see why {process.name} (pid {process.pid}) on {finding.host} accepts no connection (stuck, or without a free worker)"
         return advice("application", finding.host, summary)

@@ -9,10 +9,11 @@ from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.socket_records import Process
-from .._model.socket_subjects import Backend, DeadSession, DeadTarget, StoppedUnit
+from .._model.socket_subjects import Backend, DeadSession, DeadTarget, Loop, StoppedUnit
 from .._values.words import endpoint
 from .make import advice, shell
 from .service import of_stopped
+from .stopped import let_go_on
 
 WIDEST = "net.ipv4.ip_local_port_range=1024 65535"
 
@@ -26,8 +27,7 @@ def load_balancer_no_backend(case: Case, finding: Finding) -> Fix | None:
     if stopped:
         return of_stopped(case.behind, stopped)
     if frozen:
-        summary = f"let {frozen.name} (pid {frozen.pid}) on {behind} go on, or restart it"
-        return advice("application", behind, summary, [shell("kill", "-CONT", frozen.pid)])
+        return let_go_on(behind, frozen)
     if backend is None:
         return None
     return of_balancer(backend, front) or _of_server(backend, front, behind)
@@ -138,12 +138,27 @@ def _ended(host: str, session: DeadSession) -> Fix:
     )
 
 
+_PASSES_ON = {"nginx": "proxy_pass, and the servers of its upstream", "haproxy": "the server lines of its section"}
+
+
+def _led_away(host: str, loop: Loop) -> Fix:
+    where = f" ({_PASSES_ON[loop.program]})" if loop.program in _PASSES_ON else ""
+    return advice(
+        "application",
+        host,
+        f"have {loop.program} on {host} pass connections on to the server behind it, not to its own port {loop.port}{where}: a name there "
+        "may resolve to the host itself; a higher limit of connections would only make it take longer",
+    )
+
+
 def proxy_no_backend(case: Case, finding: Finding) -> Fix | None:
     """Have somebody listen where the proxy passes connections on to."""
     stopped, target = finding.about(StoppedUnit), finding.about(DeadTarget)
-    backend, session = finding.about(Backend), finding.about(DeadSession)
+    backend, session, loop = finding.about(Backend), finding.about(DeadSession), finding.about(Loop)
     if case.server is None:
         return None
+    if loop:
+        return _led_away(case.server.name, loop)
     if session:
         return _ended(case.server.name, session)
     if stopped:

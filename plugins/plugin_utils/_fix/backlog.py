@@ -12,13 +12,14 @@ from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.host import Host
 from .._model.prose import NOTHING, Wording
-from .._model.socket_records import ForeignListener, Listener
+from .._model.socket_records import ForeignListener, Listener, Process
 from .._model.socket_subjects import SOMAXCONN, Accepting, AcceptQueue, HalfOpen
 from .._model.unit_records import SocketUnit
 from .application import thawed
 from .make import advice, shell
 from .programs import longer_backlog, more_connections
 from .start import restarted
+from .stopped import let_go_on
 from .sysctl import saved, setting, sysctls
 
 _ENOUGH = 4096  # the kernel's own default since 5.4
@@ -49,7 +50,9 @@ def unblocked(
     if process and who.kind == "frozen":
         return thawed(server.name, process, why)
     if process and process.unit and who.kind == "left":
-        return _started_again(server, who.pids, process.unit, why, any(each.stopped for each in listener.processes or ()))
+        return _started_again(server, who.pids, process.unit, why, listener.processes or ())
+    if process and who.kind == "traced":
+        return let_go_on(server.name, process, why)
     if process and who.kind == "hung":
         summary = f"find out for what {who.name} waits in the kernel (/proc/{process.pid}/stack, dmesg): it cannot be ended before"
         return advice("application", server.name, summary, [shell("cat", f"/proc/{process.pid}/stack")], why=why)
@@ -63,17 +66,17 @@ def unblocked(
         summary = f"restart {process.unit} on {server.name}{cont}{more}"
         return restarted(server, process.unit, summary, why=why, first=first, saves=saved(SOMAXCONN) if cut else None)
     if process and stopped:
-        commands = [shell("kill", "-CONT", process.pid)]
-        summary = f"let {process.name} (pid {process.pid}) go on: kill -CONT {process.pid}, or restart it"
-        return advice("application", server.name, summary, commands, why=why)
+        return let_go_on(server.name, process, why)
     return advice("application", server.name, f"find out why the application does not accept; {slow}", why=why)
 
 
-def _started_again(server: Host, pids: Sequence[int], unit: str, why: str, stopped: bool) -> Fix:
+def _started_again(server: Host, pids: Sequence[int], unit: str, why: str, processes: Sequence[Process]) -> Fix:
     """systemctl restart leaves alone what systemd has left running (KillMode=), and no stopped process ends before it goes on."""
+    tracers = sorted({each.tracer.pid for each in processes if each.traced and each.tracer})
     listed = ", ".join(map(str, pids))
     summary = f"end what is left of {unit} on {server.name} (pid {listed}), then start it"
-    go_on = [shell("kill", "-CONT", *pids)] if stopped else []
+    go_on = [shell("kill", *tracers)] if tracers else []
+    go_on += [shell("kill", "-CONT", *pids)] if any(each.stopped for each in processes) else []
     commands = [shell("kill", *pids), *go_on, shell("systemctl", "reset-failed", unit), shell("systemctl", "start", unit)]
     return advice("service", server.name, f"{summary}; without KillMode=process systemd ends it by itself", commands, why=why)
 

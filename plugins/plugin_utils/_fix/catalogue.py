@@ -51,6 +51,7 @@ FIXES: dict[str, Callable[[Case, Finding], Fix | None]] = {
     "route_blackhole": routes.refusing,
     "route_prohibit": routes.refusing,
     "connect_forbidden": kernel.connect_forbidden,
+    "connect_redirected": kernel.connect_redirected,
     "link_down": network.link_down,
     "neighbour_unresolved": neighbour.neighbour_unresolved,
     "neighbour_ignored": ignored.neighbour_ignored,

@@ -16,6 +16,7 @@ from .._model.network_subjects import Resolved, SlowNames, Unresolved
 from .._model.probe_records import OverlookedLine, Unconfigured
 from .._model.socket_records import Process
 from .make import advice, shell
+from .stopped import going_on
 
 
 def name_resolution_failed(case: Case, finding: Finding) -> Fix | None:
@@ -106,7 +107,8 @@ def _answering(case: Case, own: Process) -> Fix | None:
     unit = own.unit if own.unit and own.unit.endswith(".service") else "it"
     program = f"{own.name} (pid {own.pid}) on {case.client.name}"
     if own.stopped:
-        summary = f"let {program} go on (kill -CONT {own.pid}), or restart {unit}, which is to answer for all names"
+        restart = "" if own.traced else f", or restart {unit}"
+        summary = f"let {program}, which is to answer for all names, go on: {going_on(own)[0]}{restart}"
     else:
         summary = f"restart {unit} if {program} is stuck; else find out why the nameservers that it asks do not answer it"
     return _resolvable(case, summary, so="; until then,")

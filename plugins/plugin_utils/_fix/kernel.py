@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from .._decide.case import Case
 from .._decide.finding import Finding
+from .._model.address_subjects import LedTo
 from .._model.firewall_subjects import ControlGroup, DropReason, OutboundPolicy, Queueing
 from .._model.fixes import Fix
 from .._model.log_records import LogRecord
 from .._model.network_records import Link
 from .._model.network_subjects import Redirection
+from .._values.words import endpoint
 from . import fit
 from .make import advice, shell
 
@@ -66,6 +68,14 @@ def kernel_drop(_case: Case, finding: Finding) -> Fix | None:
     reason = finding.about(DropReason)
     if reason is None:
         return None
+    if reason.unfound:
+        return advice(
+            "advice",
+            finding.host,
+            f"see whether a BPF program of {finding.host}'s network namespace chooses sockets (sk_lookup), whose table lacks the one that "
+            "listens now, and have whoever attached it enter that, or detach it; else whether the service was restarted meanwhile",
+            [shell("bpftool", "link", "show"), shell("bpftool", "net", "show")],
+        )
     if reason.direction is None:
         return advice("advice", finding.host, f"look up the reason {reason.name} (include/net/dropreason-core.h), and what causes it here")
     where = f" of {reason.interface}" if reason.interface else ""
@@ -135,6 +145,21 @@ def bad_checksum(_case: Case, finding: Finding) -> Fix:
 def connect_forbidden(_case: Case, finding: Finding) -> Fix:
     look = "look for AVC records in the audit log and for BPF programs on the service's cgroup (bpftool cgroup tree)"
     return advice("advice", finding.host, look)
+
+
+def connect_redirected(case: Case, finding: Finding) -> Fix | None:
+    """Whoever attached the program has a table of backends, of which one is dead, or is not the one that is meant."""
+    led = finding.about(LedTo)
+    if led is None:
+        return None
+    there = endpoint(led.address, led.port)
+    return advice(
+        "advice",
+        finding.host,
+        f"see who attached the program on {finding.host}, and to which backends it leads {case.target} (Cilium: cilium-dbg service list): "
+        f"take {there} out of them if it is gone, or bring it up; a flow to {there} shows what happens to it",
+        [shell("bpftool", "cgroup", "tree")],
+    )
 
 
 def descriptor_limit(case: Case, finding: Finding) -> Fix:

@@ -38,6 +38,8 @@ class Known:
     """Options that can make it close without a byte, likewise."""
     proxy_protocol: str = ""
     """The option that makes it wait for the header of a balancer (PROXY protocol) before anything else."""
+    leaves: str = ""
+    """What has it leave its port to others."""
     no_lookups: str = ""
     """What keeps it from looking up the names of its clients."""
 
@@ -119,6 +121,7 @@ PROGRAMS: Mapping[str, Known] = {
         no_lookups="no names in /etc/hosts.allow and hosts.deny, UseDNS no in sshd_config",
     ),
     "stunnel4": Known(closes="the service's connect= in stunnel.conf, and TCP wrappers"),
+    "systemd-resolve": Known(leaves="DNSStubListener=no in resolved.conf"),
     "unbound": Known(
         connections=Directive("incoming-num-tcp: 100", "unbound.conf, section server"),
         closes="tcp-connection-limit in unbound.conf",

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.threeway.handshake.plugins.module_utils._host.haproxy import SERVER_MAXCONN
+
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
@@ -32,6 +34,16 @@ _REFUSALS = {
         "tables and lists of addresses, which 'show table' and 'show acl' on its stats socket have), and let it in",
         (),
     ),
+    "nginx_access": (
+        "let {client} in by 'allow {client};' ahead of the deny that meets it, in the server block of nginx for port {port} (stream), and "
+        "reload nginx",
+        ("nginx", "-T"),
+    ),
+    "nginx_limit_conn": (
+        "find out who holds the connections to port {port}, or raise limit_conn {by} in the server block of nginx for it (stream), and "
+        "reload nginx",
+        ("ss", "-tnp", "state", "established", "sport", "=", ":{port}"),
+    ),
 }
 _RAISED = {
     "maxclients": "maxclients in redis.conf, with as many open files (LimitNOFILE= of its unit)",
@@ -41,7 +53,15 @@ _RAISED = {
 
 
 def service_refuses(case: Case, finding: Finding) -> Fix | None:
-    if limit := finding.about(Limit):
+    limit = finding.about(Limit)
+    if limit and limit.setting == SERVER_MAXCONN:
+        return advice(
+            "application",
+            finding.host,
+            f"find out why connections to {limit.section} stay, or raise maxconn in its server line of haproxy.cfg on {finding.host}, as "
+            "far as that server can serve as many, or add servers; timeout queue says how long others wait",
+        )
+    if limit:
         raised = _RAISED.get(limit.setting, limit.setting)
         summary = f"find out who holds the connections of {limit.program} on {finding.host}, and have them end, or raise {raised}"
         look = shell("ss", "-tnp", "state", "established", "sport", "=", f":{case.listening_port}")

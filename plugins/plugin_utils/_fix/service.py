@@ -13,7 +13,8 @@ from .._model.address_subjects import KeptAddress
 from .._model.firewall_subjects import MissedTranslation, TakenAhead
 from .._model.fixes import Fix
 from .._model.host import Host
-from .._model.socket_records import UdpSocket, UnixSocket
+from .._model.prose import Wording
+from .._model.socket_records import Process, UdpSocket, UnixSocket
 from .._model.socket_subjects import Gone, RunningUnit, SocketOwner, StoppedUnit, Unpublished
 from .._model.unit_records import Unit, XinetdService
 from .._plan.plan import ON_THE_WAY
@@ -22,8 +23,11 @@ from .allowed import allowed
 from .bound import bound_early
 from .make import advice, shell
 from .moving import moving
+from .programs import known
 from .start import GIVEN_UP, in_time, started, waited_for
 from .translation import covered, let_through
+
+_START = "systemctl start xinetd"
 
 
 def service_stopped(case: Case, finding: Finding) -> Fix | None:
@@ -55,11 +59,11 @@ def no_listener(case: Case, finding: Finding) -> Fix:
     if server is None or finding.host != server.name:
         look = f"look at {case.address}: does the service run, and does a firewall reject tcp/{case.port}?"
         return advice("advice", finding.host, look)
-    if running and running.unit.how in ("declared", "socket"):
-        return listening_on(server, running.unit, running.socket, running.ports, port)
+    if running and (fix := _of_running(server, running, port)):
+        return fix
     off = finding.about(XinetdService)
-    if off and off.bind and not off.disabled:
-        return _bound_again(server, off, port)
+    if off and not off.disabled:
+        return _bound_again(server, off, port) if off.bind else _listening_again(server, off, port)
     if off:
         on = f"set disable = no for {off.service} in {off.file}, and have xinetd read it again (systemctl reload xinetd)"
         return advice("service", server.name, f"{on}, or start another service that should listen on port {port} of {server.name}")
@@ -87,6 +91,13 @@ def no_listener(case: Case, finding: Finding) -> Fix:
     return advice("service", server.name, start)
 
 
+def _of_running(host: Host, running: RunningUnit, port: int) -> Fix | None:
+    if running.unit.young and not running.ports:
+        return _awaited(host, running.unit, port)
+    sure = running.unit.how in ("declared", "socket")
+    return listening_on(host, running.unit, running.socket, running.ports, port) if sure else None
+
+
 def _start(host: str, port: int) -> str:
     return f"start the service that should listen on port {port} of {host}, or correct the port"
 
@@ -109,6 +120,20 @@ def _bound_again(host: Host, service: XinetdService, port: int) -> Fix:
     restart = "restart xinetd (systemctl restart xinetd) once the host has the address, and order its unit after network-online.target"
     summary = f"{restart}; or take 'bind = {service.bind}' out of service {service.service} in {service.file}"
     return advice("service", host.name, f"{summary}; or start another service that should listen on port {port} of {host.name}")
+
+
+def _listening_again(host: Host, service: XinetdService, port: int) -> Fix:
+    other = f"or start another service that should listen on port {port}"
+    if service.runs is False:
+        summary = f"start xinetd on {host.name}, which has service {service.service} in {service.file}"
+        return advice("service", host.name, f"{summary}; {other}", [_START])
+    wait = f"wait {service.cps[1]} s" if len(service.cps) == 2 else "wait until it opens the port again"
+    return advice(
+        "service",
+        host.name,
+        f"see in xinetd's log on {host.name} whether it has deactivated {service.service} for too many connections: if so, {wait}, "
+        f"find out who connects so often, or raise cps in {service.file}; else have it read its files (systemctl reload xinetd); {other}",
+    )
 
 
 def _published(inner: Unpublished, port: int) -> str:
@@ -150,9 +175,14 @@ def _by_port(host: Host, port: int, taker: UnixSocket) -> Fix:
     )
 
 
-def displaced(host: Host, unit: str, owner: str, port: int) -> Fix:
-    """Give a unit its port back."""
-    return advice("service", host.name, f"if port {port} is {unit}'s, have {owner} leave it, then start {unit}")
+def displaced(host: Host, unit: str, owner: str, process: Process | None, address: str, port: int, instead: Wording) -> Fix:
+    """Give a unit its port back. Who has it at another address keeps others from having it at all addresses, and not at this one."""
+    leaves = known(process).leaves
+    summary = (
+        f"if port {port} is {unit}'s, have {owner} leave it{f' ({leaves})' if leaves else ''}, or have {unit} listen on {address} alone "
+        f"and not on all addresses, then start {unit}"
+    )
+    return advice("service", host.name, f"{summary}; else {instead}" if instead else summary)
 
 
 def _handed_back(host: Host, unit: str, other: str, port: int) -> Fix:
@@ -201,9 +231,25 @@ def listening_on(host: Host, unit: Unit, socket: str | None, ports: tuple[int, .
         summary = f"see why the last reload of {name} on {host.name} failed ({unit.reload}): it runs with what it had read before"
         first = []
     else:
-        summary = f"have {name} on {host.name} listen on port {port} by its configuration, and restart it; or correct the port"
+        log = "" if ports else f"see in its log why {name} listens nowhere ({shell('journalctl', '-u', name)}), "
+        summary = f"{log}have {name} on {host.name} listen on port {port} by its configuration, and restart it; or correct the port"
         first = []
     return advice("service", host.name, summary, [*first, shell("systemctl", "restart", name)] if fit.unit(name) else ())
+
+
+def _awaited(host: Host, unit: Unit, port: int) -> Fix:
+    """A program that has much to read before it listens would begin again if it were restarted."""
+    name = unit.unit
+    meant = "" if unit.how == "declared" else f"if {name} is what should listen there, "
+    log = shell("journalctl", "-u", name, "-f") if fit.unit(name) else "its log"
+    return advice(
+        "service",
+        host.name,
+        f"{meant}give {name} on {host.name} time to start, which a restart would begin again, and see in its log how far it is "
+        f"({log}); if it does not come to listen on port {port}, correct its configuration, or the port; Type=notify, or a check of the "
+        "port in ExecStartPost=, lets others wait until it is ready",
+        check=f"ss -ltn shows port {port}",
+    )
 
 
 def _ended(host: Host, name: str, port: int) -> Fix:

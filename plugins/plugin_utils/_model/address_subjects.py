@@ -17,6 +17,14 @@ from .prose import Wording, worded
 
 
 @dataclass(frozen=True)
+class LedTo:
+    """Where connect() sends its SYNs in place of where the client dialled."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
 class MissingAddress:
     """An address that the server lacks, and the names of the hosts that have it, of those that are to take it by VRRP, and of the one that
     has it and hands its packets on to the server all the same; why the server may lack all of IPv6; ``bare``: its interface there, which

@@ -23,6 +23,14 @@ class Program:
     container: str | None = None
 
 
+@dataclass(frozen=True)
+class ConnectHooks:
+    """The programs that a client's connect() runs, and whether IPVS has services there."""
+
+    programs: tuple[Program, ...]
+    ipvs: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class KernelEvent:
     """What the kernel did with a packet; kinds, reasons and functions are those of docs/drops.md."""

@@ -159,11 +159,13 @@ class ControlGroup:
 
 @dataclass(frozen=True)
 class DropReason:
-    """The kernel's reason for dropping a packet; of traffic control, the direction and the interface."""
+    """The kernel's reason for dropping a packet; of traffic control, the direction and the interface. ``unfound``: it finds no socket for
+    it, although one listens that should get it."""
 
     name: str
     direction: str | None = None
     interface: str | None = None
+    unfound: bool = False
 
 
 @dataclass(frozen=True)

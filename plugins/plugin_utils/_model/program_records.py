@@ -93,6 +93,19 @@ class Lookup:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TurnedAway:
+    """A client whose connections to a port a program has ended by its own rules, as it logs; ``zone``: of a limit of connections."""
+
+    program: str
+    pids: tuple[Count, ...]
+    why: str
+    client: IpAddress
+    port: Port
+    zone: str | None = None
+    times: tuple[Count, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Limit:
     """A limit of connections that a program on our ports has reached: by its count of them, or by lines that it logged (``times``).
 

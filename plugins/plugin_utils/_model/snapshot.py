@@ -10,11 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from .drop_records import ConnectHooks
 from .hook_records import Conntrack, Hooks, IpsecPolicy
 from .log_records import LogRecord
 from .many import Many
 from .network_records import Address, Link, Neighbour, PolicyRule, Route
-from .program_records import Call, Limit, Lookup, Relay, SshSession, WrappedProgram
+from .program_records import Call, Limit, Lookup, Relay, SshSession, TurnedAway, WrappedProgram
 from .records import Count, Time
 from .socket_records import (
     Ephemeral,
@@ -22,6 +23,7 @@ from .socket_records import (
     HalfOpenPeers,
     Listener,
     Namespace,
+    OfItself,
     Peer,
     PortHolder,
     Socket,
@@ -77,6 +79,9 @@ class Snapshot:
     lookups: tuple[Lookup, ...] | None = None
     tunnels: tuple[SshSession, ...] | None = None
     limits: tuple[Limit, ...] | None = None
+    turned_away: tuple[TurnedAway, ...] | None = None
+    of_itself: tuple[OfItself, ...] | None = None
+    connect_hooks: ConnectHooks | None = None
     wrapped: tuple[WrappedProgram, ...] | None = None
     logs: tuple[LogRecord, ...] | None = None
 

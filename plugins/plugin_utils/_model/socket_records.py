@@ -13,6 +13,14 @@ from .records import Count, IpAddress, Milliseconds, Port, Prefix
 _LEAST_RTO_MS, _MOST_RTO_MS = 200, 120_000  # TCP_RTO_MIN, TCP_RTO_MAX (include/net/tcp.h)
 
 
+@dataclass(frozen=True)
+class Tracer:
+    """A debugger, or another program that traces processes (ptrace(2))."""
+
+    pid: Count
+    name: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Process:
     pid: Count
@@ -24,11 +32,17 @@ class Process:
     parent: Count | None = None
     frozen: bool = False  # with its whole control group
     container: str | None = None  # its identifier
+    tracer: Tracer | None = None  # which has stopped it, where it is known
 
     @property
     def stopped(self) -> bool:
         """By a signal or by a tracer, see proc_pid_stat(5)."""
         return self.state in ("T", "t")
+
+    @property
+    def traced(self) -> bool:
+        """Whether it is a tracer that has stopped it: a signal does not let it go on then (ptrace(2))."""
+        return self.state == "t"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +113,14 @@ class Ephemeral:
     used: Count
     time_wait: Count = 0
     listening: Count = 0  # ports of the range that connect() does not give out, as somebody listens there
+
+
+@dataclass(frozen=True)
+class OfItself:
+    """How many sockets on a port of ours are of connections that the host made to itself."""
+
+    port: Port
+    count: Count
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ Where one record of the evidence is enough, such as a `Listener`, that record it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Literal
 
 from .prose import NOTHING, Wording, worded
@@ -33,8 +33,8 @@ class PortRange:
 class Accepting:
     """Who is to accept connections (None: not known), by name, and what keeps it from that, in words that go on a sentence.
 
-    ``kind``: stopped, frozen, descriptors, hung, not_waiting (it holds the socket, and does not watch it), left (``pids`` of a unit that
-    does not run any more), or empty where nothing was seen.
+    ``kind``: stopped, traced (a tracer has stopped it), frozen, descriptors, hung, not_waiting (it holds the socket, and does not watch
+    it), left (``pids`` of a unit that does not run any more), or empty where nothing was seen.
     """
 
     process: Process | None
@@ -145,16 +145,18 @@ class Unpublished:
 
 @dataclass(frozen=True)
 class SocketOwner:
-    """Who has a listening socket, in words and as the process that it is; ``displaced``: the unit that should have the port instead;
-    ``names``: which the hosts file gives to the address at which it listens; ``socket``: the unit by which systemd listens there;
-    ``setting``: the sysctl that keeps it to IPv6, unless it asks for that itself."""
+    """Who has a listening socket, in words and as the process that it is; ``displaced``: the unit that should have the port instead, which
+    is sure if it is declared for it; ``names``: which the hosts file gives to the address at which it listens; ``socket``: the unit by
+    which systemd listens there; ``setting``: the sysctl that keeps it to IPv6, unless it asks for that itself."""
 
     name: str
     process: Process | None = None
     displaced: str | None = None
+    _keywords: KW_ONLY
     names: tuple[str, ...] = ()
     socket: SocketUnit | None = None
     setting: str | None = None
+    surely_displaced: bool = True
 
 
 @dataclass(frozen=True)
@@ -281,6 +283,14 @@ class DeadTarget:
     port: int
     inside: bool = False
     elsewhere: str = ""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A program that passes the connections to a port on to itself."""
+
+    program: str
+    port: int
 
 
 @dataclass(frozen=True)

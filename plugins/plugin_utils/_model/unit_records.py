@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ansible_collections.threeway.handshake.plugins.module_utils._host.unit_states import YOUNG_S
+
 from .prose import Prose
 from .records import Count, IpAddress, Port
 
@@ -63,8 +65,8 @@ class Confined:
 class Unit:
     """A unit that belongs to a port. ``prepared``: what failed ahead of its main process; ``unmet``: a condition of it; ``queued``: its
     start waits for other jobs; ``once``: it is to end; ``ended_s``: when its main process did, or a socket unit failed to listen, in
-    seconds of the host's uptime; ``outdated``: its files have changed since systemd read them; ``reload``: the result of its last
-    reload."""
+    seconds of the host's uptime; ``runs_s``: for how long it has run so far; ``outdated``: its files have changed since systemd read them;
+    ``reload``: the result of its last reload."""
 
     port: Port
     unit: str
@@ -78,6 +80,7 @@ class Unit:
     code: str | None = None
     ran_s: float | None = None
     ended_s: float | None = None
+    runs_s: float | None = None
     restarts: Count | None = None
     once: bool = False
     unmet: bool = False
@@ -114,6 +117,11 @@ class Unit:
     def ran_out(self) -> bool:
         """Whether systemd has it for active although all its processes have ended, as it does with init scripts and RemainAfterExit=."""
         return self.active == "active" and self.sub == "exited" and not self.listens
+
+    @property
+    def young(self) -> bool:
+        """Whether its process has run for so short a time that it may only come to listen."""
+        return self.runs_s is not None and self.runs_s < YOUNG_S
 
     @property
     def left_at_once(self) -> bool:
@@ -199,7 +207,8 @@ class Denials:
 @dataclass(frozen=True, kw_only=True)
 class XinetdService:
     """A service on one of our ports, as xinetd's files have it; ``only_from`` None: everybody may use it; ``bind``: the address that
-    it is to listen on alone, or a name of it."""
+    it is to listen on alone, or a name of it; ``cps``: connections a second, for more of which it is switched off for so many seconds;
+    ``runs``: whether any xinetd does, of one that is switched on and has no listener."""
 
     port: Port
     service: str
@@ -208,3 +217,5 @@ class XinetdService:
     only_from: tuple[str, ...] | None = None
     no_access: tuple[str, ...] | None = None
     bind: str | None = None
+    cps: tuple[Count, ...] = ()
+    runs: bool | None = None

@@ -169,3 +169,20 @@ def the_address_came_after_xinetd(fleet: Machines) -> None:
     """https://github.com/openSUSE/xinetd/issues/13"""
     serves(fleet, orders="bind = 10.0.2.100", echoes="")
     fleet.run("db1", ["ip", "address", "add", "10.0.2.100/24", "dev", "eth0"])
+
+
+@fault(
+    "no_listener/xinetd-cps",
+    "ECONNREFUSED",
+    code="no_listener",
+    host="db1",
+    leg="syn",
+    segment="server.socket",
+    says=("switched on in /etc/xinetd.d/orders", "after more than 2 connections in a second (cps)", "raise cps in /etc/xinetd.d/orders"),
+    **SHORT,
+)
+def too_many_connections_in_a_second(fleet: Machines) -> None:
+    """https://github.com/xinetd-org/xinetd/issues/21"""
+    serves(fleet, orders="cps = 2 60")
+    fleet.connects("web2", "10.0.2.21", 5432, 8)
+    fleet.run("db1", ["sh", "-c", "while ss -Hltn sport = :5432 | grep -q .; do sleep 0.1; done"])

@@ -29,7 +29,8 @@ def accepting(listener: Listener) -> Accepting:
     hung = [process for process in workers if process.state == "D"]
     if len(stopped) == len(workers) or (stopped and not pollers):
         which = "" if len(stopped) == len(workers) else f", one of {len(workers)} that may accept"
-        return Accepting(stopped[0], _named(stopped), f"; it is stopped (SIGSTOP or a debugger){which}", "stopped")
+        kind = "traced" if stopped[0].traced else "stopped"
+        return Accepting(stopped[0], _named(stopped), f"; it is stopped {stopped_by(stopped[0])}{which}", kind)
     if used_up:
         first = used_up[0]
         return Accepting(first, _named(used_up), f"; it has used up its file descriptors ({first.fds} of {first.fd_limit})", "descriptors")
@@ -38,6 +39,13 @@ def accepting(listener: Listener) -> Accepting:
     if listener.pollers == ():
         return Accepting(workers[0], _named(workers), "; it does not wait for connections at present (epoll)", "not_waiting")
     return Accepting(workers[0], _named(workers))
+
+
+def stopped_by(process: Process) -> str:
+    """``by gdb (pid 7), which traces it``, for a process that is stopped."""
+    if process.tracer:
+        return f"by {process.tracer.name} (pid {process.tracer.pid}), which traces it"
+    return "by a debugger or another program that traces it" if process.traced else "by a signal (SIGSTOP)"
 
 
 def left_behind(server: Host, listener: Listener, who: Accepting) -> Accepting:

@@ -17,6 +17,7 @@ from ..case import Case
 from ..finding import Evidence, Finding
 from ..timeline import Attempt
 from . import socket_units, wrapped
+from .accepting import stopped_by
 from .catalogue import Accounts, Cause
 from .inside import in_namespace
 from .listener_names import describe, process_of
@@ -92,13 +93,13 @@ def _stopped(case: Case, server: Host, listener: Listener) -> Finding | None:
     if not frozen and not all(process.stopped for process in processes):
         return None
     process = processes[0]
-    why = "its control group is frozen" if frozen else "stopped by a signal or a debugger"
+    why = "its control group is frozen" if frozen else f"stopped {stopped_by(process)}"
     return Finding(
         "proven",
         server.name,
         "server.application",
         f"the handshake with {case.target} completes, but nobody accepts the connection: {process_of(listener)}, which listens there, "
-        + ("is frozen with its control group" if frozen else "is stopped"),
+        + ("is frozen with its control group" if frozen else f"is stopped {stopped_by(process)}"),
         (
             case.saw(server, "/proc", f"{process.name} (pid {process.pid}): state {process.state}, {why}"),
             *_accept_queue(case),

@@ -18,6 +18,7 @@ from ..._values.words import endpoint, plural
 from ..case import Case
 from ..finding import Certainty
 from . import called
+from .accepting import stopped_by
 from .application import waiting_more
 from .backends import Tried, balanced, connects, last_check, named, took_elsewhere
 from .serving import Serving
@@ -111,7 +112,7 @@ def stopped(behind: Host, tried: Mapping[int, Tried], meant: Serving) -> Why | N
     unseen: Certainty = "likely" if behind.delta("Tcp", "PassiveOpens") == 0 else "possible"  # it may be served on another port
     return Why(
         "proven" if tried else unseen,
-        f"{process.name} (pid {process.pid}), which listens on port {listener.port} of {behind.name}, is stopped",
+        f"{process.name} (pid {process.pid}), which listens on port {listener.port} of {behind.name}, is stopped {stopped_by(process)}",
         process,
         behind.name,
     )

@@ -13,7 +13,7 @@ from ..case import Case
 from ..finding import Finding
 from ..last_hop import INITIAL_TTLS
 from ..rows import Row
-from ..translation import led_away, surely_untranslated, translated_on_the_way
+from ..translation import led_away, sent_elsewhere, surely_untranslated, translated_on_the_way
 from .catalogue import Accounts, Cause
 from .ecn import all_ask, one_without, shown
 from .misdelivered import address_elsewhere, conflict, others
@@ -29,7 +29,7 @@ def _path_reset(case: Case, server: Host, row: Row) -> Finding | None:
         return None  # the server's, or the client's own, which came back over lo
     if conflict(case) or address_elsewhere(case):
         return None  # another managed host has the address, too, or instead: that cause names it
-    if translated_on_the_way(case) or (case.server_owns(case.address) is False and not case.arrived):
+    if translated_on_the_way(case) or sent_elsewhere(case) or (case.server_owns(case.address) is False and not case.arrived):
         return None  # the RST may well come from the machine that has the address
     via = _answerer(case, row)
     host = via.name if via else "path"

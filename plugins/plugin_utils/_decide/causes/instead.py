@@ -17,7 +17,7 @@ from ..._model.unit_records import Unit
 from ..._values.words import plural
 from ..case import Case, is_any
 from ..finding import Evidence
-from . import hidden, just_missed, kept_address, taken_ahead, units, unpublished
+from . import hidden, just_missed, kept_address, running_units, taken_ahead, units, unpublished
 from .inside import in_namespace, takes
 from .listener_names import describe, process_of
 from .traversals import Place, judged
@@ -48,7 +48,7 @@ def instead(case: Case, server: Host) -> Iterator[Instead]:
 
 
 def _listens_elsewhere(case: Case, server: Host) -> Instead | None:
-    running = units.listening_elsewhere(server, case.listening_port)
+    running = running_units.listening_elsewhere(server, case.listening_port)
     return _of_running(case, server, running) if running and running.ports else None
 
 
@@ -63,7 +63,12 @@ def _listens_by_path(case: Case, server: Host) -> Instead | None:
 def _listens_nowhere(case: Case, server: Host) -> Instead | None:
     if units.has_by_path(server, case.listening_port):
         return None
-    running = units.listening_elsewhere(server, case.listening_port)
+    running = running_units.listening_elsewhere(server, case.listening_port)
+    return _of_running(case, server, running) if running else None
+
+
+def _not_yet(case: Case, server: Host) -> Instead | None:
+    running = running_units.not_yet(server, case.listening_port)
     return _of_running(case, server, running) if running else None
 
 
@@ -73,11 +78,11 @@ def _of_running(case: Case, server: Host, running: RunningUnit) -> Instead:
     outdated = ", its files have changed since systemd read them" if unit.outdated else ""
     evidence = (
         case.saw(server, "systemd", f"{unit.unit} (known by {unit.how}): {unit.active}/{unit.sub}{reload}{outdated}"),
-        case.saw(server, "systemd" if running.socket or unit.listens else "inet_diag", units.where(running)),
+        case.saw(server, "systemd" if running.socket or unit.listens else "inet_diag", running_units.where(running)),
         *units.last_words(server, unit),
     )
     detail: dict[str, object] = {"unit": unit.unit, "listens": list(running.ports), "socket": running.socket}
-    return Instead(f": {units.where(running, case.listening_port)}", evidence, running, detail)
+    return Instead(f": {running_units.where(running, case.listening_port)}", evidence, running, detail)
 
 
 def _switched_off(case: Case, server: Host) -> Instead | None:
@@ -98,6 +103,19 @@ def _bound(case: Case, server: Host) -> Instead | None:
     why = "which it binds only when it starts" if mine else f"which is no address of {server.name}"
     said = f"xinetd's service {service.service} on port {case.listening_port}: bind = {service.bind}"
     return Instead(f": {said}, {why}", (case.saw(server, service.file, said),), service)
+
+
+def _deactivated(case: Case, server: Host) -> Instead | None:
+    """xinetd closes the port of a service for a while once too many connections come to it in a second."""
+    service = service_of(case)
+    if service is None or service.disabled or service.runs is None:
+        return None
+    said = f"xinetd's service {service.service} on port {case.listening_port} is switched on in {service.file}"
+    most = f" for {service.cps[1]} s after more than {service.cps[0]} connections in a second (cps)" if len(service.cps) == 2 else ""
+    why = (
+        f"xinetd runs and does not listen there, as it does{most}, or until it reads its files again" if service.runs else "no xinetd runs"
+    )
+    return Instead(f": {said}, but {why}", (case.saw(server, service.file, f"{said}: {why}"),), service)
 
 
 def _held(case: Case, server: Host) -> Instead | None:
@@ -182,6 +200,6 @@ def _gone(case: Case, server: Host) -> Instead | None:
 
 
 # Who surely should listen: the first one of these, and beside it only what does not ask who it may be.
-_SURE: tuple[_Find, ...] = (_listens_elsewhere, _listens_nowhere, _switched_off, _bound)
+_SURE: tuple[_Find, ...] = (_listens_elsewhere, _listens_nowhere, _switched_off, _bound, _deactivated)
 _BESIDE: tuple[_Find, ...] = (_held, _by_udp, _kept)
-_OTHERWISE: tuple[_Find, ...] = (_gone, _listens_by_path, _held, _restless, _taken, _missed, _in_a_container, _by_udp, _kept)
+_OTHERWISE: tuple[_Find, ...] = (_gone, _listens_by_path, _held, _restless, _not_yet, _taken, _missed, _in_a_container, _by_udp, _kept)

@@ -8,12 +8,15 @@ from __future__ import annotations
 from ..._model.firewall_subjects import ControlGroup, DropReason, OutboundPolicy
 from ..._model.hook_records import IpsecPolicy
 from ..._model.host import Host
+from ..._model.socket_records import Listener
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..kernel_word import Dropped
 from ..outcome import OUTCOMES, Leg
+from ..translation import sent_elsewhere
 from .catalogue import Accounts, Cause
+from .listener_names import describe, process_of
 from .listener_options import covers, signed_session
 
 MOST_CALLERS = 16  # that a report has, whatever a host returns
@@ -166,17 +169,31 @@ def _kernel_drop(case: Case) -> Finding | None:
         return None
     arrives = _arrives(case, seen)
     where = f" in {seen.function}" if seen.function else ""
+    unfound = _unfound(case, seen)
+    missed = f", although {process_of(unfound)} listens on {describe(unfound)}: it finds no socket for it" if unfound else ""
     return Finding(
         "proven" if _ends_there(case, seen) and seen.drop_reason not in _UNSIGNED else "likely",
         seen.host.name,
-        _segment(case, seen.host, seen.leg, "ingress" if arrives else "egress"),
-        f"the kernel of {seen.host.name} drops {plural(seen.packets, 'packet')} of the handshake{where}, for the reason {seen.drop_reason}",
-        (seen.evidence(), *case.passage()),
+        _segment(case, seen.host, seen.leg, "socket" if unfound else "ingress" if arrives else "egress"),
+        f"the kernel of {seen.host.name} drops {plural(seen.packets, 'packet')} of the handshake{where}, for the reason {seen.drop_reason}"
+        + missed,
+        (
+            seen.evidence(),
+            *([case.saw(seen.host, "inet_diag", f"LISTEN {describe(unfound)}, {process_of(unfound)}")] if unfound else []),
+            *case.passage(),
+        ),
         leg=seen.leg,
         detail={"reason": seen.drop_reason, "function": seen.function, "callers": list(seen.callers[:MOST_CALLERS])},
         undecided=("the rule is not known: diagnose_depth=full would name it",) if seen.drop_reason == _NETFILTER else (),
-        subject=DropReason(seen.drop_reason, *_where(case, seen, arrives)),
+        subject=DropReason(seen.drop_reason, *_where(case, seen, arrives), unfound=unfound is not None),
     )
+
+
+def _unfound(case: Case, seen: Dropped) -> Listener | None:
+    """The server's listener that should get a SYN for which the kernel finds no socket."""
+    if (seen.host, seen.leg, seen.drop_reason) != (case.server, "syn", _NO_SOCKET) or sent_elsewhere(case):
+        return None
+    return case.listener()
 
 
 def _where(case: Case, seen: Dropped, arrives: bool) -> tuple[str | None, str | None]:
@@ -190,6 +207,7 @@ def _where(case: Case, seen: Dropped, arrives: bool) -> tuple[str | None, str | 
     return direction, packet.interface if packet else next(filtered, None)
 
 
+_NO_SOCKET = "NO_SOCKET"
 _AT_ENDS = ("unanswered", "ignored_syn_ack", "ignored_ack", "unsent", "lost_syn", "lost_syn_ack", "lost_ack", "silent")
 
 CAUSES = (
@@ -218,7 +236,7 @@ CAUSES = (
     Cause(
         "kernel_drop",
         "The kernel drops the packet",
-        ("client.egress", "client.ingress", "server.ingress", "server.egress", "path.forward", "path.return"),
+        ("client.egress", "client.ingress", "server.ingress", "server.socket", "server.egress", "path.forward", "path.return"),
         tuple(OUTCOMES),
         "The kernel says for this very packet that it is dropped, in which function and for what reason, and nothing else explains it.",
         "The kernel drops none of the packets.",

@@ -80,7 +80,8 @@ def misplaced(case: Case, kind: str, server: Host, certainty: Certainty, evidenc
     by_systemd = process is not None and process.pid == 1  # for a service that need not run
     socket = socket_units.behind(server, near[0])
     setting = _BY_SYSCTL if near[0].v6only and near[0].address == "::" and server.sysctl(_BY_SYSCTL) == 1 else None
-    displaced = unit if unit and unit.how == "declared" and process and process.unit != unit.unit and not by_systemd else None
+    another = unit is not None and process is not None and process.unit != unit.unit and not by_systemd
+    displaced = unit if unit and another and (unit.how == "declared" or units.fails_as_listener(unit)) else None
     return Finding(
         certainty,
         server.name,
@@ -99,7 +100,15 @@ def misplaced(case: Case, kind: str, server: Host, certainty: Certainty, evidenc
         ),
         leg="syn",
         detail={"listening": [describe(listener) for listener in near], "dialled": case.target},
-        subject=SocketOwner(owner, process, displaced.unit if displaced else None, near[0].names, socket, setting),
+        subject=SocketOwner(
+            owner,
+            process,
+            displaced.unit if displaced else None,
+            names=near[0].names,
+            socket=socket,
+            setting=setting,
+            surely_displaced=displaced is None or displaced.how == "declared",
+        ),
     )
 
 

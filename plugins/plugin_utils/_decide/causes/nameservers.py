@@ -12,6 +12,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolv
 from ..._model.probe_records import Nameserver, OverlookedLine, Resolution, Unconfigured
 from ..._values.words import plural
 from ..case import Case
+from .accepting import stopped_by
 
 DROPPED, PROHIBITED = "EPERM", "EACCES"  # what the kernel says where a rule drops the query on its way out, or a route has no way for it
 
@@ -33,7 +34,7 @@ def own_program(case: Case, entry: Nameserver) -> str:
     """Who is to answer where the nameserver's address is a loopback one."""
     process = entry.process
     named = f"{process.name} (pid {process.pid}) of {case.client.name} itself" if process else case.client.name
-    stopped = ", which is stopped" if process and process.stopped else ", which does not answer"
+    stopped = f", which is stopped {stopped_by(process)}" if process and process.stopped else ", which does not answer"
     return f"nameserver {entry.address} is {named}{stopped}"
 
 

@@ -23,6 +23,7 @@ from . import called, counted_calls, units
 from .backends import SAYS, balanced, in_its_words, named, section_down
 from .catalogue import Accounts, Cause
 from .inside import at_of, takes
+from .loops import calls_itself
 from .needs import LISTENER, SERVER, FirstOf, needs
 from .tunnelled import tunnelled
 
@@ -275,9 +276,11 @@ CAUSES = (
         "where the address is another host's, only a part of HAProxy's servers is down, or nginx logs that it could not connect (for each "
         "connection, or for as many as it closed at once), or the process begins a connection of its own for each that its host takes, "
         "which nobody answers, or HAProxy counts that all fail that it begins for its clients, or is an ssh or sshd (-L, -R) whose own "
-        "connection repeats data in vain, three times or more: likely.",
+        "connection repeats data in vain, three times or more: likely. Or the process passes connections on to its own socket, by its "
+        "command line, and many on the port are of the host with itself; where it is HAProxy's own word, or nginx's limit is reached and "
+        "all that the host has begun are with itself: likely.",
         "A byte comes, or a socket takes connections where they are passed on to.",
-        rule=FirstOf((_passed_on, _balanced, _now_and_then, _calls, _none_taken, tunnelled)),
+        rule=FirstOf((calls_itself, _passed_on, _balanced, _now_and_then, _calls, _none_taken, tunnelled)),
         precedes=("application_closes", "application_hangs_up", "application_silent"),
         accounts_for=(Accounts("closed_unused", anywhere=True, any_leg=True), Accounts("stray_reset", anywhere=True)),
     ),

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.threeway.handshake.plugins.module_utils._host.haproxy import SERVER_MAXCONN
+
 from ..._model.host import Host
 from ..._model.program_records import Limit
 from ..._model.socket_records import Listener
@@ -19,6 +21,7 @@ from .backends import SAYS, balanced, section_down
 from .called import of_the_run
 from .catalogue import Accounts, Cause
 from .listener_names import process_of
+from .loops import calls_itself
 from .losses import beside_each_other
 from .needs import LISTENER, SERVER, FirstOf, needs
 
@@ -78,6 +81,34 @@ def _service_refuses(case: Case, server: Host) -> Finding | None:
 
 
 @needs(SERVER, LISTENER)
+def _logged(case: Case, server: Host, listener: Listener) -> Finding | None:
+    """The program that takes the connections logs for this client's, as often as the flow has some, that its own rules end them."""
+    made = [probe for probe in case.probes if probe.connected]
+    pids, since = {process.pid for process in listener.processes or ()}, int(server.before.time) if server.before else None
+    if not made or since is None or not all(probe.peer in ("closed", "reset") or probe.ended for probe in made):
+        return None
+    for each in (server.after.turned_away if server.after else None) or ():
+        ours = each.client == case.client_address and each.port == case.listening_port and not pids.isdisjoint(each.pids)
+        count = sum(second >= since for second in each.times)
+        if ours and count >= len(made):
+            why = f"its limit of connections (limit_conn {each.zone})" if each.zone else "its rules (allow, deny)"
+            return Finding(
+                "proven" if len(made) == len(case.probes) else "likely",
+                server.name,
+                "server.application",
+                f"{process_of(listener)} takes the connections to {case.target} and ends them by {why}, as it logs for {each.client}",
+                (
+                    case.saw(server, SAYS[each.program], f"{plural(count, 'line')} about {each.client}: ended by {why}"),
+                    case.saw(case.client, "probe", f"{plural(len(made), 'connection')} of {len(case.probes)} of no use"),
+                    *case.passage(),
+                ),
+                detail={"why": each.why, "zone": each.zone, "lines": count},
+                subject=Refusal(f"{each.program}_{each.why}", each.zone),
+            )
+    return None
+
+
+@needs(SERVER, LISTENER)
 def _limit_reached(case: Case, server: Host, listener: Listener) -> Finding | None:
     """The program that takes the connections has as many as it may, and none of the flow's is of use: it ends them, or leaves them
     waiting."""
@@ -85,6 +116,8 @@ def _limit_reached(case: Case, server: Host, listener: Listener) -> Finding | No
     waiting = waiting_more(server, case.listening_port) >= len(made)
     if not made or not all(probe.peer == "closed" or probe.ended or (waiting and probe.peer == "open") for probe in made):
         return None
+    if calls_itself(case):
+        return None  # however high the limit is, the program reaches it by itself
     pids = {process.pid for process in listener.processes or ()}
     found = next((each for each in (server.after.limits if server.after else None) or () if _reached(case, server, each, pids)), None)
     if found is None:
@@ -107,6 +140,38 @@ def _limit_reached(case: Case, server: Host, listener: Listener) -> Finding | No
         ),
         detail={"setting": found.setting, "most": found.most, "used": found.used},
         subject=found,
+    )
+
+
+@needs(SERVER, LISTENER)
+def _queued(case: Case, server: Host, listener: Listener) -> Finding | None:
+    """HAProxy takes the connections, and has them wait in a queue of its own until a server has room, or for its timeout queue."""
+    made = [probe for probe in case.probes if probe.connected]
+    pids = {process.pid for process in listener.processes or ()}
+    known = (server.after.limits if server.after else None) or ()
+    full = [each for each in known if each.setting == SERVER_MAXCONN and not pids.isdisjoint(each.pids)]
+    # Whom nobody has to greet may be served, too: nothing shows that it waits.
+    if (
+        not made
+        or not full
+        or not all(probe.ended or (probe.awaited_ms is not None and probe.peer in ("open", "closed")) for probe in made)
+    ):
+        return None
+    found, one = full[0], len(full) == 1
+    return Finding(
+        "likely" if one else "possible",
+        server.name,
+        "server.application",
+        f"{process_of(listener)} takes the connections and leaves them in its own queue: its server {found.section} has as many as its "
+        f"maxconn, {found.most}, lets it",
+        (
+            case.saw(server, SAYS[found.program], f"{found.section}: {plural(found.used or 0, 'connection')} of {found.most}"),
+            case.saw(case.client, "probe", f"{plural(len(made), 'connection')} of {len(case.probes)} without a byte"),
+            *case.passage(),
+        ),
+        detail={"setting": found.setting, "section": found.section, "most": found.most, "used": found.used},
+        subject=found,
+        undecided=() if one else ("several servers are full: which one is for this port, the configuration of HAProxy shows",),
     )
 
 
@@ -174,12 +239,14 @@ CAUSES = (
         ("completed", "reset_after"),
         "The journal has a line of the very service for each connection of the flow: by both ends, that sshd drops it (MaxStartups, "
         "PerSourcePenalties), or by the client's address, that TCP wrappers refuse it; and no connection is of use. For some: likely. "
+        "So where nginx logs for each connection, by the client's address, that its rules or its limit_conn end it. "
         "Likely, too, where none is of use and the program has as many connections as it may, by its own file and its connections (redis: "
         "maxclients), its statistics (HAProxy: maxconn) or its log (nginx: worker_connections). Or HAProxy, "
         "by its own counts, turns away by its rules all connections that come to it meanwhile; of more, as many as the flow has: likely, "
-        "or possible where others of its sections have taken as many, or a section has no server that is up.",
+        "or possible where others of its sections have taken as many, or a section has no server that is up. Or no server of one of its "
+        "sections has room by its own maxconn, and the server, which speaks first, says nothing: likely.",
         "A connection is of use.",
-        rule=FirstOf((_service_refuses, _limit_reached, _denied)),
+        rule=FirstOf((_service_refuses, _limit_reached, _logged, _denied, _queued)),
         precedes=("application_hangs_up", "application_silent", "application_closes", "load_balancer_no_backend", "proxy_no_backend"),
         accounts_for=(Accounts("closed_unused", any_leg=True),),
     ),

@@ -13,9 +13,9 @@ from typing import Literal
 from ..._model.host import Host
 from ..._model.records import whole
 from ..._model.socket_records import PortHolder, Process, UdpSocket, UnixSocket
-from ..._model.socket_subjects import RunningUnit, StoppedUnit
+from ..._model.socket_subjects import StoppedUnit
 from ..._model.unit_records import Relative, Unit
-from ..._values.words import endpoint, plural
+from ..._values.words import endpoint
 from ..finding import Evidence, Weight
 
 _PRIVILEGED = "net.ipv4.ip_unprivileged_port_start"
@@ -50,7 +50,7 @@ def restless(server: Host, port: int) -> list[Unit]:
 def stopped_unit(server: Host, port: int) -> Unit | None:
     """The unit that should listen on a port and does not run, or does not stay; a declared one before one that was found."""
     units = [unit if unit.active in _MISSING else _between_ends(server, unit) for unit in of_port(server, port)]
-    return next((unit for unit in units if unit and not _listening_sockets(unit)), None)
+    return next((unit for unit in units if unit and not listening_sockets(unit)), None)
 
 
 def serve_instead(unit: Unit, processes: Sequence[Process]) -> bool:
@@ -82,7 +82,7 @@ def _between_ends(server: Host, unit: Unit) -> Unit | None:
     return replace(unit if was.active == "active" else was, active="activating", sub=_AGAIN, restarts=unit.restarts)
 
 
-def _listening_sockets(unit: Unit) -> list[Relative]:
+def listening_sockets(unit: Unit) -> list[Relative]:
     """The socket units that listen for a service, which need not run for it."""
     return [each for each in unit.relatives if each.tie == "triggered_by" and each.listens and each.active == "active"]
 
@@ -242,6 +242,11 @@ def _fails_at_once(unit: Unit) -> bool:
     return failing and unit.code == "exited" and bool(unit.status) and unit.ran_s is not None and unit.ran_s < _AT_START_S
 
 
+def fails_as_listener(unit: Unit) -> bool:
+    """Whether a unit that fails at once may be one that is to listen on the port, which others have at other addresses. Jobs are none."""
+    return _fails_at_once(unit) and not unit.once and unit.load == "loaded"
+
+
 def came_later(server: Host, unit: Unit, address: str) -> float | None:
     """By how many seconds the host got an address too late for a unit that failed at its start; None where it had it in time."""
     mine = server.interface_of(address) if address else None
@@ -249,44 +254,3 @@ def came_later(server: Host, unit: Unit, address: str) -> float | None:
     if not failed or mine is None or mine.since_s is None or unit.ended_s is None or mine.since_s <= unit.ended_s:
         return None
     return mine.since_s - unit.ended_s
-
-
-def where(running: RunningUnit, port: int | None = None) -> str:
-    """Where a unit that runs listens, which is not on the flow's ``port``."""
-    if running.unit.ran_out:
-        return f"{running.unit.unit} is active, but has no process any more (exited)"
-    ports = f"listens on {_listed(running.ports)}" if running.ports else "listens on no TCP port"
-    through = f" through {running.socket}" if running.socket else ""
-    return f"{running.unit.unit} {ports}{through}" + (f", not on {port}" if port and running.ports else "")
-
-
-def listening_elsewhere(server: Host, port: int) -> RunningUnit | None:
-    """The unit that runs and should listen on the port, and does so on others. One that is only known to use the port must have others."""
-    for unit in of_port(server, port):
-        sockets = _listening_sockets(unit)
-        by_socket = sorted({stream.port for each in sockets for stream in each.listens})
-        own = _ports_of(server, unit) if unit.active == "active" else ()
-        if port in by_socket:
-            continue
-        if by_socket:
-            return RunningUnit(unit, tuple(by_socket), sockets[0].unit)
-        if unit.active == "active" and unit.listens:
-            return RunningUnit(unit, tuple(sorted({stream.port for stream in unit.listens})), None)
-        if own or (own is not None and unit.active == "active" and unit.how == "declared"):
-            return RunningUnit(unit, own, None)
-    return None
-
-
-def _ports_of(server: Host, unit: Unit) -> tuple[int, ...] | None:
-    """Where a unit's processes listen; None where the owners of some listeners are unknown and none of the others is its."""
-    listeners = (server.snapshot.listeners if server.snapshot else None) or ()
-    ports = {each.port for each in listeners for process in each.processes or () if process.unit == unit.unit}
-    all_known = all(each.processes is not None for each in listeners) and all(each.what != "listeners" for each in server.absent)
-    if not ports and not all_known:
-        return None
-    return tuple(sorted(ports))
-
-
-def _listed(ports: tuple[int, ...]) -> str:
-    shown = ", ".join(map(str, ports[:5]))
-    return shown + (f" and {plural(len(ports) - 5, 'other')}" if len(ports) > 5 else "")

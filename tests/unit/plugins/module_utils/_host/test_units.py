@@ -80,6 +80,7 @@ def test_a_failed_unit_is_told_with_its_result_and_last_words(ask: t.Callable[..
             "code": "exited",
             "ran_s": 0.001,
             "ended_s": 2892.070236,
+            "runs_s": None,
             "restarts": 0,
             "once": False,
             "unmet": False,
