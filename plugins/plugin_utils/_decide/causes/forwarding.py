@@ -56,7 +56,7 @@ def _translated_and_kept(case: Case, server: Host, came: Observation) -> Finding
     # Nothing of it is confirmed as a connection, so that each SYN is translated again, and counted as one for an address that is not ours.
     delta = server.verdicts.counter_delta(rule) if rule else None
     errors = server.delta("Ip" if case.family == 4 else "Ip6", "InAddrErrors")
-    dropped = not case.completed and (errors or 0) >= case.counted("syn", server, "in") > 0
+    dropped = not case.completed and (errors or 0) >= case.counted("syn", server, "in")
     end = endpoint(target.destination, target.port or case.port)
     return Finding(
         "proven" if dropped and delta and delta.by == errors else "likely",

@@ -61,6 +61,9 @@ SCENES = {
     "the client's own firewall stops the SYN": Scene("firewall_drop.client-output-ipv6", "db1", without_carrier, "server_link_down"),
     "a router rejects the SYN": Scene("firewall_reject.router-reset", "db1", given_up, "ip_conflict"),
     "a router that is not managed forbids it": Scene("path_icmp_rejected", "db1", without_carrier, "server_link_down"),
+    "a router that is not managed forbids it, to an address that was given up": Scene(
+        "path_icmp_rejected.ipv6", "db1", given_up, "ip_conflict"
+    ),
     "the client sends the SYN to another address": Scene("nat_wrong_target.client-elsewhere", "db1", given_up, "ip_conflict"),
     "a router does": Scene("nat_wrong_target.router-elsewhere", "db1", given_up, "ip_conflict"),
     "some attempts complete by the pinned entry": Scene("path_loss", "web1", pinned, "neighbour_wrong"),

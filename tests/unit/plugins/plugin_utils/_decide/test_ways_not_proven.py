@@ -28,15 +28,16 @@ def snapshots(found: Phases, host: str) -> Iterator[dict[str, Any]]:
         yield from (answer["evidence"][part] for part in ("snapshot", "before", "after") if (answer["evidence"] or {}).get(part))
 
 
+@pytest.mark.parametrize("code", ["local_table_late", "no_local_route"])
 @pytest.mark.parametrize(("hook", "certainty"), [("prerouting", "likely"), ("ingress", "likely"), ("output", "proven")])
-def test_a_rule_ahead_of_the_local_table_may_not_see_the_packet_as_it_came(hook: str, certainty: str) -> None:
+def test_a_rule_ahead_of_the_local_table_may_not_see_the_packet_as_it_came(code: str, hook: str, certainty: str) -> None:
     """The kernel was asked about one without a mark, and with the end that it has on the wire."""
-    plan, found = recorded("local_table_late")
+    plan, found = recorded(code)
     chain = {"family": "ip", "table": "t", "chain": "c", "type": "filter", "hook": hook, "device": None, "priority": -150,
              "policy": "accept", "rules": 3}  # fmt: skip
     for snapshot in snapshots(found, "db1"):
         snapshot["hooks"]["netfilter"].append(chain)
-    assert causes(plan, found)[0] == ("local_table_late", "db1", certainty)
+    assert causes(plan, found)[0] == (code, "db1", certainty)
 
 
 def test_a_filter_of_traffic_control_may_mark_it_as_well() -> None:
