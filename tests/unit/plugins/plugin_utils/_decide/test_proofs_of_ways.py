@@ -1,0 +1,118 @@
+# SPDX-FileCopyrightText: 2026 The threeway.handshake authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ways, links and next hops: evidence that lacks one of the conditions of a proof."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, unpack
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import ETH_P_IPV6, ICMPV6
+from tests.unit.plugins.plugin_utils._decide.changes import (
+    CLIENT,
+    ROUTER,
+    SERVER,
+    Change,
+    Scene,
+    all_of,
+    answer,
+    each,
+    incomplete,
+    probes,
+    rose,
+)
+from tests.unit.plugins.plugin_utils._decide.test_not_proven import frames, moved
+from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
+
+UNREACHABLE, SOLICITATION = 1, 135  # RFC 4443, RFC 4861
+
+
+def one_connects(recording: str) -> Change:
+    """One of the attempts completes, as the first one of another recording does."""
+
+    def change(found: Phases) -> None:
+        _plan, other = recorded(recording)
+        attempts, connected = answer(found, CLIENT)["probes"], answer(other, CLIENT)["probes"][0]
+        later = attempts[0]["started"] + 0.1 - connected["started"]
+        attempts.insert(1, {**connected, "started": connected["started"] + later})
+
+        def is_its(frame: Frame) -> bool:
+            tcp = decode(frame.data, frame.ethertype).tcp
+            return tcp is not None and connected["local_port"] in (tcp.sport, tcp.dport)
+
+        for host in found.keys() & other.keys():
+            theirs, ours = answer(other, host)["recording"], answer(found, host)["recording"]
+            ours["interfaces"] |= theirs["interfaces"]
+            added = [moved(frame, later) for frame in unpack(theirs["frames"]) if is_its(frame)]
+            frames(ours, lambda all_, added=added: [*all_, *added])  # type: ignore[misc]
+
+    return change
+
+
+def asked_once(host: str) -> Change:
+    """The host's recording has a single neighbour solicitation."""
+
+    def change(all_: list[Frame]) -> Iterator[Frame]:
+        types = [frame.data[40] if frame.ethertype == ETH_P_IPV6 and frame.data[6] == ICMPV6 else 0 for frame in all_]
+        first = types.index(SOLICITATION) if SOLICITATION in types else None
+        yield from (frame for at, frame in enumerate(all_) if types[at] != SOLICITATION or at == first)
+
+    return lambda found: frames(answer(found, host)["recording"], change)
+
+
+def prohibited(found: Phases) -> None:
+    """The errors that come to the client say that the packet is not allowed."""
+
+    def change(frame: Frame) -> Frame:
+        is_error = frame.ethertype == ETH_P_IPV6 and frame.data[6] == ICMPV6 and frame.data[40] == UNREACHABLE
+        return frame._replace(data=frame.data[:41] + b"\1" + frame.data[42:]) if is_error else frame
+
+    for host in (CLIENT, ROUTER):
+        frames(answer(found, host)["recording"], lambda all_: map(change, all_))
+    probes(icmp=None, errno="EACCES")(found)
+
+
+ACCEPTED = rose(SERVER, "Tcp", "PassiveOpens", 1)
+REFUSED = {"icmp": {"type": 3, "code": 1, "offender": "10.0.1.1"}, "outcome": "error", "errno": "EHOSTUNREACH"}
+SCENES = {
+    # next_hops
+    "a gateway that is asked for in vain, and answers may be missing": Scene(
+        "next_hop_silent", "next_hop_silent", "likely", all_of(incomplete(ROUTER), probes(**REFUSED))
+    ),
+    "a gateway that is asked for in vain, while one attempt passes": Scene(
+        "next_hop_silent", "next_hop_silent", "likely", all_of(one_connects("firewall_drop.router.twin"), ACCEPTED)
+    ),
+    # proxied
+    "an address behind the server, which one attempt reaches": Scene(
+        "not_answered_for", "not_answered_for", "likely", one_connects("not_answered_for.twin")
+    ),
+    "an address behind the server that was asked for once, and a router that forbids": Scene(
+        "not_answered_for", "not_answered_for", "likely", all_of(asked_once(SERVER), prohibited)
+    ),
+    # requests
+    "requests that are lost, while one attempt passes": Scene(
+        "requests_lost", "requests_lost", "likely", all_of(one_connects("firewall_drop.ipv6-only.twin"), ACCEPTED)
+    ),
+    "requests that are lost, and answers may be missing": Scene("requests_lost", "requests_lost", "likely", incomplete(ROUTER)),
+    "a request that was lost once": Scene(
+        "requests_lost", "requests_lost", "likely", all_of(asked_once(ROUTER), each(ROUTER, "neighbours", state="STALE"))
+    ),
+    # routing
+    "a link of the server's that is down, while one attempt passes": Scene(
+        "server_link_down", "server_link_down", "likely", all_of(one_connects("healthy.twin"), ACCEPTED)
+    ),
+    "a link of the server's that is down, and a router that drops": Scene(
+        "firewall_drop.router-syn.uncounted",
+        "server_link_down",
+        "likely",
+        each(SERVER, "links", up=False, carrier=None, operstate="down"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_what_lacks_a_condition_is_not_proven(name: str) -> None:
+    assert SCENES[name].certainty_found() == SCENES[name].certainty
