@@ -16,6 +16,7 @@ from ..finding import Finding
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
 from .needs import needs
+from .stretch import forbidden
 
 
 def _behind(case: Case) -> tuple[Host, Route, str, int] | None:
@@ -62,7 +63,7 @@ def _not_answered_for(case: Case, behind: tuple[Host, Route, str, int]) -> Findi
     gave_up = count > 1 or (answer is not None and answer.meaning == "unreachable")
     kind = "neighbour solicitation" if case.family == 6 else "ARP request"
     return Finding(
-        "proven" if holder and gave_up and host.saw_everything and not case.completed else "likely",
+        "proven" if holder and gave_up and host.saw_everything and not case.completed and not forbidden(case) else "likely",
         host.name,
         "server.ingress" if host is case.server else "path.forward",
         f"{case.address} is behind {host.name} ({route.prefix} dev {route.interface}), which does not answer for it on {interface}: others "

@@ -63,18 +63,22 @@ def asked_once(host: str) -> Change:
     return lambda found: frames(answer(found, host)["recording"], change)
 
 
-def prohibited(found: Phases) -> None:
-    """The errors that come to the client say that the packet is not allowed."""
+def errors(code: int) -> Change:
+    """What the ICMP errors for the client say, which are about IPv6."""
 
     def change(frame: Frame) -> Frame:
         is_error = frame.ethertype == ETH_P_IPV6 and frame.data[6] == ICMPV6 and frame.data[40] == UNREACHABLE
-        return frame._replace(data=frame.data[:41] + b"\1" + frame.data[42:]) if is_error else frame
+        return frame._replace(data=frame.data[:41] + bytes((code,)) + frame.data[42:]) if is_error else frame
 
-    for host in (CLIENT, ROUTER):
-        frames(answer(found, host)["recording"], lambda all_: map(change, all_))
-    probes(icmp=None, errno="EACCES")(found)
+    def changed(found: Phases) -> None:
+        for host in (CLIENT, ROUTER):
+            frames(answer(found, host)["recording"], lambda all_: map(change, all_))
+        probes(icmp=None)(found)
+
+    return changed
 
 
+NO_ROUTE, PROHIBITED = 0, 1  # RFC 4443, 3.1
 ACCEPTED = rose(SERVER, "Tcp", "PassiveOpens", 1)
 REFUSED = {"icmp": {"type": 3, "code": 1, "offender": "10.0.1.1"}, "outcome": "error", "errno": "EHOSTUNREACH"}
 SCENES = {
@@ -89,14 +93,16 @@ SCENES = {
     "an address behind the server, which one attempt reaches": Scene(
         "not_answered_for", "not_answered_for", "likely", one_connects("not_answered_for.twin")
     ),
-    "an address behind the server that was asked for once, and a router that forbids": Scene(
-        "not_answered_for", "not_answered_for", "likely", all_of(asked_once(SERVER), prohibited)
+    "an address behind the server that was asked for once, and a router without a route": Scene(
+        "not_answered_for", "not_answered_for", "likely", all_of(asked_once(SERVER), errors(NO_ROUTE))
     ),
+    "an address behind the server, and a router that forbids": Scene("not_answered_for", "not_answered_for", "likely", errors(PROHIBITED)),
     # requests
     "requests that are lost, while one attempt passes": Scene(
         "requests_lost", "requests_lost", "likely", all_of(one_connects("firewall_drop.ipv6-only.twin"), ACCEPTED)
     ),
     "requests that are lost, and answers may be missing": Scene("requests_lost", "requests_lost", "likely", incomplete(ROUTER)),
+    "requests that are lost, and a router that forbids": Scene("requests_lost", "requests_lost", "likely", errors(PROHIBITED)),
     "a request that was lost once": Scene(
         "requests_lost", "requests_lost", "likely", all_of(asked_once(ROUTER), each(ROUTER, "neighbours", state="STALE"))
     ),
