@@ -24,7 +24,7 @@ from tests.unit.plugins.plugin_utils._decide.changes import (
     probes,
     rose,
 )
-from tests.unit.plugins.plugin_utils._decide.test_not_proven import frames, moved
+from tests.unit.plugins.plugin_utils._decide.test_not_proven import SYN_ACK, flags, frames, moved
 from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
 UNREACHABLE, SOLICITATION = 1, 135  # RFC 4443, RFC 4861
@@ -79,6 +79,27 @@ def errors(code: int) -> Change:
 
 
 NO_ROUTE, PROHIBITED = 0, 1  # RFC 4443, 3.1
+def one_answer_comes(found: Phases) -> None:
+    """To each other attempt the server answers once, and that is lost."""
+
+    def first(all_: list[Frame]) -> Iterator[Frame]:
+        known = set()
+        for frame in all_:
+            tcp = decode(frame.data, frame.ethertype).tcp
+            if flags(frame) != SYN_ACK or (tcp and tcp.dport not in known):
+                yield frame
+            if flags(frame) == SYN_ACK and tcp:
+                known.add(tcp.dport)
+
+    frames(answer(found, SERVER)["recording"], first)
+    all_of(one_connects("healthy.twin"), ACCEPTED)(found)
+
+
+def clock(host: str, ahead: float) -> Change:
+    """What the host recorded is later, by its clock."""
+    return lambda found: frames(answer(found, host)["recording"], lambda all_: (moved(frame, ahead) for frame in all_))
+
+
 ACCEPTED = rose(SERVER, "Tcp", "PassiveOpens", 1)
 REFUSED = {"icmp": {"type": 3, "code": 1, "offender": "10.0.1.1"}, "outcome": "error", "errno": "EHOSTUNREACH"}
 SCENES = {
@@ -88,6 +109,11 @@ SCENES = {
     ),
     "a gateway that is asked for in vain, while one attempt passes": Scene(
         "next_hop_silent", "next_hop_silent", "likely", all_of(one_connects("firewall_drop.router.twin"), ACCEPTED)
+    ),
+    # path
+    "answers that are lost, while one comes": Scene("path_drop.syn-ack", "path_loss", "proven", one_answer_comes),
+    "answers that are lost, while one comes, by a clock that may tell of a long way": Scene(
+        "path_drop.syn-ack", "path_loss", "likely", all_of(one_answer_comes, clock(SERVER, ahead=20.0))
     ),
     # proxied
     "an address behind the server, which one attempt reaches": Scene(
