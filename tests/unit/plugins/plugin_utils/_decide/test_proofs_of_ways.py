@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -24,7 +25,7 @@ from tests.unit.plugins.plugin_utils._decide.changes import (
     probes,
     rose,
 )
-from tests.unit.plugins.plugin_utils._decide.test_not_proven import SYN_ACK, flags, frames, moved
+from tests.unit.plugins.plugin_utils._decide.test_not_proven import SYN_ACK, causes, flags, frames, moved
 from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
 UNREACHABLE, SOLICITATION = 1, 135  # RFC 4443, RFC 4861
@@ -148,3 +149,13 @@ SCENES = {
 @pytest.mark.parametrize("name", SCENES)
 def test_what_lacks_a_condition_is_not_proven(name: str) -> None:
     assert SCENES[name].certainty_found() == SCENES[name].certainty
+
+
+@pytest.mark.parametrize(("elsewhere", "certainty"), [(True, "likely"), (False, "proven")])
+def test_what_a_host_beside_the_flow_took_in_is_not_proven_to_be_lost(elsewhere: bool, certainty: str) -> None:
+    plan, found = recorded("firewall_drop.router-syn.uncounted")
+    (entry,) = plan.entries
+    plan = replace(plan, entries=(replace(entry, via=()), replace(entry, flow="other", port=22, dial=9)))
+    if not elsewhere:
+        frames(answer(found, ROUTER)["recording"], lambda _all: [])
+    assert causes(plan, found)[0] == ("path_drop", "path", certainty)
