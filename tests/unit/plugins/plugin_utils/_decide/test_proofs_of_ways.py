@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame, unpack
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import ETH_P_IPV6, ICMPV6
 from tests.unit.plugins.plugin_utils._decide.changes import (
     CLIENT,
@@ -25,32 +25,11 @@ from tests.unit.plugins.plugin_utils._decide.changes import (
     probes,
     rose,
 )
+from tests.unit.plugins.plugin_utils._decide.connecting import one_connects
 from tests.unit.plugins.plugin_utils._decide.test_not_proven import SYN_ACK, causes, flags, frames, moved
 from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
 UNREACHABLE, SOLICITATION = 1, 135  # RFC 4443, RFC 4861
-
-
-def one_connects(recording: str) -> Change:
-    """One of the attempts completes, as the first one of another recording does."""
-
-    def change(found: Phases) -> None:
-        _plan, other = recorded(recording)
-        attempts, connected = answer(found, CLIENT)["probes"], answer(other, CLIENT)["probes"][0]
-        later = attempts[0]["started"] + 0.1 - connected["started"]
-        attempts.insert(1, {**connected, "started": connected["started"] + later})
-
-        def is_its(frame: Frame) -> bool:
-            tcp = decode(frame.data, frame.ethertype).tcp
-            return tcp is not None and connected["local_port"] in (tcp.sport, tcp.dport)
-
-        for host in found.keys() & other.keys():
-            theirs, ours = answer(other, host)["recording"], answer(found, host)["recording"]
-            ours["interfaces"] |= theirs["interfaces"]
-            added = [moved(frame, later) for frame in unpack(theirs["frames"]) if is_its(frame)]
-            frames(ours, lambda all_, added=added: [*all_, *added])  # type: ignore[misc]
-
-    return change
 
 
 def asked_once(host: str) -> Change:
