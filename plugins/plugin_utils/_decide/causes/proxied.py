@@ -90,7 +90,8 @@ CAUSES = (
         ("server.ingress", "path.forward"),
         ("icmp", "lost_syn", "silent", "refused_locally", "unsent"),
         "The recording of a managed host has requests for the address that nobody answers, the host's own route has it on another link, "
-        "in a part of the network on which it was asked, and another network namespace of the host has it. Where none is known to: likely.",
+        "in a part of the network on which it was asked, and another network namespace of the host has it. Where none is known to, or an "
+        "error says that policy forbids the packet: likely.",
         "Somebody answers, or the host has the address itself.",
         rule=_not_answered_for,
         precedes=("address_not_local", "path_icmp_unreachable", "neighbour_unresolved", "path_drop"),

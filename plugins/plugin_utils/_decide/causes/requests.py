@@ -153,7 +153,8 @@ CAUSES = (
         ("refused_locally", "unsent", "icmp", "lost_syn", "unanswered", "lost_syn_ack"),
         "The recording of a managed host has requests for the address of its next hop that nobody answers, and that of the managed host "
         "which has the address, on an interface that is up and on the same network, has none of them. Where a recording is not whole, an "
-        "XDP program is there, it asked but once, or nothing else shows that both are on one link: likely.",
+        "XDP program is there, it asked but once, an error says that policy forbids the packet, or nothing else shows that both are on one "
+        "link: likely.",
         "One of them comes in at the host that has the address.",
         rule=_requests_lost,
         precedes=("neighbour_unresolved", "return_neighbour_unresolved", "path_icmp_unreachable", "path_drop", "path_loss"),

@@ -138,7 +138,7 @@ CAUSES = (
         ("icmp", "lost_syn", "lost_syn_ack", "unanswered", "silent", "refused_locally", "unsent"),
         "The complete recording of a managed host has requests for an address of its own, by ARP or neighbour discovery, and no reply to "
         "any, and the packet does not come to it; somebody asked again, gave up with an ICMP error or has the entry FAILED or INCOMPLETE. "
-        "Asked once: likely.",
+        "Asked once, or where an error says that policy forbids the packet: likely.",
         "It replies.",
         rule=_neighbour_silent,
         precedes=(

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.plugins.plugin_utils._decide.changes import CLIENT, RST_ACK, SERVER, Change, all_of, answer, nothing, unrecorded, without
+from tests.unit.plugins.plugin_utils._decide.changes import CLIENT, RST_ACK, SERVER, Change, answer, nothing, unrecorded, without
 from tests.unit.plugins.plugin_utils._decide.test_kernel_drops import EVENT, NO_SOCKET
 from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes
 from tests.unit.plugins.plugin_utils._decide.test_traced import PORT

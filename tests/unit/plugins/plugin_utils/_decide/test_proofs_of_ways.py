@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.decode import decode
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame
 from ansible_collections.threeway.handshake.plugins.module_utils._wire.headers import ETH_P_IPV6, ICMPV6
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.causes.stretch import forbidden
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.examine import examine
 from tests.unit.plugins.plugin_utils._decide.changes import (
     CLIENT,
     ROUTER,
@@ -59,6 +62,8 @@ def errors(code: int) -> Change:
 
 
 NO_ROUTE, PROHIBITED = 0, 1  # RFC 4443, 3.1
+
+
 def one_answer_comes(found: Phases) -> None:
     """To each other attempt the server answers once, and that is lost."""
 
@@ -81,7 +86,7 @@ def clock(host: str, ahead: float) -> Change:
 
 
 ACCEPTED = rose(SERVER, "Tcp", "PassiveOpens", 1)
-REFUSED = {"icmp": {"type": 3, "code": 1, "offender": "10.0.1.1"}, "outcome": "error", "errno": "EHOSTUNREACH"}
+REFUSED: dict[str, Any] = {"icmp": {"type": 3, "code": 1, "offender": "10.0.1.1"}, "outcome": "error", "errno": "EHOSTUNREACH"}
 SCENES = {
     # next_hops
     "a gateway that is asked for in vain, and answers may be missing": Scene(
@@ -89,6 +94,9 @@ SCENES = {
     ),
     "a gateway that is asked for in vain, while one attempt passes": Scene(
         "next_hop_silent", "next_hop_silent", "likely", all_of(one_connects("firewall_drop.router.twin"), ACCEPTED)
+    ),
+    "a gateway that is asked for in vain, and a router that forbids": Scene(
+        "next_hop_silent", "next_hop_silent", "likely", probes(**{**REFUSED, "icmp": {**REFUSED["icmp"], "code": 13}})
     ),
     # path
     "answers that are lost, while one comes": Scene("path_drop.syn-ack", "path_loss", "proven", one_answer_comes),
@@ -138,3 +146,9 @@ def test_what_a_host_beside_the_flow_took_in_is_not_proven_to_be_lost(elsewhere:
     if not elsewhere:
         frames(answer(found, ROUTER)["recording"], lambda _all: [])
     assert causes(plan, found)[0] == ("path_drop", "path", certainty)
+
+
+@pytest.mark.parametrize(("name", "said"), [("path_icmp_rejected.back", True), ("path_no_route.back", False)])
+def test_an_error_about_the_answer_may_forbid_as_well(name: str, said: bool) -> None:
+    _hosts, [examined, *_others] = examine(*recorded(name))
+    assert {forbidden(case) for case in examined.cases} == {said}
