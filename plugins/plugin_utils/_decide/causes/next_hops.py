@@ -18,6 +18,7 @@ from .icmp import ERRORS_HELD_BACK
 from .needs import needs
 from .onward import onward
 from .routers import stopped_at
+from .stretch import forbidden
 
 
 @needs(stopped_at)
@@ -31,7 +32,7 @@ def _next_hop_silent(case: Case, via: Host) -> Finding | None:
     if hop is None or not asked or not (entry is None or entry.unresolved):
         return None  # of the destination itself there is more to say
     return Finding(
-        "proven" if way.sure and entry and via.saw_everything else "likely",
+        "proven" if way.sure and entry and via.saw_everything and not forbidden(case) else "likely",
         via.name,
         case.outcome.segment or "path.forward",
         f"{via.name} sends what is for {way.target} to {hop} ({route.words}), which does not answer its requests: the packet goes in and "
@@ -61,7 +62,7 @@ CAUSES = (
         ("lost_syn", "lost_syn_ack", "icmp"),
         "A managed host on the way takes the packet in and does not let it out, or answers it with an ICMP error; its route for the "
         "destination has a gateway, its recording has requests for that which nobody answers, and its neighbour table has it unresolved. "
-        "Where a rule may stop the packet ahead of the route, or the table does not have it: likely.",
+        "Where a rule may stop the packet ahead of the route, the table does not have it, or an error says that policy forbids it: likely.",
         "The gateway answers, or the packet leaves.",
         rule=_next_hop_silent,
         precedes=("path_drop", "path_icmp_unreachable", "host_down", "kernel_drop", "router_not_forwarding"),

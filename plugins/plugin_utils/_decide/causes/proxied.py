@@ -16,6 +16,7 @@ from ..finding import Finding
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
 from .needs import needs
+from .stretch import forbidden
 
 
 def _behind(case: Case) -> tuple[Host, Route, str, int] | None:
@@ -62,7 +63,7 @@ def _not_answered_for(case: Case, behind: tuple[Host, Route, str, int]) -> Findi
     gave_up = count > 1 or (answer is not None and answer.meaning == "unreachable")
     kind = "neighbour solicitation" if case.family == 6 else "ARP request"
     return Finding(
-        "proven" if holder and gave_up and host.saw_everything and not case.completed else "likely",
+        "proven" if holder and gave_up and host.saw_everything and not case.completed and not forbidden(case) else "likely",
         host.name,
         "server.ingress" if host is case.server else "path.forward",
         f"{case.address} is behind {host.name} ({route.prefix} dev {route.interface}), which does not answer for it on {interface}: others "
@@ -89,7 +90,8 @@ CAUSES = (
         ("server.ingress", "path.forward"),
         ("icmp", "lost_syn", "silent", "refused_locally", "unsent"),
         "The recording of a managed host has requests for the address that nobody answers, the host's own route has it on another link, "
-        "in a part of the network on which it was asked, and another network namespace of the host has it. Where none is known to: likely.",
+        "in a part of the network on which it was asked, and another network namespace of the host has it. Where none is known to, or an "
+        "error says that policy forbids the packet: likely.",
         "Somebody answers, or the host has the address itself.",
         rule=_not_answered_for,
         precedes=("address_not_local", "path_icmp_unreachable", "neighbour_unresolved", "path_drop"),

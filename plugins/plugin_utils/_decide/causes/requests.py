@@ -18,6 +18,7 @@ from .addresses import next_hops
 from .catalogue import Accounts, Cause
 from .needs import needs
 from .neighbour import link_addresses
+from .stretch import forbidden
 from .tunnels import KINDS, numbered
 
 
@@ -121,7 +122,7 @@ def _requests_lost(case: Case, unheard: tuple[Host, Host, str, Link]) -> Finding
     kind, sent = ("neighbour solicitation", "multicast") if ":" in address else ("ARP request", "broadcast")
     entry = asker.neighbour(address, None)
     meet = _meet(asker, _asked_on(asker, address), owner, link)
-    sure = meet and asker.saw_everything and owner.saw_everything and not link.xdp and not case.completed
+    sure = meet and asker.saw_everything and owner.saw_everything and not link.xdp and not case.completed and not forbidden(case)
     segment = "client.neighbour" if asker is case.client else "server.egress" if asker is case.server else case.outcome.segment
     tunnel = numbered(link) if link.kind in KINDS else None
     across = f"the tunnel between them ({tunnel})" if tunnel else "the link between them"
@@ -152,7 +153,8 @@ CAUSES = (
         ("refused_locally", "unsent", "icmp", "lost_syn", "unanswered", "lost_syn_ack"),
         "The recording of a managed host has requests for the address of its next hop that nobody answers, and that of the managed host "
         "which has the address, on an interface that is up and on the same network, has none of them. Where a recording is not whole, an "
-        "XDP program is there, it asked but once, or nothing else shows that both are on one link: likely.",
+        "XDP program is there, it asked but once, an error says that policy forbids the packet, or nothing else shows that both are on one "
+        "link: likely.",
         "One of them comes in at the host that has the address.",
         rule=_requests_lost,
         precedes=("neighbour_unresolved", "return_neighbour_unresolved", "path_icmp_unreachable", "path_drop", "path_loss"),

@@ -18,7 +18,7 @@ from .catalogue import Accounts, Cause
 from .icmp import answer_of
 from .link_states import concerned, is_down, state
 from .needs import CLIENT_ADDRESS, SERVER, SERVER_ADDRESS, needs
-from .stretch import forbidden, kept_unasked
+from .stretch import kept_unasked
 
 
 @needs(SERVER, CLIENT_ADDRESS)
@@ -60,7 +60,7 @@ def _server_link_down(case: Case, server: Host, entry: Address) -> Finding | Non
     # Another interface may receive for the address (weak host model), unless the whole host is cut off.
     others = [other for other in (server.snapshot.links if server.snapshot else None) or () if other.name not in ("lo", link.name)]
     alone = not any(other.up and other.carrier is not False for other in others)
-    elsewhere = case.completed or kept_unasked(case, case.address) or forbidden(case)  # is where the SYN ended
+    elsewhere = case.completed or kept_unasked(case, case.address)  # is where the SYN ended
     sure: Certainty = "proven" if server.saw_everything and alone and not elsewhere else "likely"
     return Finding(
         sure if _may_end_at_server(case) else "possible",

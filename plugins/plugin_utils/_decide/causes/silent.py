@@ -18,6 +18,7 @@ from .catalogue import Accounts, Cause
 from .icmp import answer_of
 from .inside import inside
 from .needs import SERVER, needs
+from .stretch import forbidden
 from .why_silent import Asked, reasons
 
 
@@ -89,11 +90,12 @@ def _finding(case: Case, asked: Asked, leg: Leg) -> Finding:
     owner, answer = asked.owner, answer_of(case)
     reason = next(reasons(asked), None)
     gave_up = answer is not None and answer.meaning == "unreachable" and not owner.owns(answer.offender)
+    sure = owner.saw_everything and not owner.claims(asked.address) and not forbidden(case)
     waits = [(host, entry) for host in case.hosts if (entry := host.neighbour(asked.address, None)) and entry.unresolved]
     kind = "ARP request" if ":" not in asked.address else "neighbour solicitation"
     segment = "client.ingress" if owner is case.client else "server.ingress" if owner is case.server else f"path.{_way(leg)}"
     return Finding(
-        "proven" if owner.saw_everything and not owner.claims(asked.address) and (asked.repeated or gave_up or waits) else "likely",
+        "proven" if sure and (asked.repeated or gave_up or waits) else "likely",
         owner.name,
         segment,
         f"{owner.name} does not answer {kind}s for its own address {asked.address} on {asked.interface}, so that "
@@ -138,7 +140,7 @@ CAUSES = (
         ("icmp", "lost_syn", "lost_syn_ack", "unanswered", "silent", "refused_locally", "unsent"),
         "The complete recording of a managed host has requests for an address of its own, by ARP or neighbour discovery, and no reply to "
         "any, and the packet does not come to it; somebody asked again, gave up with an ICMP error or has the entry FAILED or INCOMPLETE. "
-        "Asked once: likely.",
+        "Asked once, or where an error says that policy forbids the packet: likely.",
         "It replies.",
         rule=_neighbour_silent,
         precedes=(

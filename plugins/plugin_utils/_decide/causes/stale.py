@@ -40,7 +40,7 @@ def _stale_connection(case: Case) -> Finding | None:
     first = answered[0][1].packet.tcp
     ports = ", ".join(str(attempt.probe.local_port) for attempt, _answer in answered[:8])
     return Finding(
-        "proven" if left and (len(held) == len(answered) or (older and left == len(answered))) else "likely",
+        "proven" if left and (older or len(held) == len(answered)) else "likely",
         server.name,
         "server.socket",
         f"{server.name} still holds {plural(len(answered), 'connection')} from the very {'port' if len(answered) == 1 else 'ports'} that "

@@ -9,7 +9,7 @@ from ..._model.host import Host
 from ..._model.network_records import LOOPBACK
 from ..._model.recording import Observation
 from ..case import Case
-from .icmp import answer_of
+from .icmp import answer_of, meaning_of, quoting
 
 LOSSES = ("lost_syn", "lost_syn_ack", "lost_ack")
 PACKETS = {"lost_syn": "SYN", "lost_syn_ack": "SYN-ACK", "lost_ack": "final ACK"}
@@ -54,6 +54,9 @@ def kept_unasked(case: Case, address: str) -> bool:
 
 
 def forbidden(case: Case) -> bool:
-    """Whether somebody on the way says that the packet is not allowed, which is none of the reasons for which it cannot be delivered."""
+    """Whether somebody on the way says that the packet, or the answer to it, is not allowed, which is none of the reasons for which it
+    cannot be delivered."""
     answer = answer_of(case)
-    return answer is not None and answer.meaning == "rejected" and not case.is_end(answer.offender)
+    said = [(answer.meaning, answer.offender)] if answer else []
+    said += [(meaning_of(case, row)[0], row.packet.src) for row, _seen in quoting(case)]
+    return any(meaning == "rejected" and not case.is_end(source) for meaning, source in said)

@@ -43,7 +43,7 @@ def translated_to_nowhere(case: Case, server: Host, came: Observation) -> Findin
     counted = connections(server, rule, case.counted("syn", server, "in") or distinct(case, server, verdict), "SYN")
     end = endpoint(target.destination, target.port or case.port)
     why = f"takes nothing from {interface} for a loopback address" if loopback else "has no way to it"
-    certainty: Certainty = "proven" if off and counted and counted[0] and server.saw_everything and not case.completed else "likely"
+    certainty: Certainty = "proven" if off and counted and counted[0] and not case.completed else "likely"
     return Finding(
         certainty,
         server.name,

@@ -156,8 +156,11 @@ SCENES = {
     "a request that was not repeated, and nobody who gave up": Scene(
         "neighbour_silent.arp-ignore", "neighbour_silent", "likely", all_of(asked_once, without_errors)
     ),
-    "a request that was not repeated, and a router that forbids": Scene(
-        "neighbour_silent.arp-ignore", "neighbour_silent", "likely", all_of(asked_once, icmp(code=13, source=bytes((10, 0, 1, 1))))
+    "a request that was not repeated, and a router without a route": Scene(
+        "neighbour_silent.arp-ignore", "neighbour_silent", "likely", all_of(asked_once, icmp(code=0, source=bytes((10, 0, 1, 1))))
+    ),
+    "requests that were repeated, and a router that forbids": Scene(
+        "neighbour_silent.arp-ignore", "neighbour_silent", "likely", icmp(code=13, source=bytes((10, 0, 1, 1)))
     ),
     "a request that was not repeated, and an error of the host itself": Scene(
         "neighbour_silent.arp-ignore", "neighbour_silent", "likely", all_of(asked_once, icmp(code=1, source=bytes((10, 0, 2, 100))))
