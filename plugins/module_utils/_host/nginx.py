@@ -22,7 +22,8 @@ Record = t.Dict[str, t.Any]
 
 _LINE = re.compile(r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) \[(?:error|crit)\] (\d{1,7})#\d+: (?:\*\d+ )?")
 _FULL = re.compile(
-    r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) \[alert\] (\d{1,7})#\d+: (?:\*\d+ )?(\d{1,9}) worker_connections are not enough(?:$| while )"
+    r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) \[alert\] (\d{1,7})#\d+: (?:\*\d+ )?(\d{1,9}) worker_connections"
+    r" are not enough(?:$| while )"
 )
 _FAILED = re.compile(
     r"(?:connect\(\)(?: to \S{1,80})? failed|upstream timed out) \((\d{1,3}): ([^)]{1,80})\) while connecting to upstream,"
