@@ -145,9 +145,8 @@ class Unpublished:
 
 @dataclass(frozen=True)
 class SocketOwner:
-    """Who has a listening socket, in words and as the process that it is; ``displaced``: the unit that should have the port instead, if it
-    is declared for it surely; ``names``: which the hosts file gives to its address; ``socket``: the unit by which systemd listens there;
-    ``setting``: the sysctl that keeps it to IPv6, unless it asks for that itself."""
+    """Who has a listening socket; ``displaced``: the unit that should have the port, surely if it is declared for it; ``names``: of its
+    address by the hosts file; ``socket``: the unit by which systemd listens there; ``setting``: the sysctl that keeps it to IPv6."""
 
     name: str
     process: Process | None = None
