@@ -33,8 +33,8 @@ class PortRange:
 class Accepting:
     """Who is to accept connections (None: not known), by name, and what keeps it from that, in words that go on a sentence.
 
-    ``kind``: stopped, traced (a tracer has stopped it), frozen, descriptors, hung, not_waiting (it holds the socket, and does not watch
-    it), left (``pids`` of a unit that does not run any more), or empty where nothing was seen.
+    ``kind``: stopped, traced (by a tracer), frozen, descriptors, hung, not_waiting (it holds the socket, and does not watch it), left
+    (``pids`` of a unit that does not run any more), or empty where nothing was seen.
     """
 
     process: Process | None
@@ -145,9 +145,8 @@ class Unpublished:
 
 @dataclass(frozen=True)
 class SocketOwner:
-    """Who has a listening socket, in words and as the process that it is; ``displaced``: the unit that should have the port instead, which
-    is sure if it is declared for it; ``names``: which the hosts file gives to the address at which it listens; ``socket``: the unit by
-    which systemd listens there; ``setting``: the sysctl that keeps it to IPv6, unless it asks for that itself."""
+    """Who has a listening socket; ``displaced``: the unit that should have the port, surely if it is declared for it; ``names``: of its
+    address by the hosts file; ``socket``: the unit by which systemd listens there; ``setting``: the sysctl that keeps it to IPv6."""
 
     name: str
     process: Process | None = None
