@@ -75,6 +75,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "BalancedServer": {"proxy": "proxy", "server": "server"},
     "BaseChain": {"table": "table", "chain": "chain"},
     "Call": {"program": "program"},
+    "Redirect": {"to": "interface"},
     "SshSession": {"program": "program"},
     "Chain": {"table": "table", "chain": "chain"},
     "Confined": {"user": "user"},
