@@ -75,7 +75,6 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "BalancedServer": {"proxy": "proxy", "server": "server"},
     "BaseChain": {"table": "table", "chain": "chain"},
     "Call": {"program": "program"},
-    "Redirect": {"to": "interface"},
     "SshSession": {"program": "program"},
     "Chain": {"table": "table", "chain": "chain"},
     "Confined": {"user": "user"},
@@ -97,6 +96,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "Process": {"name": "program", "unit": "unit", "container": "container"},
     "Program": {"name": "bpf", "group": "cgroup", "unit": "unit", "container": "container"},
     "Query": {"name": "destination"},
+    "Redirect": {"to": "interface"},
     "Rehearsal": {"digest": "nothing"},  # of names and addresses that are other ones now
     "Relative": {"unit": "unit"},
     "Resolution": {"name": "destination", "user": "user"},
