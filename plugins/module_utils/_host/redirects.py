@@ -20,7 +20,10 @@ _BASIC = struct.Struct("=8xI")  # struct gnet_stats_basic: packets
 
 
 def of(filters: t.Sequence[t.Mapping[int, bytes]], names: t.Mapping[int, str]) -> list[dict[str, t.Any]]:
-    """Where these filters send packets, or copies of them. `filters`: their attributes; `names`: links by index."""
+    """Where these filters send packets, or copies of them. `filters`: their attributes; `names`: links by index.
+
+    Of clsact, the kernel lists filters of kind u32 that have the same priority for both directions (tc_u_common_ptr()).
+    """
     found = []
     for about in filters:
         kind = about.get(TCA_KIND, b"").rstrip(b"\0").decode("ascii", "replace")

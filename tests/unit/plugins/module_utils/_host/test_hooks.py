@@ -77,8 +77,19 @@ def test_traffic_control_names_filters(namespace: Rootless) -> None:
     """)
     hooks, _absent = read(namespace)
     assert sorted(hooks["tc"], key=lambda one: (one["interface"], one["direction"])) == [
-        {"interface": "eth0", "direction": "egress", "kind": "clsact", "filters": ["bpf"], "drops": 0, "waiting": 0},
+        {"interface": "eth0", "direction": "egress", "kind": "clsact", "filters": ["bpf"], "redirects": [], "drops": 0, "waiting": 0},
     ]
+
+
+def test_where_a_filter_sends_packets_is_named(namespace: Rootless) -> None:
+    namespace.sh("""
+    ip link add mon type veth peer name far; tc qdisc add dev eth0 clsact
+    tc filter add dev eth0 egress protocol ip prio 1 u32 match u32 0 0 action mirred egress mirror dev mon
+    tc filter add dev eth0 ingress protocol ip prio 2 u32 match u32 0 0 action mirred egress redirect dev mon
+    """)
+    found = {each["direction"]: each["redirects"] for each in read(namespace)[0]["tc"]}
+    sent = {"to": "mon", "towards": "egress", "packets": 0}
+    assert found == {"egress": [{**sent, "copies": True}], "ingress": [{**sent, "copies": False}]}
 
 
 def test_what_a_shaper_dropped_is_counted(namespace: Rootless) -> None:
@@ -90,7 +101,9 @@ def test_what_a_shaper_dropped_is_counted(namespace: Rootless) -> None:
     shown = json.loads(namespace.sh("tc -s -j qdisc show dev eth0"))[0]
     assert shown["drops"] > 0
     counted = {"drops": shown["drops"], "waiting": shown["qlen"]}
-    assert read(namespace)[0]["tc"] == [{"interface": "eth0", "direction": "egress", "kind": "tbf", "filters": [], **counted}]
+    assert read(namespace)[0]["tc"] == [
+        {"interface": "eth0", "direction": "egress", "kind": "tbf", "filters": [], "redirects": [], **counted}
+    ]
 
 
 def test_ipsec_policies_are_counted(namespace: Rootless) -> None:
