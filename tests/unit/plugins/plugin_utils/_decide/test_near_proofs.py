@@ -155,7 +155,7 @@ SCENES = {
     # draws
     "a draw of which no rule is known": Scene("nat_wrong_target.client-by-lot", "nat_wrong_target", "likely", without_rules),
     "a draw of an end that a router forbids": Scene(
-        "nat_wrong_target.client-by-lot", "nat_wrong_target", "likely", all_of(icmp(code=13, source=bytes((10, 0, 1, 1))))
+        "nat_wrong_target.client-by-lot", "nat_wrong_target", "likely", icmp(code=13, source=bytes((10, 0, 1, 1)))
     ),
     # fronts
     "a balancer that is refused on another port alone": Scene(
