@@ -98,7 +98,7 @@ def turned_away(listeners: t.Sequence[Record]) -> list[Record]:
         {
             "program": PROGRAM,
             "pids": sorted(pids),
-            "why": "limit_conn" if zone else "access",
+            "module": "limit_conn" if zone else "access",
             "zone": zone,
             "client": client,
             "port": port,

@@ -59,7 +59,7 @@ VOCABULARY: Mapping[str, frozenset[str]] = {
         "TraceStep": "family type verdict",
         "TracedPacket": "flags",
         "Tracing": "truncated",
-        "TurnedAway": "program why",
+        "TurnedAway": "module program",
         "TrafficControl": "direction filters kind",
         "Unconfigured": "error",
         "Undecided": "kind otherwise if_so",

@@ -94,11 +94,12 @@ class Lookup:
 
 @dataclass(frozen=True, kw_only=True)
 class TurnedAway:
-    """A client whose connections to a port a program has ended by its own rules, as it logs; ``zone``: of a limit of connections."""
+    """A client whose connections to a port a program has ended by its own rules, as it logs; ``module``: of the program,
+    which has the rules; ``zone``: of a limit of connections."""
 
     program: str
     pids: tuple[Count, ...]
-    why: str
+    module: str
     client: IpAddress
     port: Port
     zone: str | None = None

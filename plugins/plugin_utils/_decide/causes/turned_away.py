@@ -102,8 +102,8 @@ def _logged(case: Case, server: Host, listener: Listener) -> Finding | None:
                     case.saw(case.client, "probe", f"{plural(len(made), 'connection')} of {len(case.probes)} of no use"),
                     *case.passage(),
                 ),
-                detail={"why": each.why, "zone": each.zone, "lines": count},
-                subject=Refusal(f"{each.program}_{each.why}", each.zone),
+                detail={"module": each.module, "zone": each.zone, "lines": count},
+                subject=Refusal(f"{each.program}_{each.module}", each.zone),
             )
     return None
 
