@@ -97,6 +97,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "Process": {"name": "program", "unit": "unit", "container": "container"},
     "Program": {"name": "bpf", "group": "cgroup", "unit": "unit", "container": "container"},
     "Query": {"name": "destination"},
+    "Redirect": {"to": "interface"},
     "Rehearsal": {"digest": "nothing"},  # of names and addresses that are other ones now
     "Relative": {"unit": "unit"},
     "Resolution": {"name": "destination", "user": "user"},
