@@ -64,7 +64,7 @@ def connect_hooks() -> dict[str, t.Any] | None:
     IPVS has services, which does so later, ahead of everything that records; None where that may not be seen."""
     try:
         top, own = _mounted_at(), next(line[3:].strip() for line in _lines(_OWN) if line.startswith("0::"))
-        programs = [{**each._asdict()} for each in _attached_up_to(top, f"{top}{own}".rstrip("/"), _CONNECT_HOOKS)]
+        programs = [dict(each._asdict()) for each in _attached_up_to(top, f"{top}{own}".rstrip("/"), _CONNECT_HOOKS)]
         return {"programs": programs, "ipvs": os.path.exists(_IPVS) and any(line.startswith(("TCP", "FWM")) for line in _lines(_IPVS))}
     except (OSError, StopIteration, Unavailable):
         return None
