@@ -161,6 +161,7 @@ class _Asked:
     traces: bool = False
     """Whether some host may be asked to look deeper into what broke."""
     isolates: bool = False
+    """Whether other handshakes may be tried, to find out what failures have in common."""
     captures: object = None
     captures_only: bool = False
     lacking: list[str] = field(default_factory=list)

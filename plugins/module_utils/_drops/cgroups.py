@@ -63,16 +63,23 @@ def connect_hooks() -> dict[str, t.Any] | None:
     """The programs that connect() of this process runs, which may give it another address (BPF_PROG_TYPE_CGROUP_SOCK_ADDR), and whether
     IPVS has services, which does so later, ahead of everything that records; None where that may not be seen."""
     try:
-        top, own = _mounted_at(), next(line[3:].strip() for line in _lines(_OWN) if line.startswith("0::"))
-        programs = [{**each._asdict()} for each in _attached_up_to(top, f"{top}{own}".rstrip("/"), _CONNECT_HOOKS)]
-        return {"programs": programs, "ipvs": os.path.exists(_IPVS) and any(line.startswith(("TCP", "FWM")) for line in _lines(_IPVS))}
+        top, own = _mounted_at(), _own_group()
+        programs = [dict(each._asdict()) for each in _attached_up_to(top, f"{top}{own}".rstrip("/"), _CONNECT_HOOKS)]
+        return {"programs": programs, "ipvs": os.path.exists(_IPVS) and _has_services()}
     except (OSError, StopIteration, Unavailable):
         return None
 
 
-def _lines(path: str) -> list[str]:
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.read().splitlines()
+def _own_group() -> str:
+    """StopIteration where this process is in no group of version 2."""
+    with open(_OWN, encoding="utf-8", errors="replace") as file:
+        return next(line[3:].strip() for line in file if line.startswith("0::"))
+
+
+def _has_services() -> bool:
+    """Whether IPVS has services; there may be thousands."""
+    with open(_IPVS, encoding="utf-8", errors="replace") as file:
+        return any(line.startswith(("TCP", "FWM")) for line in file)
 
 
 def _attached_up_to(top: str, path: str, hooks: t.Mapping[str, int]) -> list[Attached]:

@@ -26,8 +26,6 @@ UNSUPPORTED = "unsupported"  # something that is not modelled, or could not be r
 TOO_MANY = "too_many"  # more unknowns than can be tried
 
 Reference = t.Dict[str, t.Any]
-
-
 Supposed = t.Mapping["Rule", t.Collection[int]]  # of rules, by number: conditions that are to hold, to see what would happen then
 
 
@@ -47,7 +45,7 @@ class Rule(Protocol):
 class Action(t.NamedTuple):
     """One thing that a rule did: ("dnat", "10.0.2.22:5999"), ("jump", "web"), ("set", "mark 0x1"), ("accept", None).
 
-    docs/firewall.md lists the kinds. Targets may be names that people chose; _prose.py makes words of it.
+    docs/firewall.md lists the kinds. Targets may be names that people chose; prose.py makes words of it.
     """
 
     kind: str

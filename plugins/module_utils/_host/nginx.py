@@ -40,7 +40,7 @@ def read(listeners: t.Sequence[Record]) -> tuple[list[Record], list[dict[str, st
     """The servers to which each nginx that owns one of the listeners could not connect of late, for each client, and why some log could
     not be read. ``pids``: the process that logged it, or those that have the log, where it has another number in its container; ``times``:
     the second of each such line."""
-    pids = {process["pid"] for each in listeners for process in each["processes"] or () if process["name"] == PROGRAM}
+    pids = _pids(listeners)
     found: dict[tuple[str, int, str], Record] = {}
     absent: list[dict[str, str]] = []
     since, looked = time.time() - WINDOW, t.cast("set[tuple[int, int]]", set())  # its processes have the same logs
@@ -64,7 +64,7 @@ def limits(listeners: t.Sequence[Record], absent: list[dict[str, str]]) -> t.Ite
     """The limit of connections of a worker, where one has logged of late that it is reached."""
     from .limits import limit
 
-    pids = {process["pid"] for each in listeners for process in each["processes"] or () if process["name"] == PROGRAM}
+    pids = _pids(listeners)
     since, found = time.time() - WINDOW, t.cast("dict[int, list[int]]", {})
     for pid in sorted(pids):
         try:
@@ -82,7 +82,7 @@ def limits(listeners: t.Sequence[Record], absent: list[dict[str, str]]) -> t.Ite
 
 def turned_away(listeners: t.Sequence[Record]) -> list[Record]:
     """The clients whose connections its own rules have ended of late (ngx_stream_access_module, ngx_stream_limit_conn_module), by port."""
-    pids = {process["pid"] for each in listeners for process in each["processes"] or () if process["name"] == PROGRAM}
+    pids = _pids(listeners)
     since, found = time.time() - WINDOW, t.cast("dict[tuple[str, int, str | None], list[int]]", {})
     for pid in sorted(pids):
         for _log, content in _logs(pid):
@@ -108,8 +108,12 @@ def turned_away(listeners: t.Sequence[Record]) -> list[Record]:
     ][:MOST_SERVERS]
 
 
+def _pids(listeners: t.Sequence[Record]) -> set[int]:
+    return {process["pid"] for each in listeners for process in each["processes"] or () if process["name"] == PROGRAM}
+
+
 def _second(stamped: re.Match[str]) -> int | None:
-    """When a line was logged, by the host's clock and zone."""
+    """When a line was logged, by the host's clock and zone; None where no time is."""
     year, month, day, hour, minute, second = map(int, stamped.groups()[:6])
     try:
         return int(time.mktime((year, month, day, hour, minute, second, 0, 0, -1)))
@@ -122,13 +126,9 @@ def shortages(content: str, since: float) -> t.Iterator[tuple[int, int]]:
     for line in content.splitlines():
         said = _FULL.match(line)
         if said:
-            year, month, day, hour, minute, second, _by, most = map(int, said.groups())
-            try:
-                at = time.mktime((year, month, day, hour, minute, second, 0, 0, -1))
-            except (ValueError, OverflowError):
-                continue
-            if at >= since:
-                yield int(at), most
+            at = _second(said)
+            if at is not None and at >= since:
+                yield at, int(said.group(8))
 
 
 def _logs(pid: int) -> t.Iterator[tuple[tuple[int, int], str]]:
@@ -164,13 +164,12 @@ def failures(content: str, since: float) -> t.Iterator[Record]:
         failed = _FAILED.match(line, stamped.end()) if stamped else None
         if stamped is None or failed is None:
             continue
-        year, month, day, hour, minute, second, by = map(int, stamped.groups())
+        at = _second(stamped)
+        if at is None or at < since:
+            continue
         try:
-            at = time.mktime((year, month, day, hour, minute, second, 0, 0, -1))
-            if at < since:
-                continue
             address, port = canonical(failed.group(4).strip("[]")), int(failed.group(5))
-        except (ValueError, OverflowError):
+        except ValueError:
             continue
         yield {
             "program": PROGRAM,
@@ -183,6 +182,6 @@ def failures(content: str, since: float) -> t.Iterator[Record]:
             "check": None,
             "told": failed.group(2),
             "client": canonical(failed.group(3)),
-            "by": by,
-            "time": int(at),
+            "by": int(stamped.group(7)),
+            "time": at,
         }

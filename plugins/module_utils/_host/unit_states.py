@@ -67,7 +67,7 @@ def described(shown: Properties) -> dict[str, t.Any]:
         "code": _CODES.get(one(shown, "ExecMainCode")),
         "ran_s": _ran(shown),
         "ended_s": count(shown, "ExecMainExitTimestampMonotonic") / 1e6 or None,
-        "runs_s": runs_s(shown),
+        "runs_s": _runs_s(shown),
         "restarts": count(shown, "NRestarts") if "NRestarts" in shown else None,
         "once": one(shown, "Type") == "oneshot" and one(shown, "RemainAfterExit") == "no",
         "unmet": one(shown, "ConditionResult") == "no" and count(shown, "ConditionTimestampMonotonic") > 0,
@@ -122,7 +122,13 @@ def _ran(shown: Properties) -> float | None:
     return round((ended - began) / 1e6, 3) if ended >= began > 0 else None
 
 
-def runs_s(shown: Properties) -> float | None:
+def is_young(shown: Properties) -> bool:
+    """Whether the main process has run for so short a time that it may only come to listen."""
+    seconds = _runs_s(shown)
+    return seconds is not None and seconds < YOUNG_S
+
+
+def _runs_s(shown: Properties) -> float | None:
     """For how many seconds the main process has run so far; None: it does not."""
     began, ended = (count(shown, f"ExecMain{when}TimestampMonotonic") for when in ("Start", "Exit"))
     if one(shown, "ActiveState") != "active" or not began or ended >= began:

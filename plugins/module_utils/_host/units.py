@@ -13,7 +13,7 @@ import typing as t
 from .._commands import Run
 from .._errors import ObserveError
 from . import plain_files
-from .unit_states import YOUNG_S, Properties, count, described, names, not_listened_s, one, relatives, runs_s, show
+from .unit_states import Properties, count, described, is_young, names, not_listened_s, one, relatives, show
 
 BOOTED = "/run/systemd/system"  # see sd_booted(3)
 DIRECTORIES = (  # see systemd.unit(5)
@@ -93,8 +93,8 @@ def units_for_port(port: int, declared: str | None, run: Run, silent: bool = Tru
     exist: dict[str, Properties] = {}
     for shown in show(candidates, run):
         how, name = _how(shown, candidates), one(shown, "Id")
-        ready = one(shown, "ActiveState") == "active" and not count(shown, "NRestarts") and (runs_s(shown) or YOUNG_S) >= YOUNG_S
-        if how and name and not (how == "text" and ready):
+        settled = one(shown, "ActiveState") == "active" and not count(shown, "NRestarts") and not is_young(shown)
+        if how and name and not (how == "text" and settled):
             found[name] = {"port": port, "how": how, **described(shown)}
             if found[name]["load"] != "not-found":
                 exist[name] = shown

@@ -85,7 +85,7 @@ def try_(order: Order, run: Run) -> dict[str, Any]:
                 since = min(probe["started"] for probe in answer["probes"])
                 _logs(answer, {**order, "interest": interest(answer["probes"], answer["hops"])}, since)
             if answer["after"]:
-                _led(answer["after"])
+                _add_connect_hooks(answer["after"])
         if recording:
             with part(answer, RECORDING):
                 answer["recording"] = recording.result(interest(answer["probes"], answer["hops"]))
@@ -222,7 +222,7 @@ def _record(answer: dict[str, Any], order: Order) -> Recording | None:
     return recording
 
 
-def _led(snapshot: dict[str, Any]) -> None:
+def _add_connect_hooks(snapshot: dict[str, Any]) -> None:
     """Programs that connect() runs may have led handshakes that failed to another address."""
     from .._drops.cgroups import connect_hooks
 

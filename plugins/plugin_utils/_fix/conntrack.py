@@ -9,7 +9,7 @@ from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.firewall_subjects import Table
 from .._model.fixes import Fix
-from .._model.socket_subjects import Forgetting
+from .._model.network_subjects import Forgetting
 from .make import advice, shell
 from .sysctl import FILE, sysctls
 

@@ -11,8 +11,8 @@ from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix
 from .._model.host import Host
+from .._model.name_subjects import Resolved, SlowNames, Unresolved
 from .._model.network_records import LOOPBACK
-from .._model.network_subjects import Resolved, SlowNames, Unresolved
 from .._model.probe_records import OverlookedLine, Unconfigured
 from .._model.socket_records import Process
 from .make import advice, shell

@@ -27,8 +27,6 @@ from .programs import known
 from .start import GIVEN_UP, in_time, started, waited_for
 from .translation import covered, let_through
 
-_START = "systemctl start xinetd"
-
 
 def service_stopped(case: Case, finding: Finding) -> Fix | None:
     stopped, other = finding.about(StoppedUnit), finding.about(SocketOwner)
@@ -126,7 +124,7 @@ def _listening_again(host: Host, service: XinetdService, port: int) -> Fix:
     other = f"or start another service that should listen on port {port}"
     if service.runs is False:
         summary = f"start xinetd on {host.name}, which has service {service.service} in {service.file}"
-        return advice("service", host.name, f"{summary}; {other}", [_START])
+        return advice("service", host.name, f"{summary}; {other}", ["systemctl start xinetd"])
     wait = f"wait {service.cps[1]} s" if len(service.cps) == 2 else "wait until it opens the port again"
     return advice(
         "service",

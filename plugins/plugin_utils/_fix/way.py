@@ -208,7 +208,7 @@ def tunnel_drop(case: Case, finding: Finding) -> Fix | None:
             f"give the tunnel {name} of {host} {entry} back: restart what manages it on {host} (the overlay's agent or container engine)"
         )
         return advice("tunnel", host, summary, [route, hop, shell(*table)])
-    if tunnel.bad_sums:
+    if tunnel.bad_checksums:
         return advice(
             "tunnel",
             host,

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module is private to threeway.handshake: its names may change without notice.
-"""What findings about names, routes and the way are about: what their fixes cannot work out from the case.
+"""What findings about routes and the way are about: what their fixes cannot work out from the case.
 
 Where one record of the evidence is enough, such as a `Link`, that record itself is the subject.
 """
@@ -11,55 +11,11 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 
 from .network_records import Address, Link, PolicyRule, Route
-from .probe_records import OverlookedLine, Unconfigured
 from .prose import Wording
 from .rule_records import Rule
-from .socket_records import Process
 
 REFUSING = ("unreachable", "blackhole", "prohibit", "throw")
 """Types of routes that refuse packets."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unresolved:
-    """A name without an address; ``waiting``: the resolver had not answered when we stopped waiting.
-
-    ``unasked``: what nsswitch.conf has for hosts, where nameservers have the name and the resolver does not use it. ``cut``: nameservers
-    whose answers do not fit into UDP and that take no TCP. ``unconfigured``: resolv.conf names no nameserver. ``passed_over``: its
-    line for one that would do, which the C library does not heed. ``own``: the client's own
-    program that is to answer at a loopback address, and does not. ``known``: nameservers know the name, and no address of it.
-    ``forbidden``: nameservers to which the client's own kernel lets no query go (EPERM), and ``prohibited``: those for which it has no
-    way that is allowed (EACCES). ``user``: as whom it was asked, and ``unreadable``: the
-    resolver's files that this user may not read.
-    """
-
-    waiting: bool
-    unasked: tuple[str, ...] = ()
-    cut: tuple[str, ...] = ()
-    unconfigured: Unconfigured | None = None
-    passed_over: OverlookedLine | None = None
-    own: Process | None = None
-    known: bool = False
-    forbidden: tuple[str, ...] = ()
-    prohibited: tuple[str, ...] = ()
-    user: str | None = None
-    unreadable: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """A name that resolves to another machine's address, by the client's hosts file, by its search list, or neither."""
-
-    by_hosts_file: bool
-    domain: str | None = None  # of the search list, which was appended to the name
-    joined: str | None = None  # an address with which its line of the hosts file should begin, and which stands behind another word
-
-
-@dataclass(frozen=True)
-class SlowNames:
-    """A resolver that takes long, and the addresses of the nameservers that do not answer it."""
-
-    dead: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -167,7 +123,7 @@ class Tunnel:
     """A tunnel that a host hands packets for an address to, which do not come to ``there``.
 
     ``outer``: the packets that carry them, in words; ``by_itself``: the tunnel's own device drops them; ``other_end``: the tunnel's
-    end there, where that does not take what this one sends; ``bad_sums``: what carries them comes there with wrong checksums.
+    end there, where that does not take what this one sends; ``bad_checksums``: what carries them comes there with wrong checksums.
     """
 
     link: Link
@@ -177,7 +133,7 @@ class Tunnel:
     outer: str
     by_itself: bool = False
     other_end: Link | None = None
-    bad_sums: bool = False
+    bad_checksums: bool = False
 
 
 @dataclass(frozen=True)
@@ -308,3 +264,11 @@ class NarrowPath:
     size: int | None
     interface: str | None = None
     filtering: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """How long a host on the way keeps idle connections, and how long some were idle, in seconds; ``timeout`` None: it is not known."""
+
+    timeout: int | None
+    idle: float

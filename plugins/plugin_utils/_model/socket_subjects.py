@@ -290,11 +290,3 @@ class Loop:
 
     program: str
     port: int
-
-
-@dataclass(frozen=True)
-class Forgetting:
-    """How long a host on the way keeps idle connections, and how long some were idle, in seconds; ``timeout`` None: it is not known."""
-
-    timeout: int | None
-    idle: float

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..._model.host import Host
+from ..._model.network_subjects import Forgetting
 from ..._model.socket_records import Socket, Tracked
-from ..._model.socket_subjects import Forgetting
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding

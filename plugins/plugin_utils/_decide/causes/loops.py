@@ -29,7 +29,7 @@ _ENOUGH = 0.8  # of those that it began, to be with itself: where one port of it
 def calls_itself(case: Case, server: Host, listener: Listener) -> Finding | None:
     """Many connections on the port are of the host with itself, and the program passes connections on to itself, by its command line; or,
     by HAProxy's own word, a section has itself for a server and is full; or they were too many for nginx, which does not say to whom it
-    connects: those that it began meanwhile are all with itself."""
+    connects: nearly all that it began meanwhile are with itself."""
     made = sum(probe.connected for probe in case.probes)
     if not made or not listener.processes or called.got_data(case):
         return None

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from ..._model.hook_records import Redirect, TrafficControl
@@ -52,15 +53,18 @@ def _redirecting(snapshot: Snapshot | None, interface: str, direction: str) -> I
             yield from (redirect for redirect in each.redirects if not redirect.copies and redirect.towards == "egress")
 
 
+def _packets(snapshot: Snapshot | None, interface: str, direction: str) -> Counter[str]:
+    """How many packets filters there have sent to each interface so far."""
+    found: Counter[str] = Counter()
+    for each in _redirecting(snapshot, interface, direction):
+        found[each.to] += each.packets
+    return found
+
+
 def _sent(host: Host, interface: str, direction: str, wanted: str | None = None) -> tuple[str, int] | None:
     """To which interface filters there have sent most packets meanwhile, and how many."""
-    was: dict[str, int] = {}
-    for each in _redirecting(host.before, interface, direction):
-        was[each.to] = was.get(each.to, 0) + each.packets
-    now: dict[str, int] = {}
-    for each in _redirecting(host.after, interface, direction):
-        now[each.to] = now.get(each.to, 0) + each.packets
-    rose = {to: packets - was.get(to, 0) for to, packets in now.items() if wanted in (None, to)}
+    was, now = _packets(host.before, interface, direction), _packets(host.after, interface, direction)
+    rose = {to: packets - was[to] for to, packets in now.items() if wanted in (None, to)}
     to = max(rose, key=lambda each: rose[each], default=None)
     if to is None or rose[to] <= 0 or ((link := host.link(to)) and link.kind == _GIVES_BACK and link.up is not False):
         return None

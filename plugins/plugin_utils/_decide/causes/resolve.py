@@ -8,7 +8,7 @@ from __future__ import annotations
 from ansible_collections.threeway.handshake.plugins.module_utils._connect.resolve import SLOW_MS
 
 from ..._model.host import Host
-from ..._model.network_subjects import Resolved, SlowNames, Unresolved
+from ..._model.name_subjects import Resolved, SlowNames, Unresolved
 from ..._model.probe_records import Resolution
 from ..._values.words import plural
 from ..case import Case

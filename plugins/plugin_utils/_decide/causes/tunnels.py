@@ -85,7 +85,7 @@ def _tunnel_drop(case: Case, entry: tuple[Host, Link], between: tuple[str, str])
             outer=outer,
             by_itself=bool(dropped),
             other_end=other,
-            bad_sums=bool(damaged),
+            bad_checksums=bool(damaged),
         ),
     )
 
@@ -134,7 +134,7 @@ def _damaged(case: Case, link: Link, host: Host, there: str) -> int:
 
 def _unlike(case: Case, link: Link, there: str, target: str) -> Link | None:
     """The other end of a VXLAN, where it expects another UDP port or number of the network than this one sends."""
-    other = next((host for host in case.hosts if host.name == there), None)
+    other = case.named(there)
     own = other.interface_of(target) if other else None
     ends = [each for each in (other.snapshot.links if other and other.snapshot else None) or () if each.kind == link.kind == "vxlan"]
     end = next((each for each in ends if own and each.name == own.interface), ends[0] if len(ends) == 1 else None)

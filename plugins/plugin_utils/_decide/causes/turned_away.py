@@ -225,8 +225,8 @@ def _denied_meanwhile(server: Host, pids: set[int]) -> list[Denials]:
 
 
 def _reached(case: Case, server: Host, limit: Limit, pids: set[int]) -> bool:
-    """Whether it is one of the listener's program, and of this time."""
-    ours = limit.port in (None, case.listening_port) and not pids.isdisjoint(limit.pids)
+    """Whether it is one of the listener's program for its clients, not for a server behind it, and of this time."""
+    ours = limit.port in (None, case.listening_port) and not pids.isdisjoint(limit.pids) and limit.setting != SERVER_MAXCONN
     since = int(server.before.time) if server.before else None
     return ours and (limit.used is not None or (since is not None and any(second >= since for second in limit.times)))
 
@@ -239,12 +239,13 @@ CAUSES = (
         ("completed", "reset_after"),
         "The journal has a line of the very service for each connection of the flow: by both ends, that sshd drops it (MaxStartups, "
         "PerSourcePenalties), or by the client's address, that TCP wrappers refuse it; and no connection is of use. For some: likely. "
-        "So where nginx logs for each connection, by the client's address, that its rules or its limit_conn end it. "
+        "Likewise, where nginx logs for each connection, by the client's address, that its rules or its limit_conn end it. "
         "Likely, too, where none is of use and the program has as many connections as it may, by its own file and its connections (redis: "
         "maxclients), its statistics (HAProxy: maxconn) or its log (nginx: worker_connections). Or HAProxy, "
         "by its own counts, turns away by its rules all connections that come to it meanwhile; of more, as many as the flow has: likely, "
         "or possible where others of its sections have taken as many, or a section has no server that is up. Or no server of one of its "
-        "sections has room by its own maxconn, and the server, which speaks first, says nothing: likely.",
+        "sections has room by its own maxconn, and the server, which speaks first, says nothing: likely, or possible where that is so of "
+        "several sections.",
         "A connection is of use.",
         rule=FirstOf((_service_refuses, _limit_reached, _logged, _denied, _queued)),
         precedes=("application_hangs_up", "application_silent", "application_closes", "load_balancer_no_backend", "proxy_no_backend"),

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import struct
 import subprocess
 import sys
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -20,8 +22,8 @@ from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils._dro
 
 pytestmark = pytest.mark.root
 
-BPF_PROG_LOAD, BPF_PROG_ATTACH, CGROUP_SKB = 5, 8, 8
-DROP = struct.pack("=BBhiBBhi", 0xB7, 0, 0, 0, 0x95, 0, 0, 0)  # r0 = 0; exit
+BPF_PROG_LOAD, BPF_PROG_ATTACH, CGROUP_SKB, CGROUP_SOCK_ADDR = 5, 8, 8, 18
+DROP, ALLOW = (struct.pack("=BBhiBBhi", 0xB7, 0, 0, answer, 0x95, 0, 0, 0) for answer in (0, 1))  # r0 = answer; exit
 DIAL = f"import socket; s = socket.socket(); s.settimeout(0.3); s.connect(({SERVER!r}, {PORT}))"
 
 
@@ -35,10 +37,17 @@ class Group:
 
     def deny(self, path: str, direction: str) -> None:
         """Attach a program that drops everything; it goes with the group."""
-        text, licence = ctypes.create_string_buffer(DROP, len(DROP)), ctypes.create_string_buffer(b"GPL")
+        self._attach(path, CGROUP_SKB, cgroups._HOOKS[direction], f"sd_fw_{direction}", DROP)
+
+    def ask(self, path: str, call: str) -> None:
+        """Attach a program that connect() runs, and that leaves the address as it is; it goes with the group."""
+        self._attach(path, CGROUP_SOCK_ADDR, cgroups._CONNECT_HOOKS[call], f"lb_{call}", ALLOW)
+
+    @staticmethod
+    def _attach(path: str, kind: int, hook: int, name: str, code: bytes) -> None:
+        text, licence = ctypes.create_string_buffer(code, len(code)), ctypes.create_string_buffer(b"GPL")
         addresses = ctypes.addressof(text), ctypes.addressof(licence)
-        hook = cgroups._HOOKS[direction]
-        order = struct.pack("=IIQQIIQII16sII", CGROUP_SKB, 2, *addresses, 0, 0, 0, 0, 0, f"sd_fw_{direction}".encode(), 0, hook)
+        order = struct.pack("=IIQQIIQII16sII", kind, 2, *addresses, 0, 0, 0, 0, 0, name.encode(), 0, hook)
         program, group = bpf_call.command(BPF_PROG_LOAD, order), os.open(path, os.O_RDONLY)
         bpf_call.command(BPF_PROG_ATTACH, struct.pack("=IIII", group, program, hook, 0))
         os.close(program)
@@ -91,6 +100,30 @@ def test_the_unit_of_a_client_that_may_not_send_is_named(wire: Wire, group: Grou
     assert events[0].cgroup is not None
     (mine,) = [each for each in cgroups.attached_above(events[0].cgroup) if each.group != "/"]
     assert (mine.direction, mine.name, mine.unit) == ("egress", "sd_fw_egress", "handshake-test.service")
+
+
+def test_what_connect_runs_is_named_for_the_groups_of_who_asks(group: Group) -> None:
+    group.ask(group.slice, "connect4")
+    group.ask(group.service, "connect6")
+    group.deny(group.service, "egress")
+    asked = f"import json; from {cgroups.__name__} import connect_hooks; print(json.dumps(connect_hooks()))"
+    done = subprocess.run([*group.within(), sys.executable, "-c", asked], check=True, capture_output=True, text=True)
+    mine = [each for each in json.loads(done.stdout)["programs"] if each["group"] != "/"]
+    assert [(each["direction"], each["name"], each["unit"]) for each in mine] == [
+        ("connect4", "lb_connect4", None),
+        ("connect6", "lb_connect6", "handshake-test.service"),
+    ]
+
+
+@pytest.mark.parametrize(("table", "has"), [("", False), ("TCP  0A000001:1538 rr\n", True), ("FWM  00000001 rr\n", True)])
+def test_ipvs_that_is_loaded_need_not_have_services(table: str, has: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "ip_vs"
+    file.write_text(
+        "IP Virtual Server version 1.2.1 (size=4096)\nProt LocalAddress:Port Scheduler Flags\n  -> RemoteAddress:Port\n" + table
+    )
+    monkeypatch.setattr(cgroups, "_IPVS", str(file))
+    found = cgroups.connect_hooks()
+    assert found is not None and found["ipvs"] is has
 
 
 def test_a_group_that_is_gone_is_unavailable(group: Group) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import typing as t
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,6 +39,8 @@ FILES = {
     "other.service": "[Service]\n# 8081\nDescription=8081\nExecStart=/bin/true 18081 8081.5 10.8081 80810\n",
     "notes.txt": "ExecStart=8081\n",
 }
+LATER = 10_000.0  # when it answered, in seconds of its clock: all has run for long then
+STARTED = 2892.073451  # running.service
 
 
 def recorded(arguments: list[str]) -> tuple[int, str, str]:
@@ -58,6 +61,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., list
         (directory / name).write_text(text.format(root=tmp_path))
     monkeypatch.setattr(units, "BOOTED", str(directory))
     monkeypatch.setattr(units, "DIRECTORIES", (str(directory), str(tmp_path / "none")))
+    monkeypatch.setattr(unit_states, "time", SimpleNamespace(monotonic=lambda: LATER))
     monkeypatch.setattr(units.os, "geteuid", lambda: 0)
 
     def units_for_port(port: int, declared: str | None = None, silent: bool = True) -> list[dict[str, t.Any]]:
@@ -175,6 +179,14 @@ def test_a_declared_unit_is_told_in_any_state_under_its_own_name(ask: t.Callable
 
 def test_an_active_unit_is_not_told_for_its_text_alone(ask: t.Callable[..., list[dict[str, t.Any]]]) -> None:
     assert ask(8084) == []
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(0.0, [0.0]), (299.0, [299.0]), (300.0, [])])
+def test_a_unit_that_was_started_only_just_may_not_listen_yet(
+    ask: t.Callable[..., list[dict[str, t.Any]]], monkeypatch: pytest.MonkeyPatch, seconds: float, known: list[float]
+) -> None:
+    monkeypatch.setattr(unit_states, "time", SimpleNamespace(monotonic=lambda: STARTED + seconds))
+    assert [unit["runs_s"] for unit in ask(8084)] == known
 
 
 def test_a_port_that_nothing_mentions_costs_no_command(ask: t.Callable[..., list[dict[str, t.Any]]]) -> None:

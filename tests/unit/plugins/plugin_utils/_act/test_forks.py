@@ -24,7 +24,7 @@ def opened(name):
     files = []
     import sys
     sys.addaudithook(lambda event, arguments: files.append(arguments[0]) if event == "open" else None)
-    assert loader.filter_loader.get(name) and loader.test_loader.get("defined")
+    assert loader.filter_loader.get(name) and loader.test_loader.get("failed")
     return len(files)
 
 before = followed()
