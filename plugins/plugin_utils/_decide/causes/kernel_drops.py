@@ -193,7 +193,7 @@ def _unfound(case: Case, seen: Dropped) -> Listener | None:
     """The server's listener that should get a SYN for which the kernel finds no socket."""
     if (seen.host, seen.leg, seen.drop_reason) != (case.server, "syn", _NO_SOCKET) or sent_elsewhere(case):
         return None
-    return case.listener()
+    return case.listener() if case.listened_before() else None
 
 
 def _where(case: Case, seen: Dropped, arrives: bool) -> tuple[str | None, str | None]:
