@@ -61,6 +61,54 @@ def what_is_redirected_comes_to_a_router_that_forwards_it(fleet: Machines) -> No
     by_the_second_leg(fleet)
 
 
+CONTAINER = """
+mac=$(cat /sys/class/net/eth0/address); ip netns add c; ip -n c link set lo up
+ip link add v0 type veth peer name eth0 netns c address $mac; ip link set v0 up; ip -n c link set eth0 up
+ip -n c address add 10.0.2.21/24 dev eth0; ip -n c route add default via 10.0.2.1
+ip -n c neigh add 10.0.2.1 lladdr $(ping -qc1 -W1 10.0.2.1 >/dev/null; ip neigh show 10.0.2.1 | grep -o "..:..:..:..:..:..") dev eth0
+tc qdisc add dev eth0 clsact; tc qdisc add dev v0 clsact
+match="protocol ip prio 1 u32 match ip protocol 6 0xff"
+tc filter add dev eth0 ingress $match match ip dport 5432 0xffff action mirred egress redirect dev v0
+tc filter add dev v0 ingress $match match ip sport 5432 0xffff action mirred egress redirect dev eth0
+"""
+
+
+def led_into_a_container(fleet: Machines) -> None:
+    """Filters lead what is for the port into a network namespace behind the host, and back, as they do for some containers."""
+    shell(fleet, "db1", CONTAINER)
+    server = [fleet.python, "-c", SERVES]
+    fleet.popen("db1", ["ip", "netns", "exec", "c", *server]).await_answer()
+
+
+@fault(
+    "traffic_redirected/container",
+    "timeout",
+    code="traffic_redirected",
+    host="db1",
+    leg="syn",
+    segment="server.ingress",
+    certainties=("likely",),
+    says=("see what is behind v0",),
+    flow=SHORT,
+    slow=True,
+)
+def the_container_drops_what_filters_lead_to_it(fleet: Machines) -> None:
+    led_into_a_container(fleet)
+    shell(fleet, "db1", "ip netns exec c nft 'table ip f { chain in { type filter hook input priority 0; tcp dport 5432 drop; }; }'")
+
+
+@fault("traffic_redirected/container/twin", "", status="ok", flow=SHORT, slow=True)
+def the_container_takes_what_filters_lead_to_it(fleet: Machines) -> None:
+    led_into_a_container(fleet)
+
+
+SERVES = """
+import socket, os, time
+s = socket.socket(); s.bind(("0.0.0.0", 5432)); s.listen(128)
+print(os.getpid(), flush=True)
+kept = []
+while True: kept.append(s.accept())
+"""
 BUSY = """
 import socket, os, time
 s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -77,3 +125,22 @@ def a_tracer_watches_who_is_busy(fleet: Machines) -> None:
     pid = handle.await_answer()
     fleet.popen("db1", ["strace", "-q", "-o", "/dev/null", "-p", str(pid)])
     shell(fleet, "db1", f"until grep -q '^TracerPid:.[1-9]' /proc/{pid}/status; do sleep 0.1; done")
+
+
+@fault(
+    "firewall_drop/quota-until",
+    "timeout",
+    code="firewall_drop",
+    host="db1",
+    leg="syn",
+    segment="server.firewall",
+    says=("quota",),
+    flow=SHORT,
+    slow=True,
+)
+def what_a_quota_lets_in_is_used_up(fleet: Machines) -> None:
+    fleet.listen("db1", "::", 5432)
+    rules = "tcp dport 5432 quota 100 bytes counter accept; tcp dport 5432 counter drop"
+    fleet.nft("db1", f"table inet q {{ chain in {{ type filter hook input priority 0; {rules}; }}\n}}")
+    for _attempt in range(3):
+        fleet.connect("web1", "10.0.2.21", 5432, 0.5)

@@ -18,6 +18,7 @@ from ..case import Case
 from ..finding import Finding
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
+from .kernel_drops import TRAFFIC_CONTROL
 from .stretch import swallower
 from .traversals import PACKETS, judged, suspects
 
@@ -79,6 +80,11 @@ def _stopped(case: Case, host: Host) -> bool:
     return any(place.host is host and (verdict := judged(case, place)) and verdict.stops for place in suspects(case))
 
 
+def _dropped_later(case: Case, host: Host) -> bool:
+    """Whether the kernel says of the flow's packets that they are dropped behind traffic control, so that what filters send is others'."""
+    return any(each.host is host and each.exact and each.drop_reason not in TRAFFIC_CONTROL for each in case.dropped)
+
+
 def _traffic_redirected(case: Case) -> Finding | None:
     return _on_its_way_in(case) or _on_its_way_out(case)
 
@@ -94,7 +100,7 @@ def _on_its_way_in(case: Case) -> Finding | None:
     if sent is None or sent[1] < case.count(leg, host, "in"):
         return None
     again = [each for row in case.rows(leg) for each in row.seen if each.host == host.name and each.interface == sent[0]]
-    if not again and (_would_be_seen(host, sent[0]) or _stopped(case, host)):
+    if not again and (_would_be_seen(host, sent[0]) or _stopped(case, host) or _dropped_later(case, host)):
         return None
     return _finding(case, host, leg, segment, seen.interface, "ingress", sent, again)
 

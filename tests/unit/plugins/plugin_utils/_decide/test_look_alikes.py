@@ -20,7 +20,7 @@ from tests.unit.plugins.plugin_utils._decide.changes import (
     only,
     snapshots,
 )
-from tests.unit.plugins.plugin_utils._decide.test_kernel_drops import EVENT, NO_SOCKET
+from tests.unit.plugins.plugin_utils._decide.test_kernel_drops import EVENT
 from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes
 from tests.unit.plugins.plugin_utils._decide.test_traced import PORT
 from tests.unit.plugins.plugin_utils.recordings import FINISHED, STARTED, Phases, decide, recorded
@@ -94,13 +94,26 @@ def test_nginx_turns_the_client_away_at_one_of_its_addresses(address: str | None
     assert causes(plan, found)[0] == first
 
 
+def told(found: Phases, reason: str) -> None:
+    """The server's kernel says why it drops the first SYN."""
+    probe = {**answer(found, CLIENT)["probes"][0], "local_port": PORT}
+    found[CLIENT]["trace_try"] = {"failure": None, "evidence": {"probes": [probe], "trace": None, "absent": []}}
+    drops = {"how": "bpf", "events": [{**EVENT, "destination": probe["address"], "drop_reason": reason}]}
+    found[SERVER]["trace_close"] = {"failure": None, "evidence": {"drops": drops}}
+
+
+@pytest.mark.parametrize(("reason", "code"), [("TC_INGRESS", "traffic_redirected"), ("SOCKET_RCVBUFF", "kernel_drop")])
+def test_what_is_dropped_behind_traffic_control_was_not_redirected(reason: str, code: str) -> None:
+    """To a link that is down filters may send others' packets, as many or more."""
+    plan, found = recorded("traffic_redirected.down")
+    told(found, reason)
+    assert causes(plan, found)[0][0] == code
+
+
 @pytest.mark.parametrize("before", [True, False])
 def test_a_socket_that_listens_later_is_not_one_that_the_kernel_does_not_find(before: bool) -> None:
     plan, found = recorded("no_listener")
-    probe = {**answer(found, CLIENT)["probes"][0], "local_port": PORT}
-    found[CLIENT]["trace_try"] = {"failure": None, "evidence": {"probes": [probe], "trace": None, "absent": []}}
-    drops = {"how": "bpf", "events": [{**EVENT, "destination": probe["address"], **NO_SOCKET}]}
-    found[SERVER]["trace_close"] = {"failure": None, "evidence": {"drops": drops}}
+    told(found, "NO_SOCKET")
     listener = copy.deepcopy(next(each for each in LISTENING if each["port"] == 5432))
     for snapshot in list(snapshots(found, SERVER))[0 if before else 1 :]:
         snapshot["listeners"].append(listener)
