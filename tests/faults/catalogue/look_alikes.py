@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.faults._fault import Flow, fault
+from tests.faults._fault import DB1, Flow, fault
 from tests.faults.catalogue.reported import SHORT, shell
 from tests.faults.catalogue.reported_services import AT_APPLICATION
 from tests.faults.catalogue.routing import two_legs
@@ -134,13 +134,15 @@ def a_tracer_watches_who_is_busy(fleet: Machines) -> None:
     host="db1",
     leg="syn",
     segment="server.firewall",
-    says=("quota",),
+    certainties=("likely", "proven"),
+    says=("misses it by 'quota 100 bytes', which is used up", "reset the quota of rule"),
     flow=SHORT,
     slow=True,
 )
 def what_a_quota_lets_in_is_used_up(fleet: Machines) -> None:
+    """A rule that accepts the client would take it out of the account."""
     fleet.listen("db1", "::", 5432)
     rules = "tcp dport 5432 quota 100 bytes counter accept; tcp dport 5432 counter drop"
     fleet.nft("db1", f"table inet q {{ chain in {{ type filter hook input priority 0; {rules}; }}\n}}")
     for _attempt in range(3):
-        fleet.connect("web1", "10.0.2.21", 5432, 0.5)
+        fleet.connect("web1", DB1, 5432, 0.5)

@@ -110,6 +110,16 @@ def test_what_is_dropped_behind_traffic_control_was_not_redirected(reason: str, 
     assert causes(plan, found)[0][0] == code
 
 
+@pytest.mark.parametrize(("used_up", "words"), [(True, "reset the quota of rule"), (False, "accept TCP from")])
+def test_who_has_used_up_a_quota_is_not_taken_out_of_its_account(used_up: bool, words: str) -> None:
+    plan, found = recorded("firewall_drop.quota-until")
+    for snapshot in snapshots(found, SERVER):
+        for missed in (each for verdict in snapshot["firewall"]["verdicts"] for each in verdict.get("missed") or ()):
+            missed["used_up"] = used_up
+    cause = decide(plan, found, STARTED, FINISHED).report["flows"][0]["causes"][0]
+    assert cause["fix"]["summary"].startswith(words) and ("which is used up" in cause["summary"]) is used_up
+
+
 @pytest.mark.parametrize("before", [True, False])
 def test_a_socket_that_listens_later_is_not_one_that_the_kernel_does_not_find(before: bool) -> None:
     plan, found = recorded("no_listener")
