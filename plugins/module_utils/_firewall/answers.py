@@ -8,7 +8,7 @@ from __future__ import annotations
 from . import prose
 from .deciding import sets_mark
 from .describer import Answer, Describer
-from .evaluation import Explored, Outcome, Reference, Step
+from .evaluation import SPENT, Explored, Outcome, Reference, Step
 from .hidden import DESTINATIONS, Hidden
 from .missed import Missed
 from .packet import Packet, text
@@ -90,6 +90,7 @@ def missed_answer(each: Missed, describer: Describer) -> Answer:
         "translating": describer.rule(translating[-1]) if translating else None,
         "destination": text(each.packet.destination),
         "port": each.packet.destination_port,
+        "used_up": any(one.kind == SPENT for one in each.step.effects),
     }
 
 

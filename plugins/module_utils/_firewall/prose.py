@@ -19,7 +19,7 @@ _WITH_TARGET = {
     "unread_queue": "pass {1}, which nobody reads",
     **dict.fromkeys(("ttl", "write"), "{1}"),
     "zone": "set ct zone {1}",
-    "used_up": "find the {1} used up",
+    **dict.fromkeys(("spent", "used_up"), "find the {1} used up"),
 }
 _WITHOUT = {
     "masquerade": "masquerade on an interface without a suitable address",

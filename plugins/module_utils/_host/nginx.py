@@ -11,7 +11,7 @@ import stat
 import time
 import typing as t
 
-from .._wire.addresses import canonical
+from .._wire.addresses import canonical, canonical_or_none
 from . import plain_files
 
 PROGRAM = "nginx"
@@ -32,7 +32,7 @@ _FAILED = re.compile(
 
 _TURNED_AWAY = re.compile(
     r"(?:(?P<access>access forbidden by rule)|limiting connections by zone \"(?P<zone>[^\"]{1,80})\")"
-    r" while initializing session, client: (?P<client>[0-9A-Fa-f:.]{2,60}), server: \S{1,64}:(?P<port>\d{1,5})$"
+    r" while initializing session, client: (?P<client>[0-9A-Fa-f:.]{2,60}), server: (?P<address>\S{1,64}):(?P<port>\d{1,5})$"
 )
 
 
@@ -81,9 +81,10 @@ def limits(listeners: t.Sequence[Record], absent: list[dict[str, str]]) -> t.Ite
 
 
 def turned_away(listeners: t.Sequence[Record]) -> list[Record]:
-    """The clients whose connections its own rules have ended of late (ngx_stream_access_module, ngx_stream_limit_conn_module), by port."""
+    """The clients whose connections its own rules have ended of late (ngx_stream_access_module, ngx_stream_limit_conn_module), by the
+    address and port of the server block: clients may be let in at one address and not at another one."""
     pids = _pids(listeners)
-    since, found = time.time() - WINDOW, t.cast("dict[tuple[str, int, str | None], list[int]]", {})
+    since, found = time.time() - WINDOW, t.cast("dict[tuple[str, str | None, int, str | None], list[int]]", {})
     for pid in sorted(pids):
         for _log, content in _logs(pid):
             for line in content.splitlines():
@@ -91,7 +92,8 @@ def turned_away(listeners: t.Sequence[Record]) -> list[Record]:
                 said = _TURNED_AWAY.match(line, stamped.end()) if stamped else None
                 at = _second(stamped) if stamped and said else None
                 if said and at is not None and at >= since:
-                    found.setdefault((canonical(said.group("client")), int(said.group("port")), said.group("zone")), []).append(at)
+                    end = canonical_or_none(said.group("address").strip("[]")), int(said.group("port"))
+                    found.setdefault((canonical(said.group("client")), *end, said.group("zone")), []).append(at)
         if found:
             break  # its other processes have the same logs
     return [
@@ -101,10 +103,11 @@ def turned_away(listeners: t.Sequence[Record]) -> list[Record]:
             "module": "limit_conn" if zone else "access",
             "zone": zone,
             "client": client,
+            "address": address,
             "port": port,
             "times": times[-MOST_TIMES:],
         }
-        for (client, port, zone), times in found.items()
+        for (client, address, port, zone), times in found.items()
     ][:MOST_SERVERS]
 
 

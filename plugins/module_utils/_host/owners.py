@@ -19,7 +19,9 @@ ROUNDS = (64, 1024, 1 << 30)  # how many of each process's files are looked at b
 _UNIT = re.compile(r"[^/]+\.(?:service|scope|socket|mount)$")
 _USER_MANAGER = re.compile(r"user@\d+\.service$")
 _CONTAINER = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
-_TRACED = "t"  # stopped by who traces it, see proc_pid_stat(5)
+_TRACED, _RUNS = "t", "R"  # stopped by who traces it; on a processor, or waiting for one: see proc_pid_stat(5)
+_SWITCHES = re.compile(r"^\w*voluntary_ctxt_switches:\s+(\d+)$", re.MULTILINE)
+_MOMENT = 0.02  # seconds, in which a tracer that only watches, as strace does, has let the process go on
 _TRACER = re.compile(r"^TracerPid:\s+(\d+)$", re.MULTILINE)
 _FD_LIMIT = re.compile(r"^Max open files\s+(\d+|unlimited)", re.MULTILINE)
 
@@ -124,6 +126,8 @@ def describe(pid: int) -> dict[str, t.Any] | None:
     if status is None:
         return None
     name, state, parent = status
+    if state == _TRACED and _goes_on(pid):
+        state = _RUNS
     limit = _FD_LIMIT.search(text_of(f"/proc/{pid}/limits"))
     cgroups = text_of(f"/proc/{pid}/cgroup")
     unit, container = unit_of(cgroups)
@@ -140,6 +144,13 @@ def describe(pid: int) -> dict[str, t.Any] | None:
         "fd_limit": int(limit.group(1)) if limit and limit.group(1) != "unlimited" else None,
         "netns": namespace_of(pid),
     }
+
+
+def _goes_on(pid: int) -> bool:
+    """Whether a process that its tracer has stopped was given a processor a moment later: it was stopped for a system call alone."""
+    then = _SWITCHES.findall(text_of(f"/proc/{pid}/status"))
+    time.sleep(_MOMENT)
+    return then != _SWITCHES.findall(text_of(f"/proc/{pid}/status"))
 
 
 def _tracer(pid: int) -> dict[str, t.Any] | None:

@@ -47,8 +47,9 @@ def stopped(case: Case, finding: Finding) -> Fix | None:
     if stop.taken:
         return let_through(host.name, stop.taken)
     otherwise = rerouted(case, host, stop) or served(host, stop.verdict) or delisted(host, stop.verdict, stop.later)
-    if otherwise is None and stop.verdict.quota_used_up and stop.verdict.rule:
-        return _with_more_quota(host.name, stop.verdict.rule)
+    counted = stop.verdict.rule if stop.verdict.quota_used_up else next((each.rule for each in stop.verdict.missed if each.used_up), None)
+    if otherwise is None and counted:
+        return _with_more_quota(host.name, counted)
     return otherwise or opening(case, host, stop.verdict, stop.later)
 
 

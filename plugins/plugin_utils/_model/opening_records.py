@@ -15,13 +15,14 @@ from .rule_records import Condition, Rule
 @dataclass(frozen=True)
 class MissedRule:
     """A rule that would have let a packet through that is stopped, or led it to another end, but for one ``condition``; ``translating``:
-    the rule that does the latter then, where the first only leads to it."""
+    the rule that does the latter then, where the first only leads to it; ``used_up``: the condition is a quota."""
 
     rule: Rule
     condition: Condition
     destination: IpAddress
     port: Port | None = None
     translating: Rule | None = None
+    used_up: bool = False
 
 
 @dataclass(frozen=True)

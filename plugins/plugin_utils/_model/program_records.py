@@ -94,14 +94,18 @@ class Lookup:
 
 @dataclass(frozen=True, kw_only=True)
 class TurnedAway:
-    """A client whose connections to a port a program has ended by its own rules, as it logs; ``module``: of the program,
-    which has the rules; ``zone``: of a limit of connections."""
+    """A client whose connections to a port a program has ended by its own rules, as it logs.
+
+    ``module``: of the program, which has the rules; ``address``: at which it listens, if for all of them that of none, None: not known;
+    ``zone``: of a limit of connections.
+    """
 
     program: str
     pids: tuple[Count, ...]
     module: str
     client: IpAddress
     port: Port
+    address: IpAddress | None = None
     zone: str | None = None
     times: tuple[Count, ...] = ()
 

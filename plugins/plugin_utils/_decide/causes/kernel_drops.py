@@ -21,7 +21,7 @@ from .listener_options import covers, signed_session
 
 MOST_CALLERS = 16  # that a report has, whatever a host returns
 _IPSEC, _NETFILTER = "XFRM_POLICY", "NETFILTER_DROP"
-_TRAFFIC_CONTROL = {"TC_INGRESS": "ingress", "TC_EGRESS": "egress"}
+TRAFFIC_CONTROL = {"TC_INGRESS": "ingress", "TC_EGRESS": "egress"}
 _PROGRAMS = ("SOCKET_FILTER", "BPF_CGROUP_EGRESS")
 _BLOCKS, _DEMANDS = "blocks the packet", "demands that the packet comes protected, and it does not"
 IPPROTO_TCP = 6
@@ -193,12 +193,12 @@ def _unfound(case: Case, seen: Dropped) -> Listener | None:
     """The server's listener that should get a SYN for which the kernel finds no socket."""
     if (seen.host, seen.leg, seen.drop_reason) != (case.server, "syn", _NO_SOCKET) or sent_elsewhere(case):
         return None
-    return case.listener()
+    return case.listener() if case.listened_before() else None
 
 
 def _where(case: Case, seen: Dropped, arrives: bool) -> tuple[str | None, str | None]:
     """Of traffic control: the direction, and the interface that the packet passed, else one that has filters."""
-    direction = _TRAFFIC_CONTROL.get(seen.drop_reason)
+    direction = TRAFFIC_CONTROL.get(seen.drop_reason)
     if direction is None:
         return None, None
     packet = case.observation(seen.leg, seen.host, "in" if arrives else "out")

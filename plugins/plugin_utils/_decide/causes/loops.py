@@ -43,7 +43,7 @@ def calls_itself(case: Case, server: Host, listener: Listener) -> Finding | None
     end = (relay.address, relay.to) if relay else (said.address, said.port) if said else None
     target = f" {endpoint(end[0] or '', end[1] or 0)}" if end else ""
     return Finding(
-        "proven" if relay else "likely",
+        "proven" if relay and server.translates("output") is False else "likely",  # rules may lead it elsewhere
         server.name,
         "server.application",
         f"{program.name} (pid {program.pid}) on {server.name} takes the connections to {case.target} and passes them on to itself"
@@ -84,8 +84,10 @@ def _full_of_itself(case: Case, server: Host, listener: Listener) -> BalancedSer
 
 
 def _reaches(server: Host, listener: Listener, address: str) -> bool:
-    """Whether a connection of the host's to the address comes to this socket."""
-    return (on_loopback(address) or server.owns(address) is True) and takes(listener, address) is not False
+    """Whether a connection of the host's to the address comes to this socket, and to none that has the address alone."""
+    others = server.snapshot.listeners_on.get(listener.port, ()) if server.snapshot else ()
+    nearer = listener.address != address and any(each.address == address for each in others)
+    return (on_loopback(address) or server.owns(address) is True) and takes(listener, address) is not False and not nearer
 
 
 def _kept(snapshot: Snapshot | None, port: int) -> int:

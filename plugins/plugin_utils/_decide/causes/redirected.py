@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import Counter
 from collections.abc import Iterator
 
@@ -18,6 +19,7 @@ from ..case import Case
 from ..finding import Finding
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
+from .kernel_drops import TRAFFIC_CONTROL
 from .stretch import swallower
 from .traversals import PACKETS, judged, suspects
 
@@ -82,6 +84,11 @@ def _stopped(case: Case, host: Host) -> bool:
     return any(place.host is host and (verdict := judged(case, place)) and verdict.stops for place in suspects(case))
 
 
+def _dropped_later(case: Case, host: Host) -> bool:
+    """Whether the kernel says of the flow's packets that they are dropped behind traffic control, so that what filters send is others'."""
+    return any(each.host is host and each.exact and each.drop_reason not in TRAFFIC_CONTROL for each in case.dropped)
+
+
 def _traffic_redirected(case: Case) -> Finding | None:
     return _on_its_way_in(case) or _on_its_way_out(case)
 
@@ -97,7 +104,7 @@ def _on_its_way_in(case: Case) -> Finding | None:
     if sent is None or sent[1] < case.count(leg, host, "in"):
         return None
     again = [each for row in case.rows(leg) for each in row.seen if each.host == host.name and each.interface == sent[0]]
-    if not again and (_would_be_seen(host, sent[0]) or _stopped(case, host)):
+    if not again and (_would_be_seen(host, sent[0]) or _stopped(case, host) or _dropped_later(case, host)):
         return None
     return _finding(case, host, leg, segment, seen.interface, "ingress", sent, again)
 
@@ -112,11 +119,31 @@ def _on_its_way_out(case: Case) -> Finding | None:
     left = case.observation(leg, host, "out")
     if route is None or route.interface is None or (left is not None and left.interface == route.interface):
         return None
+    if case.outcome.last_seen is not None and case.outcome.last_seen.host != host.name:
+        return None  # it came further by that
     sent = _sent(host, route.interface, "egress", left.interface if left else None)
     if sent is None or sent[1] < len(case.subject) or (left is None and (_would_be_seen(host, sent[0]) or _stopped(case, host))):
         return None
     segment = "server.egress" if leg == "syn_ack" else "client.egress"
     return _finding(case, host, leg, segment, route.interface, "egress", sent, [left] if left else [])
+
+
+def _may_lead_on(case: Case, host: Host, to: str, leg: Leg) -> bool:
+    """Whether what is sent to an interface may be meant to go that way, and be lost beyond it: the host uses it itself, or has no socket
+    for the packet, as where another one of its network namespaces serves."""
+    link, entries = host.link(to), (host.snapshot.addresses if host.snapshot else None) or ()
+    used = any(each.interface == to and not ipaddress.ip_address(each.address).is_link_local for each in entries)
+    if used or link is None or link.master is not None:
+        return True
+    return host is not case.client and (host is not case.server or (leg != "syn_ack" and case.listener() is None))
+
+
+def _open_questions(where: str, to: str, *, seen: bool, sure: bool) -> tuple[str, ...]:
+    if not seen:
+        return (f"tc -s filter show dev {where}, twice, shows what it sends there",)
+    return (
+        () if sure else (f"what is behind {to}, which may be meant to get it, and a recording there, would show whether it is lost later",)
+    )
 
 
 def _finding(
@@ -125,8 +152,9 @@ def _finding(
     to, packets = sent
     link = host.link(to)
     down = ", which is down" if link is not None and link.up is False else ""
+    sure = again and not case.completed and not _may_lead_on(case, host, to, leg)
     return Finding(
-        "proven" if again else "likely",
+        "proven" if sure else "likely",
         host.name,
         segment,
         f"a filter of traffic control on {interface} of {host.name} ({direction}) sends {PACKETS[leg]} to {to}{down}, from where it "
@@ -139,7 +167,7 @@ def _finding(
         ),
         leg=leg,
         detail={"interface": interface, "direction": direction, "to": to, "packets": packets},
-        undecided=() if again else (f"tc -s filter show dev {interface} {direction} on {host.name}, twice, shows what it sends there",),
+        undecided=_open_questions(f"{interface} {direction} on {host.name}", to, seen=bool(again), sure=bool(sure)),
         subject=Redirection(interface, direction, to),
     )
 
@@ -151,8 +179,9 @@ CAUSES = (
         ("client.egress", "client.ingress", "server.ingress", "server.egress", "path.forward", "path.return"),
         (*_TAKEN, *_LOST, "unsent"),
         "A filter with the action mirred redirect is on the interface by which the packet comes in, or by which its route has it leave, "
-        "it sent at least as many packets meanwhile to one that gives none back (ifb), and the packet is seen on that. If that is down, so "
-        "that nothing is seen there, and the firewall does not stop the packet: likely.",
+        "it sent at least as many packets meanwhile to one that gives none back (ifb), and the packet is seen on that and at no host "
+        "beyond. If that is down, so that nothing is seen there, and the firewall does not stop the packet: likely. So where others "
+        "complete, or that may lead on: it has addresses, or is a part of another one, or the host has no socket for the packet.",
         "The filter sends no packets, or copies, or to an interface that gives them back.",
         rule=_traffic_redirected,
         precedes=("path_drop", "path_loss", "firewall_drop", "kernel_drop"),

@@ -277,8 +277,8 @@ CAUSES = (
         "connection, or for as many as it closed at once), or the process begins a connection of its own for each that its host takes, "
         "which nobody answers, or HAProxy counts that all fail that it begins for its clients, or is an ssh or sshd (-L, -R) whose own "
         "connection repeats data in vain, three times or more: likely. Or the process passes connections on to its own socket, by its "
-        "command line, and many on the port are of the host with itself; where it is HAProxy's own word, or nginx's limit is reached and "
-        "nearly all that the host has begun are with itself: likely.",
+        "command line, and many on the port are of the host with itself; where rules may lead these elsewhere, it is HAProxy's own word, "
+        "or nginx's limit is reached and nearly all that the host has begun are with itself: likely.",
         "A byte comes, or a socket takes connections where they are passed on to.",
         rule=FirstOf((calls_itself, _passed_on, _balanced, _now_and_then, _calls, _none_taken, tunnelled)),
         precedes=("application_closes", "application_hangs_up", "application_silent"),

@@ -13,7 +13,7 @@ from ..._model.socket_records import Listener
 from ..._model.socket_subjects import Refusal
 from ..._model.unit_records import Denials
 from ..._values.words import plural
-from ..case import Case
+from ..case import Case, is_any
 from ..finding import Finding
 from ..logged import ours
 from .application import waiting_more
@@ -88,12 +88,13 @@ def _logged(case: Case, server: Host, listener: Listener) -> Finding | None:
     if not made or since is None or not all(probe.peer in ("closed", "reset") or probe.ended for probe in made):
         return None
     for each in (server.after.turned_away if server.after else None) or ():
-        ours = each.client == case.client_address and each.port == case.listening_port and not pids.isdisjoint(each.pids)
+        at = each.address is None or is_any(each.address) or each.address == case.listening_end[0]
+        ours = at and each.client == case.client_address and each.port == case.listening_port and not pids.isdisjoint(each.pids)
         count = sum(second >= since for second in each.times)
         if ours and count >= len(made):
             why = f"its limit of connections (limit_conn {each.zone})" if each.zone else "its rules (allow, deny)"
             return Finding(
-                "proven" if len(made) == len(case.probes) else "likely",
+                "proven" if len(made) == len(case.probes) and each.address else "likely",
                 server.name,
                 "server.application",
                 f"{process_of(listener)} takes the connections to {case.target} and ends them by {why}, as it logs for {each.client}",
@@ -239,7 +240,8 @@ CAUSES = (
         ("completed", "reset_after"),
         "The journal has a line of the very service for each connection of the flow: by both ends, that sshd drops it (MaxStartups, "
         "PerSourcePenalties), or by the client's address, that TCP wrappers refuse it; and no connection is of use. For some: likely. "
-        "Likewise, where nginx logs for each connection, by the client's address, that its rules or its limit_conn end it. "
+        "Likewise, where nginx logs for each connection, by the client's address and the server block's, that its rules or its limit_conn "
+        "end it. "
         "Likely, too, where none is of use and the program has as many connections as it may, by its own file and its connections (redis: "
         "maxclients), its statistics (HAProxy: maxconn) or its log (nginx: worker_connections). Or HAProxy, "
         "by its own counts, turns away by its rules all connections that come to it meanwhile; of more, as many as the flow has: likely, "

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ...evaluation import LIMIT, Action
+from ...evaluation import LIMIT, SPENT, Action
 from ..context import BREAK, Context, Result
 from ..describer import Describer
 from ..expression import Expression, NamedObject
@@ -32,8 +32,8 @@ class Quota(Expression):
     def run(self, at: Context) -> Result:
         if self.consumed >= self.quota:
             exceeded = True
-            if self.over and not at.ahead:
-                at.done.append(Action("used_up", f"quota of {self.quota} bytes"))
+            if not at.ahead:
+                at.done.append(Action("used_up" if self.over else SPENT, f"quota of {self.quota} bytes"))
         elif self.consumed + LONGEST_HANDSHAKE_PACKET < self.quota:
             exceeded = False
         else:

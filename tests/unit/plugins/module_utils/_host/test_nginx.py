@@ -81,3 +81,16 @@ def test_two_that_share_a_log_are_told_apart_by_who_wrote_a_line(tmp_path: Path)
         other.kill()
     assert {each["port"]: each["pids"] for each in found} == {8080: [other.pid], 8081: [os.getpid()]}
     assert [len(each["times"]) for each in found] == [1, 1]  # as it was logged, however many have the log
+
+
+ENDED = " [error] %d#1: *1 access forbidden by rule while initializing session, client: 10.0.1.11, server: %s\n"
+
+
+def test_clients_are_turned_away_at_the_address_of_a_server_block(tmp_path: Path) -> None:
+    log = tmp_path / "error.log"
+    with log.open("a") as appended:
+        for end in ("0.0.0.0:5432", "10.0.2.21:5432", "[2001:db8::1]:5432", "name:5432"):
+            appended.write(time.strftime("%Y/%m/%d %H:%M:%S") + ENDED % (os.getpid(), end))
+        appended.flush()
+        found = nginx.turned_away([{"processes": [{"pid": os.getpid(), "name": "nginx"}]}])
+    assert [each["address"] for each in found] == ["0.0.0.0", "10.0.2.21", "2001:db8::1", None]
