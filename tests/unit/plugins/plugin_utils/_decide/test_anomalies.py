@@ -83,7 +83,7 @@ def test_every_kind_is_planted_and_documented() -> None:
     assert {kind for kinds in ACCOUNTS.values() for kind in kinds} <= set(KINDS)
 
 
-BY_MARKS = {"firewall_drop.fib-marked.twin": {"other_interface"}}
+BY_MARKS = {name: {"other_interface"} for name in ("firewall_drop.fib-marked.twin", "rp_filter_drop.marked.twin")}
 """Healthy runs in which rules mark what a host sends: the route without a mark names another interface than the one by which it leaves."""
 
 
