@@ -107,7 +107,8 @@ def test_what_connect_runs_is_named_for_the_groups_of_who_asks(group: Group) -> 
     group.ask(group.service, "connect6")
     group.deny(group.service, "egress")
     asked = f"import json; from {cgroups.__name__} import connect_hooks; print(json.dumps(connect_hooks()))"
-    done = subprocess.run([*group.within(), sys.executable, "-c", asked], check=True, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run([*group.within(), sys.executable, "-c", asked], env=environment, check=True, capture_output=True, text=True)
     mine = [each for each in json.loads(done.stdout)["programs"] if each["group"] != "/"]
     assert [(each["direction"], each["name"], each["unit"]) for each in mine] == [
         ("connect4", "lb_connect4", None),
