@@ -180,5 +180,7 @@ def follow(fleet: Machines, fault: Fault, flow: dict[str, Any]) -> None:
         done = fleet.run(fix["host"], ["sh", "-ec", command], check=False)
         assert done.returncode == 0, f"{command} on {fix['host']} ends with {done.returncode}: {done.stderr}"
     tried = fault.flow
-    said = fleet.connect(tried.client, tried.address, fleet.port, tried.timeout, source=tried.source, user=tried.user)
+    # A next hop whose answers did not come is asked again once in a second, and SYNs wait for that.
+    patient = max(tried.timeout, 3.0)
+    said = fleet.connect(tried.client, tried.address, fleet.port, patient, source=tried.source, user=tried.user)
     assert said == OTHERWISE.get(fault.name, (CONNECTED,))[0], f"{said} behind {fix['commands']} on {fix['host']}: {fix['summary']}"
