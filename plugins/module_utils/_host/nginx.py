@@ -91,9 +91,10 @@ def turned_away(listeners: t.Sequence[Record]) -> list[Record]:
                 stamped = _LINE.match(line)
                 said = _TURNED_AWAY.match(line, stamped.end()) if stamped else None
                 at = _second(stamped) if stamped and said else None
-                if said and at is not None and at >= since:
+                client = canonical_or_none(said.group("client")) if said else None
+                if said and client and at is not None and at >= since:
                     end = canonical_or_none(said.group("address").strip("[]")), int(said.group("port"))
-                    found.setdefault((canonical(said.group("client")), *end, said.group("zone")), []).append(at)
+                    found.setdefault((client, *end, said.group("zone")), []).append(at)
         if found:
             break  # its other processes have the same logs
     return [

@@ -94,3 +94,16 @@ def test_clients_are_turned_away_at_the_address_of_a_server_block(tmp_path: Path
         appended.flush()
         found = nginx.turned_away([{"processes": [{"pid": os.getpid(), "name": "nginx"}]}])
     assert [each["address"] for each in found] == ["0.0.0.0", "10.0.2.21", "2001:db8::1", None]
+
+
+def test_whom_it_turns_away_is_read_from_lines_with_an_address(tmp_path: Path) -> None:
+    line = time.strftime("%Y/%m/%d %H:%M:%S") + " [error] 7#7: *1 %s while initializing session, client: %s, server: 0.0.0.0:5432\n"
+    forbidden, limited = "access forbidden by rule", 'limiting connections by zone "port"'
+    with (tmp_path / "error.log").open("a") as appended:
+        appended.write(line % (forbidden, "1.2") + line % (forbidden, "10.0.1.11") * 2 + line % (limited, "2001:DB8::1"))
+        appended.flush()
+        found = nginx.turned_away([{"processes": [{"pid": os.getpid(), "name": "nginx"}]}])
+    assert [(each["client"], each["port"], each["zone"], len(each["times"])) for each in found] == [
+        ("10.0.1.11", 5432, None, 2),
+        ("2001:db8::1", 5432, "port", 1),
+    ]
