@@ -184,23 +184,25 @@ class Verdicts:
         for by_user in self._by_traversal(when, False).values():
             yield from by_user.values()
 
+    def _asked(self, when: When, invalid: bool) -> Iterator[Verdict]:
+        """The verdicts on packets as they are, or had connection tracking found them invalid."""
+        for firewall in self.snapshots[when]:
+            yield from (verdict for verdict in firewall.verdicts if (verdict.state == "invalid") is invalid)
+
     def _by_traversal(self, when: When, invalid: bool) -> dict[HookTraversal, dict[int | None, Verdict]]:
         """By what is asked, and by the uid of the socket that sends it."""
         if (when, invalid) not in self._verdicts:
-            verdicts = [verdict for firewall in self.snapshots[when] for verdict in firewall.verdicts]
             found = self._verdicts[when, invalid] = {}
-            for verdict in verdicts:
-                if (verdict.state == "invalid") is invalid:
-                    found.setdefault(verdict.traversal, {}).setdefault(verdict.uid, verdict)
+            for verdict in self._asked(when, invalid):
+                found.setdefault(verdict.traversal, {}).setdefault(verdict.uid, verdict)
         return self._verdicts[when, invalid]
 
     def _by_way_in(self, when: When, invalid: bool) -> dict[tuple[HookTraversal, str | None], dict[int | None, Verdict]]:
         """The same, by the interface that was asked about as well."""
         if (when, invalid) not in self._ways_in:
             found = self._ways_in[when, invalid] = {}
-            for verdict in (verdict for firewall in self.snapshots[when] for verdict in firewall.verdicts):
-                if (verdict.state == "invalid") is invalid:
-                    found.setdefault((verdict.traversal, verdict.interface), {}).setdefault(verdict.uid, verdict)
+            for verdict in self._asked(when, invalid):
+                found.setdefault((verdict.traversal, verdict.interface), {}).setdefault(verdict.uid, verdict)
         return self._ways_in[when, invalid]
 
     def _count(self, when: When) -> dict[Identity, tuple[Firewall, int]]:

@@ -27,6 +27,17 @@ class Accounts:
     any_leg: bool = False
 
 
+OF_ANOTHER_MACHINE = (
+    Accounts("claimed_address", anywhere=True),
+    Accounts("stray_reset", anywhere=True),
+    Accounts("uncounted_open", anywhere=True),
+    Accounts("third_host", anywhere=True, any_leg=True),
+    Accounts("icmp_error", anywhere=True),
+    Accounts("request_unanswered", anywhere=True),
+)
+"""Where the SYNs are for another machine than the server."""
+
+
 @dataclass(frozen=True)
 class Cause:
     """One cause: its stable code, where it acts, the outcomes that it can explain, its rule, and what the documentation says of it.

@@ -11,7 +11,7 @@ from ..._values.words import endpoint
 from ..case import Case
 from ..finding import Finding
 from ..translation import rules_leave_end, sent_elsewhere
-from .catalogue import Accounts, Cause
+from .catalogue import OF_ANOTHER_MACHINE, Cause
 from .needs import needs
 
 
@@ -79,13 +79,6 @@ CAUSES = (
             *("path_reset", "path_drop", "path_loss", "path_icmp_unreachable", "path_icmp_rejected", "path_no_route", "next_hop_silent"),
             *("neighbour_unresolved", "address_elsewhere", "address_not_local", "ip_conflict", "kernel_drop", "host_down", "no_listener"),
         ),
-        accounts_for=(
-            Accounts("claimed_address", anywhere=True),
-            Accounts("stray_reset", anywhere=True),
-            Accounts("uncounted_open", anywhere=True),
-            Accounts("third_host", anywhere=True, any_leg=True),
-            Accounts("icmp_error", anywhere=True),
-            Accounts("request_unanswered", anywhere=True),
-        ),
+        accounts_for=OF_ANOTHER_MACHINE,
     ),
 )

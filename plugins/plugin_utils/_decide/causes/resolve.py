@@ -14,7 +14,7 @@ from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..outcome import OUTCOMES
-from .catalogue import Accounts, Cause
+from .catalogue import OF_ANOTHER_MACHINE, Cause
 from .nameservers import CONNECTED, DROPPED, PROHIBITED, and_why, in_vain, overlooked, own_program, refused, result, to_blame, unconfigured
 
 
@@ -266,13 +266,6 @@ CAUSES = (
         "The SYN arrives at the server after all (address translation), or a connection does.",
         rule=_name_resolves_elsewhere,
         precedes=("path_icmp_unreachable", "neighbour_unresolved", "path_reset"),
-        accounts_for=(
-            Accounts("claimed_address", anywhere=True),
-            Accounts("stray_reset", anywhere=True),
-            Accounts("uncounted_open", anywhere=True),
-            Accounts("third_host", anywhere=True, any_leg=True),
-            Accounts("icmp_error", anywhere=True),
-            Accounts("request_unanswered", anywhere=True),
-        ),
+        accounts_for=OF_ANOTHER_MACHINE,
     ),
 )
