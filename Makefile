@@ -17,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 ROOT := $(filter 0,$(shell id -u))
 # What depends on a clock (the marker `clock`) is tried once more when it fails; the summary says so.
 AGAIN := --rerun-show-tracebacks -rR
-NOT_HERE := bench$(if $(ROOT),, or root)
+NOT_HERE := bench or by_name$(if $(ROOT),, or root)
 UNSUITED := slow or $(NOT_HERE)
 
 # Where the user has set them, they are paid for by each worker, play and managed host: sources compiled again, programs read byte by byte.
@@ -136,7 +136,7 @@ SLOW := slow-unit slow-faults slow-integration $(if $(ROOT),slow-systemd slow-ki
 slow: $(SLOW)  ## the tests that `test` leaves out because they take long
 
 slow-unit: setup
-	$(PYTEST) tests/unit tests/differential -m 'slow and not ($(NOT_HERE))' -n 2
+	$(PYTEST) tests/unit tests/differential -m 'slow and not ($(NOT_HERE))' -n 4 --dist worksteal
 
 slow-faults: setup
 	$(PYTEST) $(AGAIN) tests/faults -m 'slow and not (systemd or $(NOT_HERE))' -n 4 --dist worksteal

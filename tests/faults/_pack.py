@@ -147,11 +147,15 @@ class Pack:
         return [Names(number, self.faults[0].topology()) for number in range(1, len(self.faults) + 1)]
 
     def diagnose(self, fleet: Machines, views: Sequence[View]) -> list[dict[str, Any]]:
-        """One diagnosis of all; the first of the report's flows for each fault."""
+        """One diagnosis of all; the first of the report's flows for each fault, as the fault has it."""
+        return [view.read(flow) for view, flow in zip(views, self.reported(fleet, views), strict=True)]
+
+    def reported(self, fleet: Machines, views: Sequence[View]) -> list[dict[str, Any]]:
+        """The same as the fleet has it."""
         flows = [view.declared(fault) for view, fault in zip(views, self.faults, strict=True)]
         report = diagnose_flows(fleet, flows, self.faults[0].options)
         found = {flow["name"]: flow for flow in reversed(report["flows"])}
-        return [view.read(found[fault.name]) for view, fault in zip(views, self.faults, strict=True)]
+        return [found[fault.name] for fault in self.faults]
 
 
 def packs(faults: Iterable[Fault]) -> list[Pack]:

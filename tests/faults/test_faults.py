@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,26 @@ RECORD_TO = os.environ.get("HANDSHAKE_RECORD")  # a directory: keep the evidence
 
 ROOTLESS = [fault for fault in CATALOGUE if not fault.systemd]
 REPRESENTATIVES = representatives(fault for fault in ROOTLESS if not (fault.slow or fault.alone))
-PACKS = packs(fault for fault in REPRESENTATIVES if not (fault.root or fault.apart))
-PACKED = [fault for pack in PACKS for fault in pack.faults]
+REST = [fault for fault in ROOTLESS if fault not in REPRESENTATIVES]
+
+
+def together(faults: Iterable[Fault]) -> list[Pack]:
+    return packs(fault for fault in faults if not (fault.root or fault.apart or fault.alone))
+
+
+QUICK, SLOW = together(REPRESENTATIVES), together(REST)
+PACKED = [fault for pack in (*QUICK, *SLOW) for fault in pack.faults]
+PACKS = [
+    *(pytest.param(pack, id=pack.name, marks=clocks(*pack.faults)) for pack in QUICK),
+    *(pytest.param(pack, id=f"rest-{pack.name}", marks=[pytest.mark.slow, *clocks(*pack.faults)]) for pack in SLOW),
+]
 ALONE = [
     pytest.param(
         fault,
         id=fault.name,
         marks=[
-            *[pytest.mark.slow] * (fault not in REPRESENTATIVES or fault in PACKED),
+            *[pytest.mark.by_name] * (fault in PACKED),
+            *[pytest.mark.slow] * (fault in REST),
             *[pytest.mark.root] * (fault.root or fault.alone),
             *[pytest.mark.alone] * fault.alone,
             *clocks(fault),
@@ -58,7 +70,7 @@ def test_fault(fault: Fault) -> None:
         follow(fleet, fault, report["flows"][0])
 
 
-@pytest.mark.parametrize("pack", [pytest.param(pack, id=pack.name, marks=clocks(*pack.faults)) for pack in PACKS])
+@pytest.mark.parametrize("pack", PACKS)
 def test_pack(pack: Pack) -> None:
     """As `test_fault` for several at once; each that fails is named."""
     with Fleet(pack.topology()) as fleet:

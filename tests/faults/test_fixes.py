@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +15,9 @@ import pytest
 from tests.faults import catalogue  # noqa: F401  # pylint: disable=unused-import  # fills CATALOGUE
 from tests.faults._advice import CONNECTED, OTHERWISE
 from tests.faults._fault import CATALOGUE, Fault, Flow, clocks, diagnose
+from tests.faults._pack import Pack, packs
 from tests.faults._recorded import stem
+from tests.lab._machines import Machines
 from tests.lab.fleet import Fleet
 from tests.unit.plugins.plugin_utils.recordings import NAMES, reported
 
@@ -33,26 +37,53 @@ MENDABLE += ("neighbour_wrong", "syn_queue_full", "ephemeral_ports_exhausted", "
 LEARNED_AGAIN = ("neighbour_wrong/proxy",)  # what the fix takes away comes back
 
 
-def names() -> list[Any]:
-    rest = [name for name, fault in FAULTS.items() if fault.code in MENDABLE and name not in (*QUICK, *LEARNED_AGAIN)]
-    return [
-        *(pytest.param(name, marks=clocks(FAULTS[name])) for name in QUICK),
-        *(pytest.param(name, marks=[pytest.mark.slow, *clocks(FAULTS[name])]) for name in rest),
-    ]
+REST = [name for name, fault in FAULTS.items() if fault.code in MENDABLE and name not in (*QUICK, *LEARNED_AGAIN)]
 
 
-@pytest.mark.parametrize("name", names())
+def cells(names: Iterable[str]) -> list[Pack]:
+    """These faults with hosts of their own: several fixes may change the same host's rules, and each must mend by itself."""
+    return packs(replace(FAULTS[name], packed="") for name in names if not FAULTS[name].apart)
+
+
+PACKS = cells(REST)
+PACKED = [fault.name for pack in PACKS for fault in pack.faults]
+SINGLE = [
+    *(pytest.param(name, marks=clocks(FAULTS[name])) for name in QUICK),
+    *(pytest.param(name, marks=[pytest.mark.slow, *clocks(FAULTS[name])]) for name in REST if name not in PACKED),
+]
+
+
+@pytest.mark.parametrize("name", SINGLE)
 def test_the_fix_mends(name: str) -> None:
     fault = FAULTS[name]
-    if stem(fault) in NAMES and not steps_of(reported(stem(fault))):
+    if is_advice(fault):
         pytest.skip("it is advice by its recorded evidence: test_faults types it")
     with Fleet(fault.topology()) as fleet:
         fault.make(fleet)
-        fix = proposed(fleet, fault)
-        assert take(fleet, fix, "--check") > 0
-        assert take(fleet, fix) > 0
-        assert connects(fleet, fault.flow) == OTHERWISE.get(name, (CONNECTED,))[0], fix
-        assert take(fleet, fix) == 0
+        mends(fleet, [fault], [fleet], diagnose(fleet, fault)["flows"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pack", [pytest.param(pack, id=pack.name, marks=clocks(*pack.faults)) for pack in PACKS])
+def test_the_fixes_mend(pack: Pack) -> None:
+    """As `test_the_fix_mends` for several at once."""
+    pack = replace(pack, faults=tuple(fault for fault in pack.faults if not is_advice(fault)))
+    with Fleet(pack.topology()) as fleet:
+        views = pack.views(fleet)
+        for fault, view in zip(pack.faults, views, strict=True):
+            fault.make(view)
+        mends(fleet, pack.faults, views, pack.reported(fleet, views))
+
+
+def mends(fleet: Fleet, faults: Sequence[Fault], views: Sequence[Machines], flows: Sequence[dict[str, Any]]) -> None:
+    """Each decisive cause's fix, taken, lets its flow through, and has nothing left to do."""
+    fixes = [proposed(flow) for flow in flows]
+    names = [fault.name for fault in faults]
+    for arguments in (["--check"], []):
+        assert [name for name, changed in zip(names, take_all(fleet, fixes, *arguments), strict=True) if not changed] == []
+    for fault, view, fix in zip(faults, views, fixes, strict=True):
+        assert connects(view, fault.flow) == OTHERWISE.get(fault.name, (CONNECTED,))[0], (fault.name, fix)
+    assert [name for name, changed in zip(names, take_all(fleet, fixes), strict=True) if changed] == []
 
 
 NFTABLES = """\
@@ -87,7 +118,7 @@ def test_the_file_gets_the_rule_too(kind: str) -> None:
         fleet.run("db1", ["mkdir", "-p", "/etc/iptables"])
         fleet.write("db1", file, text)
         fleet.run("db1", [*load, file])
-        fix = proposed(fleet, fault)
+        fix = proposed(diagnose(fleet, fault)["flows"][0])
         assert fix["saves"]["files"] == [file]
         assert take(fleet, fix, "--check") == 1
         assert fleet.run("db1", ["cat", file]).stdout == text
@@ -115,30 +146,44 @@ def test_the_advice_for_docker_lets_answers_through_as_well() -> None:
         assert connects(fleet, fault.flow) == "connected", fix
 
 
-def connects(fleet: Fleet, flow: Flow) -> str:
-    return fleet.connect(flow.client, flow.address, flow.port, flow.timeout, source=flow.source)
+def connects(machines: Machines, flow: Flow) -> str:
+    return machines.connect(flow.client, flow.address, flow.port, flow.timeout, source=flow.source)
 
 
-def proposed(fleet: Fleet, fault: Fault) -> dict[str, Any]:
+def proposed(flow: dict[str, Any]) -> dict[str, Any]:
     """The fix of the decisive cause."""
-    flow = diagnose(fleet, fault)["flows"][0]
     fix: dict[str, Any] = flow["causes"][0]["fix"]
     assert fix["steps"], flow["causes"][0]
     assert fix["risk"] in ("low", "disruptive")
     return fix
 
 
-def steps_of(report: dict[str, Any]) -> list[Any]:
-    fix = report["flows"][0]["causes"][0]["fix"]
-    return fix["steps"] if fix else []
+def is_advice(fault: Fault) -> bool:
+    """Whether the fault's recorded evidence has a fix that people take."""
+    if stem(fault) not in NAMES:
+        return False
+    fix = reported(stem(fault))["flows"][0]["causes"][0]["fix"]
+    return not (fix and fix["steps"])
 
 
 def take(fleet: Fleet, fix: dict[str, Any], *arguments: str) -> int:
     """Take the steps of a fix; returns how many of them changed something."""
-    tasks = [{"name": step["command"], step["module"]: step["arguments"]} for step in fix["steps"]]
+    return take_all(fleet, [fix], *arguments)[0]
+
+
+def take_all(fleet: Fleet, fixes: Sequence[dict[str, Any]], *arguments: str) -> list[int]:
+    """The same of several, each for another host."""
+    plays = [
+        {
+            "hosts": fix["host"],
+            "gather_facts": False,
+            "tasks": [{"name": step["command"], step["module"]: step["arguments"]} for step in fix["steps"]],
+        }
+        for fix in fixes
+    ]
     path = fleet.directory / "fix.json"
-    path.write_text(json.dumps([{"hosts": fix["host"], "gather_facts": False, "tasks": tasks}]))
+    path.write_text(json.dumps(plays))
     done = fleet.playbook(str(path), "--diff", *arguments)
-    recap = re.search(r"changed=(\d+)", done.stdout)
-    assert recap, done.stdout
-    return int(recap[1])
+    recap = dict(re.findall(r"^(\S+)\s+: .*\bchanged=(\d+)", done.stdout, re.MULTILINE))
+    assert len(recap) == len(fixes), done.stdout
+    return [int(recap[fix["host"]]) for fix in fixes]
