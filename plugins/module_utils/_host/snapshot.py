@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
 import typing as t
@@ -28,6 +29,7 @@ if t.TYPE_CHECKING:
 
 MOST_LINKS = 200  # as hosts with very many containers have; those that our routes use are reported in any case
 MOST_INTERFACES = 16  # whose sysctls and managers are read
+MOST_ASKING = 16  # neighbours of which the way to them is asked for
 
 
 class Destination(t.NamedTuple):
@@ -132,8 +134,7 @@ def _network(
     pending = list(dict.fromkeys([*pairs, *_routes.by_port(pairs, ports, rules), *ways]))
     for question in pending:
         try:
-            answer = _routes.answer(netlink, question, indices, rules)
-            del answer["mtu"]  # which path_info returns
+            answer = _route(netlink, question, indices, rules)
             routes.append(answer)
             pending += [back for back in (*_routes.inward(answer, rules), *_answering(answer)) if back not in pending]
         except (ObserveError, OSError) as error:
@@ -144,6 +145,9 @@ def _network(
         with contextlib.suppress(ObserveError, OSError):
             known = _links.known_neighbours(indices)
             snapshot.parts["neighbours"] += [entry for entry in known if (entry["address"], entry["interface"]) not in asked_about]
+        for question in _asking(snapshot, {route["remote"] for route in routes}):
+            with contextlib.suppress(ObserveError, OSError):
+                routes.append(_route(netlink, question, indices, rules))
     hooks = snapshot.add_partial("hooks", lambda: _hooks.read(netlink, links)) or {}
     if any((hooks.get("ipsec_policies") or {}).get(way) for way in ("in", "forward")):
         from . import ipsec_policies
@@ -164,14 +168,34 @@ def _network(
         del links[MOST_LINKS:]
 
 
+def _route(netlink: Netlink, question: _routes.Question, indices: dict[str, int], rules: list[policy_rules.Rule]) -> _routes.Answer:
+    answer = _routes.answer(netlink, question, indices, rules)
+    del answer["mtu"]  # which path_info returns
+    return answer
+
+
 def _answering(answer: _routes.Answer) -> list[_routes.Question]:
-    """How it would answer an ARP request of its gateway, where it looks at that (arp_filter(), and rp_filter in arp_process())."""
+    """How it would answer an ARP request of its gateway, where it looks at that."""
     gateway, source, interface = answer["gateway"], answer["source"], answer["interface"]
     if not (gateway and source and interface) or ":" in gateway or ":" in source:
         return []
+    return [_routes.Question(local=source, remote=gateway)] if _looks_for_the_way_back(interface) else []
+
+
+def _asking(snapshot: Parts, asked: set[str]) -> t.Iterator[_routes.Question]:
+    """The same for neighbours of which no route is `asked`: a gateway towards which only packets with a mark are led."""
+    strangers = [each for each in snapshot.parts["neighbours"] if ":" not in each["address"] and each["address"] not in asked]
+    looking = {name for name in {each["interface"] for each in strangers} if _looks_for_the_way_back(name)}
+    addresses = [each for each in snapshot.parts.get("addresses") or () if each["interface"] in looking and ":" not in each["address"]]
+    own = {each["interface"]: each["address"] for each in reversed(addresses)}
+    several = (each for each in strangers if each["interface"] in own)
+    yield from (_routes.Question(local=own[each["interface"]], remote=each["address"]) for each in itertools.islice(several, MOST_ASKING))
+
+
+def _looks_for_the_way_back(interface: str) -> bool:
+    """Whether it answers ARP requests only where the way to who asks is this interface (arp_filter(), and rp_filter in arp_process())."""
     settings = ((where, leaf) for where in ("all", interface) for leaf in ("arp_filter", "rp_filter"))
-    looks = any(sysctls.of_interface("net.ipv4.conf", where, leaf) == "1" for where, leaf in settings)
-    return [_routes.Question(local=source, remote=gateway)] if looks else []
+    return any(sysctls.of_interface("net.ipv4.conf", where, leaf) == "1" for where, leaf in settings)
 
 
 def _firewall(

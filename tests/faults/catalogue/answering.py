@@ -116,15 +116,36 @@ def dropped_by_who_joins_two_networks(fleet: Machines) -> None:
 
 @fault(
     "path_drop/joined",
-    "timeout EHOSTUNREACH",
+    "timeout",
     code="path_drop",
     host="r1",
     segment="path.forward",
     certainties=("likely",),
+    says=("does not know the link address of 10.0.1.21 on eth1",),
     slow=True,
     **JOINED,
 )
 def cut_off_behind_who_joins_two_networks(fleet: Machines) -> None:
-    """r1 asks for it where it is, in vain."""
+    """r1 asks for it where it is, in vain, and its own rules keep it from saying so."""
+    cut_off(fleet)
+    fleet.nft("r1", "table inet f {\n chain f {\n type filter hook output priority 0; ip protocol icmp drop\n }\n}\n")
+
+
+@fault(
+    "path_icmp_unreachable/joined",
+    "timeout EHOSTUNREACH",
+    code="path_icmp_unreachable",
+    host="r1",
+    segment="path.forward",
+    says=("which does not answer its requests",),
+    slow=True,
+    **JOINED,
+)
+def given_up_by_who_joins_two_networks(fleet: Machines) -> None:
+    cut_off(fleet)
+
+
+def cut_off(fleet: Machines) -> None:
     in_two_parts(fleet)
+    fleet.sysctl("r1", "net.ipv4.neigh.eth1.retrans_time_ms", 100)  # soon enough for all attempts
     fleet.relay("db1", "eth0", inbound={"loss": 1.0})

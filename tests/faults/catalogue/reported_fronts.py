@@ -111,6 +111,7 @@ def alter(frame):
 @fault(
     "load_balancer_no_backend/masked/lost",
     says=("have the source 10.0.1.11, which is not its own, and do not come to db1", "source and destination check", "usesrc"),
+    apart=True,  # the program of the relay has the address as bytes
     slow=True,
     **{**IN_FRONT, "host": "path"},
 )

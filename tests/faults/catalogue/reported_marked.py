@@ -31,6 +31,13 @@ def past_a_tunnel(fleet: Machines, family: str, own: str) -> None:
 
 
 def strict(fleet: Machines, by_mark: int) -> None:
+    """r1 knows web1, which would not answer it: its ARP requests have no mark."""
+    mac = fleet.run("web1", ["cat", "/sys/class/net/eth0/address"]).stdout.strip()
+    shell(fleet, "r1", f"ip neigh replace 10.0.1.11 lladdr {mac} dev eth0 nud permanent")
+    answers_with_a_mark_alone(fleet, by_mark)
+
+
+def answers_with_a_mark_alone(fleet: Machines, by_mark: int) -> None:
     past_a_tunnel(fleet, "-4", "10.0.1.11")
     shell(fleet, "web1", MARKED)
     fleet.sysctl("web1", "net.ipv4.conf.all.rp_filter", 1)
@@ -59,6 +66,26 @@ def the_filter_looks_without_the_mark(fleet: Machines) -> None:
 def the_filter_looks_with_the_mark(fleet: Machines) -> None:
     """What is advised."""
     strict(fleet, 1)
+
+
+@fault(
+    "neighbour_silent/marked",
+    "timeout",
+    code="neighbour_silent",
+    host="web1",
+    leg="syn_ack",
+    segment="client.ingress",
+    certainties=("proven", "likely"),
+    says=("rp_filter is 1 on eth0, and its way to 10.0.1.1 is tun0",),
+    flow=SHORT,
+    slow=True,
+    **BRIEF,
+)
+def the_filter_looks_at_requests_as_well(fleet: Machines) -> None:
+    """web1 never asks for r1, which would learn its link address from that."""
+    mac = fleet.run("r1", ["cat", "/sys/class/net/eth0/address"]).stdout.strip()
+    shell(fleet, "web1", f"ip neigh replace 10.0.1.1 lladdr {mac} dev eth0 nud permanent")
+    answers_with_a_mark_alone(fleet, 0)
 
 
 SENDS_MARKED = "chain out { type route hook output priority mangle; ip6 daddr 2001:db8:2::/64 meta mark set 0x80000 ct mark set mark; }"

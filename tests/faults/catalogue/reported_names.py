@@ -80,6 +80,7 @@ def its_file_comes_from_windows(fleet: Machines) -> None:
     segment="client.resolve",
     says=("10.0.2.21 stands at the end of another word of that line", "begin a line with 10.0.2.21 in /etc/hosts"),
     flow=BY_NAME,
+    apart=True,  # no other name or address stands for a part of a word
     slow=True,
 )
 def two_lines_have_become_one(fleet: Machines) -> None:

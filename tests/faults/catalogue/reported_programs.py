@@ -107,6 +107,7 @@ def the_balancer_waits_for_nothing(fleet: Machines) -> None:
     says=("socat", "calls 172.17.0.2:80 for each of them, and gets no answer"),
     certainties=("likely",),
     flow=SHORT,
+    apart=True,  # the call is seen while it lasts: less than 3 s
     slow=True,
     **UNSERVED,
 )

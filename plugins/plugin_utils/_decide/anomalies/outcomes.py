@@ -10,9 +10,14 @@ from collections.abc import Iterator
 
 from ..._values.words import plural
 from ..case import Case
+from ..causes.icmp import held_back
 from ..outcome import OUTCOMES
 from .anomaly import Anomaly
 from .seen import Key, key
+
+HELD_BACK = "held_back"
+_WITH_AND_WITHOUT_ERROR = ({"icmp", "unanswered"}, {"icmp", "lost_syn"}, {"icmp", "silent"})
+"""What the attempts come to where a host answers with ICMP errors, and sends so many that it holds some back (icmp_ratelimit)."""
 
 
 def closed_unused(case: Case) -> Iterator[Anomaly]:
@@ -33,4 +38,6 @@ def other_outcomes(case: Case) -> Iterator[Anomaly]:
             found[outcome.kind].append(key(attempt))
     for kind, keys in found.items():
         text = f"{plural(len(keys), 'attempt')} ended otherwise: {OUTCOMES[kind]}"
-        yield Anomaly("other_outcome", case.outcome.host, text, kind, count=len(keys), attempts=frozenset(keys))
+        unsaid = len(keys) if case.outcome.kind == "icmp" else len(case.subject)
+        limited = {kind, case.outcome.kind} in _WITH_AND_WITHOUT_ERROR and held_back(case, unsaid)
+        yield Anomaly("other_outcome", case.outcome.host, text, HELD_BACK if limited else kind, count=len(keys), attempts=frozenset(keys))

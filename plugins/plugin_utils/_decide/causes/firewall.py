@@ -239,6 +239,7 @@ CAUSES = (
         precedes=("path_reset", "path_icmp_rejected", "path_drop", "application_closes"),
         accounts_for=(
             Accounts("icmp_error", any_leg=True),
+            Accounts("other_outcome", ("held_back",), anywhere=True, any_leg=True),
             Accounts("stray_reset", ("uncounted",)),
             Accounts("stray_reset", ("foreign",), anywhere=True),
             Accounts("firewall_verdict", any_leg=True),

@@ -16,6 +16,9 @@ from .catalogue import Accounts
 ERRORS_HELD_BACK = ("Icmp.OutRateLimitHost", "Icmp.OutRateLimitGlobal", "Icmp6.OutRateLimitHost")
 """What counts the errors that a host did not send because it had sent so many."""
 
+NOT_FOR_EACH = Accounts("other_outcome", ("lost_syn", "lost_syn_ack", "silent", "held_back"), anywhere=True, any_leg=True)
+"""Hosts limit how many errors they send, so that some attempts get none."""
+
 ABORTED = Accounts("counter", ("TcpExt.ListenDrops",), anywhere=True, any_leg=True)
 """An error that quotes a SYN-ACK ends the half-open connection, which counts as a drop (tcp_req_err() of net/ipv4/tcp_ipv4.c)."""
 
@@ -77,6 +80,12 @@ def meaning_of(case: Case, row: Row) -> tuple[str | None, Prose]:
     """What an error means, and in words."""
     message = row.packet.icmp
     return _meant(case, message.type, message.code) if message else _meant(case, 0, 0)
+
+
+def held_back(case: Case, attempts: int) -> bool:
+    """Whether the server, or a host on the way, counts at least as many errors that it did not send as there were attempts without one."""
+    hosts = [host for host in (case.server, *case.vias) if host]
+    return any(sum(host.delta(*name.split(".")) or 0 for name in ERRORS_HELD_BACK) >= attempts for host in hosts)
 
 
 def _meant(case: Case, kind: int, code: int) -> tuple[str | None, Prose]:

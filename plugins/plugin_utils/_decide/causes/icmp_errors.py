@@ -14,7 +14,7 @@ from ..finding import Finding
 from ..reach import reach
 from .asymmetric import passed_by
 from .catalogue import Accounts, Cause
-from .icmp import ABORTED, answer_of, meaning_of, quoting
+from .icmp import ABORTED, NOT_FOR_EACH, answer_of, meaning_of, quoting
 from .lifetimes import used_up
 from .no_ipv6 import untranslated
 
@@ -35,6 +35,7 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
         server = case.server
         known = case.way(via, answer.about) if via and wanted == "no_route" else None
         way = known if known and known.error else None
+        asked = via.unanswered_requests(answer.about) if via and wanted == "unreachable" else 0
         unheard = _unheard(case) if wanted == "unreachable" and answer.about == case.address else 0
         return Finding(
             "proven" if ends_known and not lowered and _speaks_for_all(case, answer.offender) else "likely",
@@ -42,6 +43,7 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
             "path.forward",
             f"{via.name if via else 'the router'} {answer.offender} answers {case.client.name}'s SYN{about} with {answer.text}: {noun}"
             + (way.for_others if way else "")
+            + (", which does not answer its requests" if asked else "")
             + (untranslated(answer.about) if wanted in ("no_route", "unreachable") else "")
             + (
                 f", although {server.name} answers who asks for {case.address}: the answers are lost on the way"
@@ -52,6 +54,7 @@ def _icmp(wanted: str, noun: str) -> Callable[[Case], Finding | None]:
                 case.saw(case.client, answer.source, f"{answer.text} from {answer.offender}, {plural(answer.count, 'time')}"),
                 *([case.ended(case.client, "connect()", case.errno() or "")] if case.errno() else []),
                 *([case.saw(via, "rtnetlink route get", f"{answer.about}: {way.error}{way.for_others}")] if via and way else []),
+                *([case.saw(via, "capture", f"{plural(asked, 'request')} for {answer.about}, no reply")] if via and asked else []),
                 *([case.saw(server, "capture", f"{plural(unheard, 'answer')} to requests for it left")] if server and unheard else []),
             ),
             leg="syn",
@@ -165,9 +168,7 @@ CAUSES = (
                 *([Accounts("request_unanswered")] if meaning == "unreachable" else []),  # of the router, before it gave up
                 *([Accounts("counter", ("IpExt.InNoRoutes", "Ip6.InNoRoutes"), any_leg=True)] if meaning == "no_route" else []),
                 Accounts("undeclared_source", anywhere=True, any_leg=True),
-                Accounts(
-                    "other_outcome", ("lost_syn", "lost_syn_ack", "silent"), anywhere=True, any_leg=True
-                ),  # routers limit how many errors they send
+                NOT_FOR_EACH,
             ),
         )
         for code, meaning, title, noun, what in _ICMP_CAUSES

@@ -164,7 +164,7 @@ CAUSES = (
             Accounts("request_unanswered", anywhere=True, any_leg=True),
             Accounts("request_ignored", any_leg=True),  # what stops answers stops requests as well
             Accounts("icmp_error", anywhere=True, any_leg=True),
-            Accounts("other_outcome", ("lost_syn", "lost_syn_ack", "silent", "icmp"), anywhere=True, any_leg=True),
+            Accounts("other_outcome", ("lost_syn", "lost_syn_ack", "silent", "icmp", "held_back"), anywhere=True, any_leg=True),
             Accounts("counter", ("TcpExt.ListenDrops", "Icmp.InErrors", "Icmp6.InErrors"), any_leg=True),
         ),
     ),

@@ -14,7 +14,7 @@ from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
 from .catalogue import Accounts, Cause
-from .icmp import ERRORS_HELD_BACK
+from .icmp import ERRORS_HELD_BACK, NOT_FOR_EACH
 from .needs import needs
 from .onward import onward
 from .routers import stopped_at
@@ -69,7 +69,7 @@ CAUSES = (
         accounts_for=(
             Accounts("icmp_error", anywhere=True, any_leg=True),
             Accounts("request_unanswered"),
-            Accounts("other_outcome", ("lost_syn", "lost_syn_ack", "silent"), anywhere=True, any_leg=True),
+            NOT_FOR_EACH,
             Accounts("counter", (*ERRORS_HELD_BACK, "Ip.OutDiscards", "Ip6.OutDiscards"), any_leg=True),  # errors that its own rules drop
         ),
     ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..._model.host import Host
-from ..._model.network_records import Route
+from ..._model.network_records import Neighbour, Route
 from ..case import Case
 from ..outcome import Leg
 from .counted import proof
@@ -36,6 +36,14 @@ def onward(case: Case, via: Host) -> Onward:
     # What routes refuse, they refuse of each attempt.
     route = case.way(via, target, back=back) if target else None
     return Onward(target, route, passed, known and not passed and not case.completed and comes_to_routing(case, place))
+
+
+def unresolved_hop(case: Case, via: Host) -> Neighbour | None:
+    """The entry of a host's next hop for the packet, where it does not know, or not yet, the link address: the packet waits for that."""
+    way = onward(case, via)
+    hop = way.route and (way.route.gateway or way.target)
+    entry = via.neighbour(hop, way.route.interface) if way.route and hop else None
+    return entry if entry and entry.unresolved else None
 
 
 def _target(case: Case, place: Place) -> tuple[str | None, bool]:

@@ -21,6 +21,7 @@ from .icmp import meaning_of, quoting
 from .last_sight import last_sight, lost_between
 from .losses import beside_each_other, departures, outlook, wilson
 from .needs import BETWEEN, SERVER, needs
+from .onward import unresolved_hop
 from .rules import weaker
 from .stretch import LOSSES, PACKETS, inside
 from .tunnels import entered
@@ -163,11 +164,15 @@ def _path_drop(case: Case, between: tuple[str, str]) -> Finding | None:
     beyond = next((host for host in case.hosts if host.name == between[1]), None)
     blind = [link.name for link in (beyond.snapshot.links if beyond and beyond.snapshot else None) or () if link.xdp]
     balanced = _on_loopback(case) and case.outcome.kind == "lost_syn"
+    hop = unresolved_hop(case, via) if via else None
     reached, asking = _reached(case)
     some_pass = reached is not None and reached.passed
-    certainty: Certainty = "likely" if foreign or late or blind or balanced or some_pass or (translated and not via) else "proven"
+    unsure = foreign or late or blind or balanced or some_pass or hop or (translated and not via)
+    certainty: Certainty = "likely" if unsure else "proven"
     last_hop = reached.last if reached and not some_pass else None
     summary = f"the {packet} is dropped inside {via.name}" if via else f"the {packet} is lost {case.outcome.stretch}"
+    if via and hop:
+        summary += f", which does not know the link address of {hop.address} on {hop.interface}"
     strays = elsewhere(case)
     if strays:
         summary = f"the {packet} does not come to {between[1]}: {strays[0].host} has it {_how(case, strays[0])}"
@@ -193,6 +198,7 @@ def _path_drop(case: Case, between: tuple[str, str]) -> Finding | None:
         (
             *(Evidence(seen.host, "capture", f"{packet} {_how(case, seen)}") for seen in strays),
             *last_sight(case),
+            *([case.saw(via, "rtnetlink neighbour", f"{hop.address} on {hop.interface} is {hop.state}")] if via and hop else []),
             *located,
             *case.passage(),
         ),
@@ -273,7 +279,8 @@ CAUSES = (
         ("path.forward", "path.return"),
         LOSSES,
         "Both recordings are complete; every packet of the leg left one vantage point, none reached the next, no other managed host has "
-        "one, and no ICMP error quotes one. Where the end answers one of those with a rising TTL: likely.",
+        "one, and no ICMP error quotes one. Where the end answers one of those with a rising TTL, or the managed host that keeps it does "
+        "not know the link address of its next hop: likely.",
         "One of them arrives, or is seen at another place.",
         last_resort=_path_drop,
     ),

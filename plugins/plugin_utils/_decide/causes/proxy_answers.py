@@ -196,7 +196,7 @@ CAUSES = (
             Accounts("claimed_address", anywhere=True, any_leg=True),
             Accounts("shared_address", anywhere=True),
             Accounts("icmp_error", anywhere=True, any_leg=True),
-            Accounts("other_outcome", ("lost_syn", "icmp", "silent", "lost_syn_ack"), anywhere=True, any_leg=True),
+            Accounts("other_outcome", ("lost_syn", "icmp", "silent", "lost_syn_ack", "held_back"), anywhere=True, any_leg=True),
             Accounts("other_receiver", anywhere=True),
             Accounts("request_unanswered", anywhere=True),
             Accounts("third_host", anywhere=True),

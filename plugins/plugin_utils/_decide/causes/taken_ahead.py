@@ -96,7 +96,7 @@ CAUSES = (
         accounts_for=(
             Accounts("icmp_error", anywhere=True),
             Accounts("counter", ERRORS_HELD_BACK, anywhere=True, any_leg=True),
-            Accounts("other_outcome", ("lost_syn", "silent"), anywhere=True, any_leg=True),
+            Accounts("other_outcome", ("lost_syn", "silent", "held_back"), anywhere=True, any_leg=True),
             Accounts("request_unanswered", anywhere=True),
         ),
     ),

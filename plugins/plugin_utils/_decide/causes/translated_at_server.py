@@ -13,6 +13,7 @@ from ..finding import Finding
 from .icmp import answer_of
 from .inside import Inside, inside
 from .needs import SERVER, needs
+from .refusal import lets_in
 from .rules import details, kept_by
 from .translated import LOOPBACKS, listens, needless, target_of, written
 from .translated import connections as _connections
@@ -33,14 +34,15 @@ def translated_at_server(case: Case, server: Host) -> Finding | None:
     within = inside(case)
     if within is not None:
         return _translated_inside(case, server, within)
-    counted = server.delta("Tcp", "OutRsts") or 0
-    by_tcp = case.outcome.kind == "reset" and counted >= max(1, case.resets_by(server))
+    counted, reset = server.delta("Tcp", "OutRsts") or 0, case.outcome.kind == "reset"
+    by_tcp = reset and counted >= max(1, case.resets_by(server))  # all that left, those of other flows, too
+    enough = reset and counted >= max(1, case.counted("rst", server, "out", "server"))
     dead = (
         target is not None
         and (target.destination in LOOPBACKS or server.owns(target.destination) is True)
         and not listens(server, target.port)
     )
-    refused = by_tcp and (dead if target else case.listener() is not None)
+    refused = enough and dead if target else by_tcp and case.listener() is not None
     forwarded = answer is not None and answer.meaning in ("unreachable", "no_route") and server.owns(answer.offender)
     gone = (
         target is not None and server.owns(target.destination) is False and case.outcome.kind in ("unanswered", "icmp", "reset", "silent")
@@ -51,7 +53,7 @@ def translated_at_server(case: Case, server: Host) -> Finding | None:
     where = "where nothing listens" if refused else "where nobody answers"
     named, came = f"{rule.name} on {server.name}" if rule else server.name, endpoint(case.server_address, case.server_port)
     return Finding(
-        "proven" if refused and connections and connections[0] else "likely",
+        "proven" if refused and connections and connections[0] and (by_tcp or lets_in(case, server)) else "likely",
         server.name,
         "server.firewall",
         f"{named} translates the SYN for {came} to {written(target) if target else 'another address or port'}, {where}",
