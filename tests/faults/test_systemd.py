@@ -136,7 +136,7 @@ QUICK = ("systemd/firewall_drop",)
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in WITHOUT_ROOT])
 def test_without_root(fleet: SystemdFleet, name: str) -> None:
-    fault = FAULTS[name]
+    fault = replace(FAULTS[name], options={**FAULTS[name].options, "diagnose_keep": "all"})
     fault.make(fleet)
     for (who, guests), certainty in zip(GUESTS.items(), WITHOUT_ROOT[name], strict=True):
         flow = diagnose(fleet, fault, OPS, guest_on(fleet, *guests))["flows"][0]

@@ -70,7 +70,7 @@ def schedule(fleet: SystemdFleet) -> Schedule:
 
 
 def sh(fleet: SystemdFleet, script: str) -> str:
-    return fleet.run(HOST, ["sh", "-c", script]).stdout
+    return fleet.run(HOST, ["sh", "-c", script], timeout=300).stdout  # a whole playbook, on a machine that may be loaded
 
 
 def dump(fleet: SystemdFleet) -> str:

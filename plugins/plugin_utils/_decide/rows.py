@@ -37,6 +37,7 @@ class Row:
     _keywords: KW_ONLY
     transmission: int = 1
     strays: list[Observation] = field(default_factory=list)  # at hosts that have no part in the flow
+    others: set[tuple[object, ...]] = field(default_factory=set)  # its identities from where something rewrote its numbers
     _at: dict[tuple[str, str], Observation | None] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, host: str, direction: str) -> Observation | None:
@@ -55,6 +56,11 @@ class Row:
         """Whether the host's IP sent it to the host alone: by its loopback interface, or by a bridge of whose ports none sent it."""
         left = [seen for seen in self.everywhere if (seen.host, seen.direction) == (host, "out")]
         return bool(left) and all(seen.on_bridge or seen.interface == LOOPBACK for seen in left)
+
+    def learn(self, observation: Observation) -> None:
+        """From here on it is known by what it is there as well."""
+        if (identity := _identity(observation.packet)) != self.identity:
+            self.others.add(identity)
 
     @cached_property
     def identity(self) -> tuple[object, ...]:
@@ -170,6 +176,7 @@ def rows_of(observations: Sequence[Observation], clients: set[Endpoint], clocks:
         row = _row_of(observation, by_kind[kind, sender], clocks)
         if row:
             row.seen.append(observation)
+            row.learn(observation)
         else:
             rows.append(Row(kind, sender, observation.packet, [observation]))
             by_kind[kind, sender].append(rows[-1])
@@ -197,7 +204,7 @@ def _row_of(observation: Observation, alike: Sequence[Row], clocks: dict[str, Cl
 
     identity, unique = _identity(observation.packet), _is_unique(observation.packet)
     for row in alike:
-        if row.identity == identity and (unique or (near(row) and _at_once(row, observation))):
+        if (row.identity == identity or identity in row.others) and (unique or (near(row) and _at_once(row, observation))):
             return row
     return next((row for row in alike if all(other.host != observation.host for other in row.everywhere) and near(row)), None)
 

@@ -282,6 +282,21 @@ def ttl_of_one(fleet: Machines) -> None:
     fleet.sysctl("web1", "net.ipv4.ip_default_ttl", 1)
 
 
+@fault(
+    "ttl_too_low/named",
+    "EHOSTUNREACH",
+    code="ttl_too_low",
+    host="web1",
+    leg="syn",
+    segment="client.egress",
+    flow=Flow(via=("r1",)),
+    slow=True,
+)
+def ttl_of_one_at_a_managed_router(fleet: Machines) -> None:
+    """Which counts the packets that it does not forward."""
+    ttl_of_one(fleet)
+
+
 @twin("ttl_too_low", slow=True)
 def ttl_of_two(fleet: Machines) -> None:
     service(fleet)

@@ -47,6 +47,21 @@ def other_sequence_numbers(fleet: Machines) -> None:
     fleet.relay("web1", "eth0", outbound={"alter": IF_TCP + shifted}, inbound={"alter": IF_TCP + back})
 
 
+@fault(
+    "sequence_rewritten/named",
+    "connected",
+    status="degraded",
+    code="sequence_rewritten",
+    host="path",
+    segment="path.forward",
+    flow=Flow(via=("r1",)),
+    slow=True,
+)
+def other_sequence_numbers_ahead_of_a_managed_router(fleet: Machines) -> None:
+    """Which sees the other ones twice."""
+    other_sequence_numbers(fleet)
+
+
 @fault("bad_checksum", "timeout", code="bad_checksum", host="db1", leg="syn", segment="server.ingress", says=("is wrong",))
 def spoiled_checksums(fleet: Machines) -> None:
     """The client's own kernel computes them, which otherwise nobody does between containers."""

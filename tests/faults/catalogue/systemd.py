@@ -19,6 +19,7 @@ ORDERS = Flow(service="orders")
 REFUSED: dict[str, Any] = {"kernel": "ECONNREFUSED", "host": "db1", "leg": "syn", "segment": "server.socket"}
 SILENCE: dict[str, Any] = {"kernel": "timeout", "flow": Flow(timeout=1.0), "options": {"diagnose_patience": 0.5}}
 FIREWALL: dict[str, Any] = {"host": "db1", "leg": "syn", "segment": "server.firewall", "certainties": LIKELY}
+DROPPED = {**FIREWALL, "certainties": ("proven",)}  # the kernel says where: root may ask it on these hosts
 
 
 def served(fleet: Machines, listener: str = ":: 5432") -> None:
@@ -164,7 +165,7 @@ def frozen(fleet: Machines) -> None:
     slow=True,
     code="firewall_drop",
     says=("table inet test5432, chain input", "nft insert rule"),
-    **FIREWALL,
+    **DROPPED,
     **SILENCE,
 )
 def dropped_by_nft(fleet: Machines) -> None:
@@ -183,12 +184,12 @@ OPENED: dict[str, Any] = {"says": ("firewalld", "zone public", "firewall-cmd --z
 fault("systemd/firewall_reject/firewalld", "EHOSTUNREACH", code="firewall_reject", **OPENED, **{**FIREWALL, **WORD})(
     partial(firewalld, "public")
 )
-fault("systemd/firewall_drop/firewalld", slow=True, code="firewall_drop", says=("firewalld", "zone drop"), **FIREWALL, **SILENCE)(
+fault("systemd/firewall_drop/firewalld", slow=True, code="firewall_drop", says=("firewalld", "zone drop"), **DROPPED, **SILENCE)(
     partial(firewalld, "drop")
 )
 
 
-@fault("systemd/firewall_drop/ufw", slow=True, code="firewall_drop", says=("ufw", "ufw allow"), **FIREWALL, **SILENCE)
+@fault("systemd/firewall_drop/ufw", slow=True, code="firewall_drop", says=("ufw", "ufw allow"), **DROPPED, **SILENCE)
 def ufw_denies(fleet: Machines) -> None:
     served(fleet)
     fleet.run("db1", ["sh", "-c", "ufw allow in on mgmt0 && ufw --force enable"])
@@ -198,7 +199,7 @@ def ufw_denies(fleet: Machines) -> None:
     "systemd/firewall_drop/ufw-rule",
     code="firewall_drop",
     says=("ufw deny proto tcp", "ufw insert"),
-    **{**FIREWALL, "certainties": ("proven",)},
+    **DROPPED,
     **SILENCE,
 )
 def ufw_denies_by_a_rule(fleet: Machines) -> None:

@@ -160,7 +160,7 @@ UNITS: dict[str, tuple[tuple[tuple[str, str], ...], tuple[str, ...]]] = {
     ),
     "not-permitted": (
         (("orders.service", f"[Service]\nUser=nobody\nExecStart={SERVE} 0.0.0.0 5432\nExecStartPre=+/bin/true\nRestart=no\n"),),
-        ("Permission denied", "find out why orders.service fails to start"),
+        ("Permission denied", "AmbientCapabilities=CAP_NET_BIND_SERVICE"),
     ),
 }
 

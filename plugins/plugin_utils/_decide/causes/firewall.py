@@ -15,7 +15,7 @@ from ..outcome import Leg
 from .by_trace import by_trace
 from .catalogue import Accounts, Cause
 from .hooks import RECEIVING, SENDING, droppers
-from .icmp import IcmpAnswer, answer_of
+from .icmp import NOT_SENT, IcmpAnswer, answer_of
 from .inside import inside, led_inside
 from .limits import depends_on_a_limit
 from .needs import SERVER, needs
@@ -240,6 +240,7 @@ CAUSES = (
         accounts_for=(
             Accounts("icmp_error", any_leg=True),
             Accounts("other_outcome", ("held_back",), anywhere=True, any_leg=True),
+            NOT_SENT,
             Accounts("stray_reset", ("uncounted",)),
             Accounts("stray_reset", ("foreign",), anywhere=True),
             Accounts("firewall_verdict", any_leg=True),

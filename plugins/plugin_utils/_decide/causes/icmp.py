@@ -16,6 +16,10 @@ from .catalogue import Accounts
 ERRORS_HELD_BACK = ("Icmp.OutRateLimitHost", "Icmp.OutRateLimitGlobal", "Icmp6.OutRateLimitHost")
 """What counts the errors that a host did not send because it had sent so many."""
 
+USED_UP = Accounts("counter", ("Ip.InHdrErrors", "Ip6.InHdrErrors"), anywhere=True, any_leg=True)
+"""What a router counts when it finds a TTL used up (ip_forward(), ip6_forward())."""
+
+NOT_SENT = Accounts("counter", ERRORS_HELD_BACK, anywhere=True, any_leg=True)
 NOT_FOR_EACH = Accounts("other_outcome", ("lost_syn", "lost_syn_ack", "silent", "held_back"), anywhere=True, any_leg=True)
 """Hosts limit how many errors they send, so that some attempts get none."""
 

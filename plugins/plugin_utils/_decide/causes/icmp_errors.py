@@ -14,7 +14,7 @@ from ..finding import Finding
 from ..reach import reach
 from .asymmetric import passed_by
 from .catalogue import Accounts, Cause
-from .icmp import ABORTED, NOT_FOR_EACH, answer_of, meaning_of, quoting
+from .icmp import ABORTED, NOT_FOR_EACH, NOT_SENT, USED_UP, answer_of, meaning_of, quoting
 from .lifetimes import used_up
 from .no_ipv6 import untranslated
 
@@ -166,9 +166,11 @@ CAUSES = (
                 ABORTED,
                 Accounts("icmp_error"),
                 *([Accounts("request_unanswered")] if meaning == "unreachable" else []),  # of the router, before it gave up
+                *([USED_UP] if meaning == "loop" else []),
                 *([Accounts("counter", ("IpExt.InNoRoutes", "Ip6.InNoRoutes"), any_leg=True)] if meaning == "no_route" else []),
                 Accounts("undeclared_source", anywhere=True, any_leg=True),
                 NOT_FOR_EACH,
+                NOT_SENT,
             ),
         )
         for code, meaning, title, noun, what in _ICMP_CAUSES

@@ -17,7 +17,7 @@ from ..case import Case
 from ..finding import Certainty, Finding
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
-from .icmp import ERRORS_HELD_BACK
+from .icmp import NOT_SENT
 from .needs import SERVER, needs
 from .neighbour import on_link
 
@@ -200,7 +200,7 @@ CAUSES = (
             Accounts("other_receiver", anywhere=True),
             Accounts("request_unanswered", anywhere=True),
             Accounts("third_host", anywhere=True),
-            Accounts("counter", ERRORS_HELD_BACK, anywhere=True, any_leg=True),
+            NOT_SENT,
         ),
     ),
 )

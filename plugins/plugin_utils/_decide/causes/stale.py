@@ -16,7 +16,7 @@ from ..case import Case
 from ..finding import Evidence, Finding
 from ..rows import Row
 from ..timeline import Attempt
-from .catalogue import Accounts, Cause
+from .catalogue import OF_ANOTHER_MACHINE, Accounts, Cause
 from .traversals import Place, judged
 
 _MODULUS = 1 << 32
@@ -229,10 +229,8 @@ CAUSES = (
         rule=_stale_translation,
         precedes=("nat_wrong_target", "path_drop", "path_reset", "path_icmp_rejected", "path_icmp_unreachable", "answered_by_middlebox"),
         accounts_for=(
-            Accounts("stray_reset", anywhere=True),
+            *OF_ANOTHER_MACHINE,
             Accounts("icmp_error", anywhere=True, any_leg=True),
-            Accounts("third_host", anywhere=True, any_leg=True),
-            Accounts("uncounted_open", anywhere=True),
         ),
     ),
 )

@@ -14,7 +14,7 @@ from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
 from ..translation import led_away
-from .catalogue import Accounts, Cause
+from .catalogue import OF_ANOTHER_MACHINE, Accounts, Cause
 from .draws import drawn
 from .hooks import droppers
 from .needs import SERVER, needs
@@ -245,12 +245,9 @@ CAUSES = (
             "answered_by_middlebox",
         ),
         accounts_for=(
+            *OF_ANOTHER_MACHINE,
             Accounts("other_outcome", anywhere=True, any_leg=True),
-            Accounts("stray_reset", anywhere=True),
             Accounts("icmp_error", anywhere=True, any_leg=True),
-            Accounts("request_unanswered", anywhere=True),
-            Accounts("third_host", anywhere=True, any_leg=True),
-            Accounts("uncounted_open", anywhere=True),
         ),
     ),
     Cause(
