@@ -102,6 +102,11 @@ def clocks(*faults: Fault) -> list[pytest.MarkDecorator]:
     return [pytest.mark.clock(fault.clock) for fault in faults if fault.clock]
 
 
+def needs(fault: Fault) -> list[pytest.MarkDecorator]:
+    """The markers of a test of this fault alone."""
+    return [*[pytest.mark.root] * (fault.root or fault.alone), *[pytest.mark.alone] * fault.alone, *clocks(fault)]
+
+
 def fault(name: str, kernel: str, **expected: Any) -> Callable[[Setup], Setup]:
     """Register a fault; see :class:`Fault` for the rest of the arguments."""
 

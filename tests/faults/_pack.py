@@ -159,9 +159,10 @@ class Pack:
 
 
 def packs(faults: Iterable[Fault]) -> list[Pack]:
-    """These in as few packs as their needs, `SLOTS` and `CELLS` allow, without those that would have hosts of their own in no company."""
+    """These in as few packs as their needs, `SLOTS` and `CELLS` allow, without those that need a fleet, or a machine, for themselves, and
+    those that would have hosts of their own in no company."""
     alike: dict[str, list[Fault]] = defaultdict(list)
-    for fault in faults:
+    for fault in (fault for fault in faults if not (fault.root or fault.apart or fault.alone)):
         alike[json.dumps([fault.packed, fault.topology.__name__, fault.packed and fault.flow.via, dict(fault.options)])].append(fault)
     made: list[Pack] = []
     for group in alike.values():

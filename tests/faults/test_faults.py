@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pytest
 
 from tests.faults import catalogue  # noqa: F401  # pylint: disable=unused-import  # fills CATALOGUE
 from tests.faults._advice import follow
-from tests.faults._fault import CATALOGUE, Fault, clocks, diagnose, representatives
+from tests.faults._fault import CATALOGUE, Fault, clocks, diagnose, needs, representatives
 from tests.faults._pack import Pack, packs
 from tests.faults._recorded import record
 from tests.lab._machines import Machines
@@ -30,13 +30,7 @@ RECORD_TO = os.environ.get("HANDSHAKE_RECORD")  # a directory: keep the evidence
 ROOTLESS = [fault for fault in CATALOGUE if not fault.systemd]
 REPRESENTATIVES = representatives(fault for fault in ROOTLESS if not (fault.slow or fault.alone))
 REST = [fault for fault in ROOTLESS if fault not in REPRESENTATIVES]
-
-
-def together(faults: Iterable[Fault]) -> list[Pack]:
-    return packs(fault for fault in faults if not (fault.root or fault.apart or fault.alone))
-
-
-QUICK, SLOW = together(REPRESENTATIVES), together(REST)
+QUICK, SLOW = packs(REPRESENTATIVES), packs(REST)
 PACKED = [fault for pack in (*QUICK, *SLOW) for fault in pack.faults]
 PACKS = [
     *(pytest.param(pack, id=pack.name, marks=clocks(*pack.faults)) for pack in QUICK),
@@ -49,9 +43,7 @@ ALONE = [
         marks=[
             *[pytest.mark.by_name] * (fault in PACKED),
             *[pytest.mark.slow] * (fault in REST),
-            *[pytest.mark.root] * (fault.root or fault.alone),
-            *[pytest.mark.alone] * fault.alone,
-            *clocks(fault),
+            *needs(fault),
         ],
     )
     for fault in ROOTLESS

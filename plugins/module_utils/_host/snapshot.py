@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
 
 MOST_LINKS = 200  # as hosts with very many containers have; those that our routes use are reported in any case
 MOST_INTERFACES = 16  # whose sysctls and managers are read
-MOST_ASKING = 16  # neighbours of which the way to them is asked for
+MOST_ASKING = 16  # pairs of an own address and a neighbour's between which the way is asked for
 
 
 class Destination(t.NamedTuple):
@@ -139,6 +139,7 @@ def _network(
             pending += [back for back in (*_routes.inward(answer, rules), *_answering(answer)) if back not in pending]
         except (ObserveError, OSError) as error:
             snapshot.lacks(f"route {question.local or '*'} - {question.remote}", str(error))
+    used = {route["interface"] for route in routes}
     snapshot.add("neighbours", lambda: _links.neighbours(netlink, _next_hops(routes), indices))
     if closing and "neighbours" in snapshot.parts:  # after the handshakes: who sent us packets
         asked_about = {(entry["address"], entry["interface"]) for entry in snapshot.parts["neighbours"]}
@@ -153,7 +154,6 @@ def _network(
         from . import ipsec_policies
 
         snapshot.add("ipsec_policies", ipsec_policies.read)
-    used = {route["interface"] for route in routes}
     links.sort(key=lambda link: (link["name"] not in used, link["index"]))
     for link in links:
         link["manager"] = None
@@ -183,13 +183,13 @@ def _answering(answer: _routes.Answer) -> list[_routes.Question]:
 
 
 def _asking(snapshot: Parts, asked: set[str]) -> t.Iterator[_routes.Question]:
-    """The same for neighbours of which no route is `asked`: a gateway towards which only packets with a mark are led."""
+    """The same for neighbours of which no route is `asked`: a gateway towards which only packets with a mark are led is one of them."""
+    plain = {link["name"] for link in snapshot.parts.get("links") or () if not link["vrf"]}
     strangers = [each for each in snapshot.parts["neighbours"] if ":" not in each["address"] and each["address"] not in asked]
-    looking = {name for name in {each["interface"] for each in strangers} if _looks_for_the_way_back(name)}
-    addresses = [each for each in snapshot.parts.get("addresses") or () if each["interface"] in looking and ":" not in each["address"]]
-    own = {each["interface"]: each["address"] for each in reversed(addresses)}
-    several = (each for each in strangers if each["interface"] in own)
-    yield from (_routes.Question(local=own[each["interface"]], remote=each["address"]) for each in itertools.islice(several, MOST_ASKING))
+    looking = {name for name in plain.intersection(each["interface"] for each in strangers) if _looks_for_the_way_back(name)}
+    own = [each for each in snapshot.parts.get("addresses") or () if each["interface"] in looking and ":" not in each["address"]]
+    pairs = ((each, entry) for each in strangers for entry in own if entry["interface"] == each["interface"])
+    yield from (_routes.Question(local=entry["address"], remote=each["address"]) for each, entry in itertools.islice(pairs, MOST_ASKING))
 
 
 def _looks_for_the_way_back(interface: str) -> bool:

@@ -4,7 +4,7 @@
 """The observations of one connection attempt, grouped into packets, and the clocks of the hosts that saw them.
 
 Two observations are the same packet when kind, numbers, IP ID and timestamp agree, or, where something on the way rewrote those, when kind
-and time agree.
+and time agree. From there on it is known by what it was rewritten to, but not for ever: what rewrites may do so to all alike.
 """
 
 from __future__ import annotations
@@ -204,7 +204,8 @@ def _row_of(observation: Observation, alike: Sequence[Row], clocks: dict[str, Cl
 
     identity, unique = _identity(observation.packet), _is_unique(observation.packet)
     for row in alike:
-        if (row.identity == identity or identity in row.others) and (unique or (near(row) and _at_once(row, observation))):
+        known = row.identity == identity
+        if (known and unique) or ((known or identity in row.others) and near(row) and _at_once(row, observation)):
             return row
     return next((row for row in alike if all(other.host != observation.host for other in row.everywhere) and near(row)), None)
 

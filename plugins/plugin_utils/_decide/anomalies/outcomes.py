@@ -10,14 +10,10 @@ from collections.abc import Iterator
 
 from ..._values.words import plural
 from ..case import Case
-from ..causes.icmp import held_back
+from ..causes.icmp import HELD_BACK, held_back
 from ..outcome import OUTCOMES
 from .anomaly import Anomaly
 from .seen import Key, key
-
-HELD_BACK = "held_back"
-_WITH_AND_WITHOUT_ERROR = ({"icmp", "unanswered"}, {"icmp", "lost_syn"}, {"icmp", "silent"})
-"""What the attempts come to where a host answers with ICMP errors, and sends so many that it holds some back (icmp_ratelimit)."""
 
 
 def closed_unused(case: Case) -> Iterator[Anomaly]:
@@ -30,14 +26,16 @@ def closed_unused(case: Case) -> Iterator[Anomaly]:
 
 def other_outcomes(case: Case) -> Iterator[Anomaly]:
     """Those that failed in another way. That some complete is what the causes are about that come and go."""
-    found: dict[str, list[Key]] = defaultdict(list)
+    found: dict[str, list[tuple[Key, str]]] = defaultdict(list)
     if case.outcome.kind == "completed" or not case.outcomes:
         return
     for attempt, outcome in zip(case.attempts, case.outcomes, strict=True):
         if outcome.kind not in ("completed", "late", case.outcome.kind):
-            found[outcome.kind].append(key(attempt))
-    for kind, keys in found.items():
-        text = f"{plural(len(keys), 'attempt')} ended otherwise: {OUTCOMES[kind]}"
-        unsaid = len(keys) if case.outcome.kind == "icmp" else len(case.subject)
-        limited = {kind, case.outcome.kind} in _WITH_AND_WITHOUT_ERROR and held_back(case, unsaid)
-        yield Anomaly("other_outcome", case.outcome.host, text, HELD_BACK if limited else kind, count=len(keys), attempts=frozenset(keys))
+            found[outcome.kind].append((key(attempt), outcome.host))
+    for kind, ended in found.items():
+        keys = frozenset(key for key, _host in ended)
+        text = f"{plural(len(ended), 'attempt')} ended otherwise: {OUTCOMES[kind]}"
+        unsaid = len(ended) if case.outcome.kind == "icmp" else len(case.subject)
+        at_one_host = {host for _key, host in ended} == {case.outcome.host}
+        limited = at_one_host and "icmp" in (kind, case.outcome.kind) and held_back(case, case.outcome.host, unsaid)
+        yield Anomaly("other_outcome", case.outcome.host, text, HELD_BACK if limited else kind, count=len(ended), attempts=keys)

@@ -33,7 +33,7 @@ OF_ANOTHER_MACHINE = (
     Accounts("uncounted_open", anywhere=True),
     Accounts("third_host", anywhere=True, any_leg=True),
     Accounts("other_receiver", anywhere=True),  # a switch that does not know that machine has each port get them
-    Accounts("icmp_error", anywhere=True),
+    Accounts("icmp_error", anywhere=True, any_leg=True),
     Accounts("request_unanswered", anywhere=True),
 )
 """Where the SYNs are for another machine than the server."""

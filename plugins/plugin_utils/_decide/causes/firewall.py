@@ -15,7 +15,7 @@ from ..outcome import Leg
 from .by_trace import by_trace
 from .catalogue import Accounts, Cause
 from .hooks import RECEIVING, SENDING, droppers
-from .icmp import NOT_SENT, IcmpAnswer, answer_of
+from .icmp import HELD_BACK, NOT_SENT, IcmpAnswer, answer_of
 from .inside import inside, led_inside
 from .limits import depends_on_a_limit
 from .needs import SERVER, needs
@@ -239,7 +239,7 @@ CAUSES = (
         precedes=("path_reset", "path_icmp_rejected", "path_drop", "application_closes"),
         accounts_for=(
             Accounts("icmp_error", any_leg=True),
-            Accounts("other_outcome", ("held_back",), anywhere=True, any_leg=True),
+            Accounts("other_outcome", (HELD_BACK,), anywhere=True, any_leg=True),
             NOT_SENT,
             Accounts("stray_reset", ("uncounted",)),
             Accounts("stray_reset", ("foreign",), anywhere=True),

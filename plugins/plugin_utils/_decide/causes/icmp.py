@@ -19,9 +19,14 @@ ERRORS_HELD_BACK = ("Icmp.OutRateLimitHost", "Icmp.OutRateLimitGlobal", "Icmp6.O
 USED_UP = Accounts("counter", ("Ip.InHdrErrors", "Ip6.InHdrErrors"), anywhere=True, any_leg=True)
 """What a router counts when it finds a TTL used up (ip_forward(), ip6_forward())."""
 
+HELD_BACK = "held_back"
+"""An attempt that ended where others were answered with an error, and got none."""
+
 NOT_SENT = Accounts("counter", ERRORS_HELD_BACK, anywhere=True, any_leg=True)
-NOT_FOR_EACH = Accounts("other_outcome", ("lost_syn", "lost_syn_ack", "silent", "held_back"), anywhere=True, any_leg=True)
-"""Hosts limit how many errors they send, so that some attempts get none."""
+"""Hosts limit how many errors they send (icmp_ratelimit), and count the others."""
+
+NOT_FOR_EACH = Accounts("other_outcome", ("lost_syn", "lost_syn_ack", "silent", HELD_BACK), anywhere=True, any_leg=True)
+"""Some attempts get none then."""
 
 ABORTED = Accounts("counter", ("TcpExt.ListenDrops",), anywhere=True, any_leg=True)
 """An error that quotes a SYN-ACK ends the half-open connection, which counts as a drop (tcp_req_err() of net/ipv4/tcp_ipv4.c)."""
@@ -86,10 +91,10 @@ def meaning_of(case: Case, row: Row) -> tuple[str | None, Prose]:
     return _meant(case, message.type, message.code) if message else _meant(case, 0, 0)
 
 
-def held_back(case: Case, attempts: int) -> bool:
-    """Whether the server, or a host on the way, counts at least as many errors that it did not send as there were attempts without one."""
-    hosts = [host for host in (case.server, *case.vias) if host]
-    return any(sum(host.delta(*name.split(".")) or 0 for name in ERRORS_HELD_BACK) >= attempts for host in hosts)
+def held_back(case: Case, name: str, attempts: int) -> bool:
+    """Whether a managed host counts at least as many errors that it did not send as there were attempts without one."""
+    host = case.named(name)
+    return host is not None and sum(host.delta(*counter.split(".")) or 0 for counter in ERRORS_HELD_BACK) >= attempts
 
 
 def _meant(case: Case, kind: int, code: int) -> tuple[str | None, Prose]:

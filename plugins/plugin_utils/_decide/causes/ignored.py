@@ -20,6 +20,7 @@ from ..case import Case
 from ..finding import Evidence, Finding
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
+from .icmp import HELD_BACK
 from .needs import needs
 from .onward import onward
 from .routers import stopped_at
@@ -164,7 +165,7 @@ CAUSES = (
             Accounts("request_unanswered", anywhere=True, any_leg=True),
             Accounts("request_ignored", any_leg=True),  # what stops answers stops requests as well
             Accounts("icmp_error", anywhere=True, any_leg=True),
-            Accounts("other_outcome", ("lost_syn", "lost_syn_ack", "silent", "icmp", "held_back"), anywhere=True, any_leg=True),
+            Accounts("other_outcome", ("lost_syn", "lost_syn_ack", "silent", "icmp", HELD_BACK), anywhere=True, any_leg=True),
             Accounts("counter", ("TcpExt.ListenDrops", "Icmp.InErrors", "Icmp6.InErrors"), any_leg=True),
         ),
     ),

@@ -16,7 +16,7 @@ from ..case import Case
 from ..finding import Finding
 from ..reach import reach
 from .catalogue import Accounts, Cause
-from .icmp import ABORTED, USED_UP, IcmpAnswer, answer_of, meaning_of, quoting
+from .icmp import ABORTED, NOT_FOR_EACH, NOT_SENT, USED_UP, IcmpAnswer, answer_of, meaning_of, quoting
 from .needs import SERVER, SYN_ACK_OUT, SYN_OUT, FirstOf, needs
 from .rules import kept_by
 from .traversals import Place, judged
@@ -173,7 +173,8 @@ CAUSES = (
         accounts_for=(
             ABORTED,
             Accounts("icmp_error", ("11/0", "3/0"), anywhere=True, any_leg=True),
-            Accounts("other_outcome", ("lost_syn",), anywhere=True),
+            NOT_FOR_EACH,
+            NOT_SENT,
             USED_UP,
         ),
     ),

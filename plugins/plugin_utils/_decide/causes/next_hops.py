@@ -14,7 +14,7 @@ from ..._values.words import plural
 from ..case import Case
 from ..finding import Finding
 from .catalogue import Accounts, Cause
-from .icmp import ERRORS_HELD_BACK, NOT_FOR_EACH
+from .icmp import NOT_FOR_EACH, NOT_SENT
 from .needs import needs
 from .onward import onward
 from .routers import stopped_at
@@ -70,7 +70,8 @@ CAUSES = (
             Accounts("icmp_error", anywhere=True, any_leg=True),
             Accounts("request_unanswered"),
             NOT_FOR_EACH,
-            Accounts("counter", (*ERRORS_HELD_BACK, "Ip.OutDiscards", "Ip6.OutDiscards"), any_leg=True),  # errors that its own rules drop
+            NOT_SENT,
+            Accounts("counter", ("Ip.OutDiscards", "Ip6.OutDiscards"), any_leg=True),  # errors that its own rules drop
         ),
     ),
 )

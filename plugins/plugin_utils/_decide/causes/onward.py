@@ -42,7 +42,7 @@ def unresolved_hop(case: Case, via: Host) -> Neighbour | None:
     """The entry of a host's next hop for the packet, where it does not know, or not yet, the link address: the packet waits for that."""
     way = onward(case, via)
     hop = way.route and (way.route.gateway or way.target)
-    entry = via.neighbour(hop, way.route.interface) if way.route and hop else None
+    entry = via.neighbour(hop, way.route.interface) if way.route and hop and not way.route.multipath else None
     return entry if entry and entry.unresolved else None
 
 

@@ -167,12 +167,12 @@ def _path_drop(case: Case, between: tuple[str, str]) -> Finding | None:
     hop = unresolved_hop(case, via) if via else None
     reached, asking = _reached(case)
     some_pass = reached is not None and reached.passed
-    unsure = foreign or late or blind or balanced or some_pass or hop or (translated and not via)
-    certainty: Certainty = "likely" if unsure else "proven"
+    unsure = (foreign, late, blind, balanced, some_pass, hop, translated and not via)
+    certainty: Certainty = "likely" if any(unsure) else "proven"
     last_hop = reached.last if reached and not some_pass else None
     summary = f"the {packet} is dropped inside {via.name}" if via else f"the {packet} is lost {case.outcome.stretch}"
     if via and hop:
-        summary += f", which does not know the link address of {hop.address} on {hop.interface}"
+        summary = f"the {packet} does not leave {via.name}, which does not know the link address of {hop.address} on {hop.interface}"
     strays = elsewhere(case)
     if strays:
         summary = f"the {packet} does not come to {between[1]}: {strays[0].host} has it {_how(case, strays[0])}"

@@ -17,7 +17,7 @@ from ..case import Case
 from ..finding import Certainty, Finding
 from ..outcome import Leg
 from .catalogue import Accounts, Cause
-from .icmp import NOT_SENT
+from .icmp import HELD_BACK, NOT_SENT
 from .needs import SERVER, needs
 from .neighbour import on_link
 
@@ -196,7 +196,7 @@ CAUSES = (
             Accounts("claimed_address", anywhere=True, any_leg=True),
             Accounts("shared_address", anywhere=True),
             Accounts("icmp_error", anywhere=True, any_leg=True),
-            Accounts("other_outcome", ("lost_syn", "icmp", "silent", "lost_syn_ack", "held_back"), anywhere=True, any_leg=True),
+            Accounts("other_outcome", ("lost_syn", "icmp", "silent", "lost_syn_ack", HELD_BACK), anywhere=True, any_leg=True),
             Accounts("other_receiver", anywhere=True),
             Accounts("request_unanswered", anywhere=True),
             Accounts("third_host", anywhere=True),

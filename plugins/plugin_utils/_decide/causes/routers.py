@@ -12,7 +12,7 @@ from ..case import Case
 from ..finding import Finding
 from ..last_hop import added_rules, believed, by_policy, refusing_rule
 from .catalogue import Accounts, Cause
-from .icmp import ERRORS_HELD_BACK, NOT_FOR_EACH, answer_of, meaning_of, quoting
+from .icmp import NOT_FOR_EACH, NOT_SENT, answer_of, meaning_of, quoting
 from .needs import FirstOf, needs
 from .neighbour import on_link
 from .onward import onward
@@ -111,7 +111,7 @@ CAUSES = (
             Accounts(
                 "counter", ("Ip.OutNoRoutes", "Ip6.OutNoRoutes", "IpExt.InNoRoutes", "Ip6.InNoRoutes", "Ip6.OutDiscards"), any_leg=True
             ),
-            Accounts("counter", ERRORS_HELD_BACK, any_leg=True),
+            NOT_SENT,
             NOT_FOR_EACH,
         ),
     ),

@@ -15,7 +15,7 @@ from ..case import Case
 from ..finding import Evidence, Finding
 from .catalogue import Accounts, Cause
 from .hidden import end, in_words, taken_ahead
-from .icmp import NOT_SENT
+from .icmp import HELD_BACK, NOT_SENT
 from .inside import takes
 from .needs import SERVER, needs
 from .rules import details, kept_by
@@ -96,7 +96,7 @@ CAUSES = (
         accounts_for=(
             Accounts("icmp_error", anywhere=True),
             NOT_SENT,
-            Accounts("other_outcome", ("lost_syn", "silent", "held_back"), anywhere=True, any_leg=True),
+            Accounts("other_outcome", ("lost_syn", "silent", HELD_BACK), anywhere=True, any_leg=True),
             Accounts("request_unanswered", anywhere=True),
         ),
     ),

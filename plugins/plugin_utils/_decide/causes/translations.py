@@ -247,7 +247,6 @@ CAUSES = (
         accounts_for=(
             *OF_ANOTHER_MACHINE,
             Accounts("other_outcome", anywhere=True, any_leg=True),
-            Accounts("icmp_error", anywhere=True, any_leg=True),
         ),
     ),
     Cause(

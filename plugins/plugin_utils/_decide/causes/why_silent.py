@@ -131,7 +131,8 @@ def _by_sysctl(asked: Asked) -> Iterator[Reason]:
     values = {name: _highest(owner, interface, name) for name in ("arp_ignore", "arp_filter")}
     here = [entry for entry in (owner.snapshot.addresses if owner.snapshot else None) or () if entry.interface == interface]
     elsewhere = asked.address not in {entry.address for entry in here}
-    ways = [route for asker in asked.askers if (route := owner.route(asker)) and route.interface]
+    answers = (owner.route(asker, asked.address) for asker in asked.askers)
+    ways = [route for route in answers if route and route.interface and route.local in (None, asked.address)]
     strangers = not any(
         ipaddress.ip_address(asker) in entry.network for asker in asked.askers for entry in here if entry.address == asked.address
     )

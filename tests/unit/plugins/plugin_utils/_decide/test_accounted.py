@@ -1,51 +1,59 @@
 # SPDX-FileCopyrightText: 2026 The threeway.handshake authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is there because of a cause, or because of other flows at the same hosts, keeps it from being proven no longer."""
+"""What is there because of a cause does not keep it from being proven, and the like of it does."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import Frame
-from tests.unit.plugins.plugin_utils._decide.changes import CLIENT, RST_ACK, SERVER, Change, Scene, all_of, answer, overheard, rose
-from tests.unit.plugins.plugin_utils._decide.test_not_proven import flags, frames
+from ansible_collections.threeway.handshake.plugins.module_utils._wire.frames import unpack
+from tests.unit.plugins.plugin_utils._decide.changes import CLIENT, ROUTER, SERVER, Change, Scene, all_of, answer, overheard, rose
+from tests.unit.plugins.plugin_utils._decide.test_not_proven import SYN, flags, frames, moved
 from tests.unit.plugins.plugin_utils.recordings import Phases
 
 ICMP = 1
 REJECTED = "firewall_reject.iptables.icmp-host-prohibited"
 
 
+def first_port(found: Phases) -> bytes:
+    port: int = answer(found, CLIENT)["probes"][0]["local_port"]
+    return port.to_bytes(2, "big")
+
+
 def without_an_error(found: Phases) -> None:
     """The first attempt got no answer."""
-    first = answer(found, CLIENT)["probes"][0]
-    port = first["local_port"].to_bytes(2, "big")
-    first.update(outcome="timeout", errno=None, icmp=None, elapsed_ms=3000.0)
-    for host in (CLIENT, SERVER):
+    port = first_port(found)
+    answer(found, CLIENT)["probes"][0].update(outcome="timeout", errno=None, icmp=None, elapsed_ms=3000.0)
+    for host in {CLIENT, SERVER, ROUTER}.intersection(found):
         frames(
             answer(found, host)["recording"],
             lambda all_: (each for each in all_ if not (each.data[9] == ICMP and each.data[48:50] == port)),
         )
 
 
-def resets_of_others(found: Phases) -> None:
-    """A firewall made as many RSTs again, for another port: TCP did not count these."""
+def lost_ahead(found: Phases) -> None:
+    """And its SYN did not come to the server."""
+    without_an_error(found)
+    port = first_port(found)
+    frames(
+        answer(found, SERVER)["recording"], lambda all_: (each for each in all_ if not (flags(each) == SYN and each.data[20:22] == port))
+    )
 
-    def change(all_: list[Frame]) -> Iterator[Frame]:
-        for frame in all_:
-            yield frame
-            if flags(frame) == RST_ACK:
-                yield frame._replace(data=frame.data[:20] + bytes((9, 9)) + frame.data[22:])
 
-    frames(answer(found, SERVER)["recording"], change)
+def passed_on(found: Phases) -> None:
+    """And its SYN came to the server, past whoever answers the others."""
+    without_an_error(found)
+    port = first_port(found)
+    sent = [each for each in unpack(answer(found, CLIENT)["recording"]["frames"]) if flags(each) == SYN and each.data[20:22] == port]
+    frames(answer(found, SERVER)["recording"], lambda all_: [*all_, *(moved(each, 0.0001, pkttype=0) for each in sent)])
 
 
 HELD_BACK = rose(SERVER, "Icmp", "OutRateLimitHost", 2)
 SCENES: list[tuple[str, str, str | None, Change]] = [
     (REJECTED, "firewall_reject", "likely", without_an_error),
     (REJECTED, "firewall_reject", "proven", all_of(without_an_error, HELD_BACK)),
-    ("nat_wrong_target.dead-port", "nat_wrong_target", "proven", resets_of_others),
+    (REJECTED, "firewall_reject", "likely", all_of(lost_ahead, HELD_BACK)),
+    ("path_icmp_rejected", "path_icmp_rejected", "likely", all_of(passed_on, HELD_BACK)),
     ("stale_translation", "stale_translation", "proven", overheard),
     ("nat_wrong_target.router-elsewhere", "nat_wrong_target", "proven", overheard),
 ]
