@@ -37,6 +37,7 @@ FEW = {
 }
 TIMES = ("2026-11-29T10:00:00Z", "2026-11-29T11:00:00Z")
 ADDRESS = re.compile(r"\b(?:10|192\.168|172\.17)\.[0-9]+\.[0-9]+(?:\.[0-9]+)?\b|\b2001:db8:[0-9a-f:]+")
+OF_ROUTERS = ("00:00:5e:00:01:", "00:00:5e:00:02:")  # VRRP's (RFC 9568, 7.3), alike at many places: they stay, as verdicts depend on it
 MAC = re.compile(r"\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b")
 
 
@@ -54,7 +55,7 @@ def test_it_is_decided_as_the_original_is_and_has_no_name_of_it(name: str) -> No
     for user in {entry.user for entry in plan.entries if entry.user}:
         assert not re.search(rf"\b{re.escape(user)}\b", told), user
     for secret in {*MAC.findall(was)} - {"00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"}:
-        assert secret not in told, secret
+        assert secret not in told or secret.startswith(OF_ROUTERS), secret
     for address in set(ADDRESS.findall(was)):
         assert not re.search(rf"(?<![0-9a-f:.]){re.escape(address)}(?![0-9a-f:.]|/[0-9])", told) or _prefix(address), address
     assert "controller.example.org" not in told and "/home/user" not in told
