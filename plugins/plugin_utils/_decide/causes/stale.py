@@ -228,6 +228,6 @@ CAUSES = (
         "The rule sends it to where it went, or its counter moves.",
         rule=_stale_translation,
         precedes=("nat_wrong_target", "path_drop", "path_reset", "path_icmp_rejected", "path_icmp_unreachable", "answered_by_middlebox"),
-        accounts_for=(*OF_ANOTHER_MACHINE,),
+        accounts_for=OF_ANOTHER_MACHINE,
     ),
 )
