@@ -51,6 +51,8 @@ class Broken:
     """What has to go on so that the flow stays broken."""
     stays: bool = True
     """Whether a reboot keeps it; the running tables of routes and neighbours are whoever's who manages the network."""
+    patience: float = 0.0
+    """Seconds until the client can connect again when the fix has been tried: its attempts may have taken all ports that there are."""
 
 
 def iptables(tool: str) -> Broken:
@@ -264,6 +266,7 @@ CASES = {
         flow=MOVED,
         load=moved,
         stays=False,
+        patience=75,  # TIME-WAIT lasts 60 seconds, and a port that an attempt was bound to is not used again before
     ),
     "a wrong neighbour": Broken(
         "neighbour_wrong",

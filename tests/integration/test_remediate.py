@@ -69,7 +69,7 @@ def mends(fleet: SystemdFleet, case: Broken) -> None:
 
     report, said = remediate(fleet, flow=case.flow, **case.policy)
     assert [(change["where"], change["outcome"]) for change in report["changes"]] == [(case.culprit, "kept")], report["changes"]
-    assert connects(fleet, case), said
+    await_connection(fleet, case, case.patience)
     mended = {host: dump(fleet, host) for host in fleet.hosts}
     differing = set(before[case.culprit]) ^ set(mended[case.culprit])
     assert [line for line in differing if not re.search(case.planned, line)] == []
@@ -83,7 +83,11 @@ def mends(fleet: SystemdFleet, case: Broken) -> None:
 def outlives_a_reboot(fleet: SystemdFleet, case: Broken) -> None:
     fleet.run(case.culprit, ["sh", "-ec", case.lost])
     fleet.reboot(case.culprit)
-    give_up = time.monotonic() + 30
+    await_connection(fleet, case, 30)
+
+
+def await_connection(fleet: SystemdFleet, case: Broken, patience: float) -> None:
+    give_up = time.monotonic() + patience
     while not connects(fleet, case):
         assert time.monotonic() < give_up, dump(fleet, case.culprit)
 

@@ -21,7 +21,7 @@ from .systemd_fleet import SystemdFleet
 
 KEY = "/etc/ssh/control_key"
 _LIBRARIES = "/opt/controller"
-_COLLECTION = "/usr/share/ansible/collections/ansible_collections/threeway/handshake"
+_COLLECTIONS = "/usr/share/ansible/collections/ansible_collections"
 _LAUNCHER = f"""#!/bin/sh
 PYTHONPATH={_LIBRARIES} PYTHONDONTWRITEBYTECODE=1 exec /usr/bin/python3 -m ansible playbook "$@"
 """
@@ -35,8 +35,12 @@ def missing() -> str | None:
 
 
 def binds() -> dict[str, str]:
-    """What the hosts need to see of this machine."""
-    return {sysconfig.get_path("purelib"): _LIBRARIES, os.path.realpath(HERE.parent.parent): _COLLECTION}
+    """What the hosts need to see of this machine: libraries, this collection, and those that it depends on."""
+    checkout = HERE.parent.parent
+    needed = {name: checkout / "build/collections/ansible_collections" / name for name in ("ansible/posix", "community/general")}
+    collections = {"threeway/handshake": checkout, **needed}
+    mounted = {os.path.realpath(directory): f"{_COLLECTIONS}/{name}" for name, directory in collections.items()}
+    return {sysconfig.get_path("purelib"): _LIBRARIES, **mounted}
 
 
 def equip(fleet: SystemdFleet, host: str) -> dict[str, Any]:
