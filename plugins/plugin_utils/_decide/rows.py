@@ -57,11 +57,6 @@ class Row:
         left = [seen for seen in self.everywhere if (seen.host, seen.direction) == (host, "out")]
         return bool(left) and all(seen.on_bridge or seen.interface == LOOPBACK for seen in left)
 
-    def learn(self, observation: Observation) -> None:
-        """From here on it is known by what it is there as well."""
-        if (identity := _identity(observation.packet)) != self.identity:
-            self.others.add(identity)
-
     @cached_property
     def identity(self) -> tuple[object, ...]:
         """The numbers by which its observations are known."""
@@ -176,7 +171,6 @@ def rows_of(observations: Sequence[Observation], clients: set[Endpoint], clocks:
         row = _row_of(observation, by_kind[kind, sender], clocks)
         if row:
             row.seen.append(observation)
-            row.learn(observation)
         else:
             rows.append(Row(kind, sender, observation.packet, [observation]))
             by_kind[kind, sender].append(rows[-1])
@@ -196,7 +190,7 @@ def attach(strays: Sequence[Observation], rows: Sequence[Row], clients: set[Endp
 
 
 def _row_of(observation: Observation, alike: Sequence[Row], clocks: dict[str, Clock]) -> Row | None:
-    """The packet of which this is one more observation, of those of its kind."""
+    """The packet of which this is one more observation, of those of its kind; from here on it is known by its numbers there as well."""
 
     def near(row: Row) -> bool:
         tolerance = SAME_PACKET_S + sum(clocks[seen.host].error or 0.0 for seen in (observation, row.seen[-1]) if seen.host in clocks)
@@ -207,7 +201,10 @@ def _row_of(observation: Observation, alike: Sequence[Row], clocks: dict[str, Cl
         known = row.identity == identity
         if (known and unique) or ((known or identity in row.others) and near(row) and _at_once(row, observation)):
             return row
-    return next((row for row in alike if all(other.host != observation.host for other in row.everywhere) and near(row)), None)
+    renumbered = next((row for row in alike if all(other.host != observation.host for other in row.everywhere) and near(row)), None)
+    if renumbered:
+        renumbered.others.add(identity)
+    return renumbered
 
 
 def _when(observation: Observation, clocks: dict[str, Clock]) -> float:

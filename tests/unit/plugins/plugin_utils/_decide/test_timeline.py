@@ -136,6 +136,18 @@ def test_a_rewritten_sequence_number_does_not_hide_a_packet() -> None:
     assert [(row.kind, len(row.seen)) for row in found.rows] == [("syn", 2)]
 
 
+def test_a_bystander_that_sees_it_with_other_numbers_sees_it_twice() -> None:
+    other = syn(isn=77)
+    found = attempt(
+        seen("web1", "out", 100.0, syn()),
+        seen("sw1", "in", 100.001, other, "eth0"),
+        seen("sw1", "out", 100.001, other, "eth1"),
+        seen("db1", "in", 100.002, syn()),
+        strangers=frozenset({"sw1"}),
+    )
+    assert [(len(row.seen), len(row.strays)) for row in found.rows] == [(2, 2)] and found.strays == []
+
+
 def test_a_router_is_seen_twice() -> None:
     found = attempt(
         seen("web1", "out", 100.0, syn()),
