@@ -117,31 +117,16 @@ def _retranslated(host: Host, strays: Sequence[tuple[Observation, Observation]])
     """Have connection tracking forget connections, by their SYNs as they came in and went out: the next one is translated by the rules."""
     stale = list(dict.fromkeys(found for came, went in strays if (found := _tracked(came, went))))[:_MOST]
     commands = [
-        shell(
-            "conntrack",
-            "-D",
-            "-p",
-            "tcp",
-            "-s",
-            source,
-            "--sport",
-            port,
-            "-d",
-            destination,
-            "--dport",
-            to,
-            "-r",
-            reply,
-            "--reply-port-src",
-            by,
-        )
+        shell("conntrack", "-D", "-p", "tcp", "-s", source, "--sport", port, *_translated(destination, to, reply, by))
         for source, port, destination, to, reply, by in stale
     ]
+    everybodys = shell("conntrack", "-D", "-p", "tcp", *_translated(*stale[0][2:]))
     return mending(
         "conntrack",
         host.name,
         f"have connection tracking on {host.name} forget {plural(len(stale), 'connection')} ({commands[0]}"
-        f"{', ...' if len(stale) > 1 else ''})",
+        f"{', ...' if len(stale) > 1 else ''}); if more ports or clients have such connections, {everybodys} forgets them all, also "
+        "those that still work",
         [
             _step("conntrack", tracked[:4], command, {"reply_source": tracked[4], "reply_source_port": tracked[5]})
             for tracked, command in zip(stale, commands, strict=True)
@@ -151,6 +136,10 @@ def _retranslated(host: Host, strays: Sequence[tuple[Observation, Observation]])
         undo=(),
         check=f"conntrack -L on {host.name} shows them as the rules translate them, or not at all",
     )
+
+
+def _translated(destination: str, port: int, reply: str, reply_port: int) -> tuple[object, ...]:
+    return "-d", destination, "--dport", port, "-r", reply, "--reply-port-src", reply_port
 
 
 def _tracked(came: Observation, went: Observation) -> tuple[str, int, str, int, str, int] | None:
