@@ -167,6 +167,9 @@ class Machines(ABC):
         """Set a sysctl, whose name is written with dots."""
         self.write(host, "/proc/sys/" + key.replace(".", "/"), str(value))
 
+    def link_address(self, host: str, interface: str = "eth0") -> str:
+        return self.run(host, ["cat", f"/sys/class/net/{interface}/address"]).stdout.strip()
+
     def nft(self, host: str, ruleset: str) -> None:
         """Load nftables commands, all or none; $port in them is the service's port."""
         self.run(host, ["nft", "-f", "-"], input=self.with_port(ruleset))

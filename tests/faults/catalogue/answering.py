@@ -87,7 +87,7 @@ def the_way_back(fleet: Machines) -> None:
     """web1 does not ask for web2, from which web2 would learn its link address."""
     fleet.listen("web2", "::", 5432)
     fleet.relay("web1", "eth0", outbound={"delay": 0.05})
-    mac = fleet.run("web2", ["cat", "/sys/class/net/eth0/address"]).stdout.strip()
+    mac = fleet.link_address("web2")
     shell(fleet, "web1", f"ip neigh replace 10.0.1.12 lladdr {mac} dev eth0 nud permanent")
     answers(fleet, "r1", "ip route add 10.0.1.11/32 dev eth1", "web2")
 

@@ -101,7 +101,7 @@ def no_room_for_the_gateway(fleet: Machines) -> None:
     assert isinstance(fleet, Fleet)
     fleet.listen("db1", "::", fleet.port)
     for host, interface, address, other, its in KNOWN:
-        mac = fleet.run(other, ["cat", f"/sys/class/net/{its}/address"]).stdout.strip()
+        mac = fleet.link_address(other, its)
         fleet.run(host, ["ip", "neigh", "replace", address, "lladdr", mac, "dev", interface, "nud", "permanent"])
     for first in 1000, 2000:  # the second lot takes whatever the kernel gives up for it
         fleet.popen("db2", ["sh", "-c", BUSY, "sh", str(first), str(first + 200)]).await_answer()

@@ -330,7 +330,7 @@ tables(
 @fault("firewall_drop/sender", "timeout", code="firewall_drop", says=("--mac-source",), flow=V4, packed="rules", **SERVER, **BRIEF)
 def the_router_is_not_trusted(fleet: Machines) -> None:
     """The sender's link address is that of the frames that came in."""
-    mac = fleet.run("r1", ["cat", "/sys/class/net/eth1/address"]).stdout.strip()
+    mac = fleet.link_address("r1", "eth1")
     load(fleet, "db1", "iptables-nft", [f"-A INPUT -p tcp --dport $port -m mac --mac-source {mac} -j DROP"])
 
 

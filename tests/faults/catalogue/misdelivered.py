@@ -29,7 +29,7 @@ def has(fleet: Machines, *hosts: str, prefix: int = 24) -> None:
 
 def sends_to(fleet: Machines, host: str) -> None:
     """The router sends to this host for them."""
-    mac = fleet.run(host, ["cat", "/sys/class/net/eth0/address"]).stdout.strip()
+    mac = fleet.link_address(host)
     for address in (VIP, VIP6):
         fleet.run("r1", ["ip", "neigh", "replace", address, "lladdr", mac, "dev", "eth1", "nud", "permanent"])
 

@@ -87,7 +87,7 @@ def requests_are_dropped(fleet: Machines) -> None:
 @fault("neighbour_silent/noarp", says=("ARP is switched off on eth0",), slow=True, **ARP)
 def arp_is_switched_off(fleet: Machines) -> None:
     """Only its own entry for the router is left, so that the rest works."""
-    mac = fleet.run("r1", ["cat", "/sys/class/net/eth1/address"]).stdout.strip()
+    mac = fleet.link_address("r1", "eth1")
     fleet.run("db1", ["ip", "link", "set", "dev", "eth0", "arp", "off"])
     fleet.run("db1", ["ip", "neigh", "replace", "10.0.2.1", "lladdr", mac, "dev", "eth0", "nud", "permanent"])
     forgets(fleet)
@@ -113,7 +113,7 @@ def a_rule_leads_away_what_is_for_the_host(fleet: Machines) -> None:
 )
 def the_client_is_silent(fleet: Machines) -> None:
     fleet.listen("db1", "::", 5432)
-    mac = fleet.run("r1", ["cat", "/sys/class/net/eth0/address"]).stdout.strip()
+    mac = fleet.link_address("r1")
     fleet.run("web1", ["ip", "neigh", "replace", "10.0.1.1", "lladdr", mac, "dev", "eth0", "nud", "permanent"])
     fleet.nft("web1", "table arp f { chain in { type filter hook input priority 0; arp operation request drop; }\n}")
     fleet.run("r1", ["ip", "neigh", "flush", "dev", "eth0"])
@@ -148,7 +148,7 @@ def the_server_has_a_wrong_entry_for_its_gateway(fleet: Machines) -> None:
 
 @fault("path_drop/pinned-gateway", "timeout", code="path_drop", host="path", leg="syn", segment="path.forward", slow=True, **SHORT)
 def the_entry_is_right_and_the_router_drops(fleet: Machines) -> None:
-    mac = fleet.run("r1", ["cat", "/sys/class/net/eth0/address"]).stdout.strip()
+    mac = fleet.link_address("r1")
     pins(fleet, "web1", "10.0.1.1", mac)
     fleet.nft("r1", "table inet f { chain c { type filter hook forward priority 0; tcp dport 5432 drop; }\n}")
 
@@ -188,7 +188,7 @@ def the_server_has_a_wrong_entry_for_its_ipv6_gateway(fleet: Machines) -> None:
 @fault("path_drop/pinned-gateway/ipv6", "timeout", code="path_drop", host="path", leg="syn", segment="path.forward", slow=True, **SHORT6)
 def the_ipv6_entry_is_right_and_the_router_drops(fleet: Machines) -> None:
     """Nobody else has the server's address either, which is asked for in vain."""
-    mac = fleet.run("r1", ["cat", "/sys/class/net/eth0/address"]).stdout.strip()
+    mac = fleet.link_address("r1")
     pins(fleet, "web1", GATEWAY6, mac)
     fleet.nft("r1", "table inet f { chain c { type filter hook forward priority 0; tcp dport 5432 drop; }\n}")
 

@@ -85,7 +85,7 @@ def given_up_before_the_answer(fleet: Machines) -> None:
     fleet.sysctl("web1", "net.ipv4.tcp_syn_retries", 1)
     fleet.sysctl("web1", "net.ipv4.tcp_syn_linear_timeouts", 0)
     for host, address, other in (("web1", "10.0.1.1", "r1"), ("r1", "10.0.1.11", "web1")):  # ARP would give up as well
-        mac = fleet.run(other, ["cat", "/sys/class/net/eth0/address"]).stdout.strip()
+        mac = fleet.link_address(other)
         fleet.run(host, ["ip", "neigh", "replace", address, "lladdr", mac, "dev", "eth0", "nud", "permanent"])
     fleet.relay("web1", "eth0", outbound={"delay": 1.7}, inbound={"delay": 1.7})
 

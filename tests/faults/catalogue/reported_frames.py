@@ -58,7 +58,7 @@ def the_link_address_is_that_of_a_cluster(fleet: Machines) -> None:
 
 @twin("group_frame", flow=BY_R1, **BRIEF)
 def a_router_has_the_link_address_of_the_server(fleet: Machines) -> None:
-    pinned(fleet, fleet.run("db1", ["cat", "/sys/class/net/eth0/address"]).stdout.strip())
+    pinned(fleet, fleet.link_address("db1"))
 
 
 TAKEN = "table inet t { chain pre { type filter hook prerouting priority raw; meta pkttype set host; }; }"

@@ -9,7 +9,7 @@ from typing import Any
 from tests.faults._fault import DB1, WEB1, Flow, fault, twin
 from tests.faults.catalogue.firewall_rules import BRIEF
 from tests.faults.catalogue.reported import FORWARD, shell
-from tests.faults.catalogue.reported_moved import believes, mac
+from tests.faults.catalogue.reported_moved import believes
 from tests.lab._machines import FABRIC, Machines
 from tests.lab.topologies import Topology, at, one_segment, three_hosts, with_hosts
 
@@ -78,7 +78,7 @@ def a_pod_reaches_itself_by_its_service(fleet: Machines) -> None:
 def a_pod_that_the_node_must_ask_for(fleet: Machines) -> None:
     """As above, where the node has forgotten the pod's link address: the frame goes out by the bridge then, and by no port."""
     bridged(fleet)
-    fleet.run("r1", ["ip", "neigh", "replace", DB1, "lladdr", mac(fleet, "db1"), "dev", "br0", "nud", "stale"])
+    fleet.run("r1", ["ip", "neigh", "replace", DB1, "lladdr", fleet.link_address("db1"), "dev", "br0", "nud", "stale"])
 
 
 @twin("bridge_port", flow=BRIDGED, slow=True, **BRIEF)
@@ -129,12 +129,12 @@ def a_bridge_does_not_answer_yet(fleet: Machines) -> None:
 def somebody_has_disabled_the_port(fleet: Machines) -> None:
     """By hand, without any spanning tree: that stays so."""
     fleet.listen("db1", "0.0.0.0", 5432)
-    believes(fleet, DB1, mac(fleet, "db1"))
+    believes(fleet, DB1, fleet.link_address("db1"))
     shell(
         fleet,
         "db1",
         f"""
-        ip link add br0 type bridge; ip address flush dev eth0; ip link set br0 address {mac(fleet, "db1")} up
+        ip link add br0 type bridge; ip address flush dev eth0; ip link set br0 address {fleet.link_address("db1")} up
         ip link set eth0 master br0; ip address add {DB1}/24 dev br0; ip route add default via 10.0.2.1; sleep 0.2
         bridge link set dev eth0 state 0
         """,
@@ -144,7 +144,7 @@ def somebody_has_disabled_the_port(fleet: Machines) -> None:
 @fault("bridge_port/spanning-tree", "timeout", code="bridge_port", flow=Flow(timeout=1.0), **LISTENS, **BRIEF)
 def a_bridge_does_not_forward_yet(fleet: Machines) -> None:
     """As above, where the router knows the server from before."""
-    believes(fleet, DB1, mac(fleet, "db1"))
+    believes(fleet, DB1, fleet.link_address("db1"))
     listening(fleet)
 
 
@@ -163,7 +163,7 @@ def a_bridge_does_not_forward_yet(fleet: Machines) -> None:
 def a_bridge_does_not_send_yet(fleet: Machines) -> None:
     """As above, at the client, which knows its router from before."""
     fleet.listen("db1", "0.0.0.0", 5432)
-    router = mac(fleet, "r1")
+    router = fleet.link_address("r1")
     shell(
         fleet,
         "web1",
@@ -196,7 +196,7 @@ def a_filter_keeps_what_a_bridge_sends(fleet: Machines) -> None:
         "db1",
         f"""
         ip link add br0 type bridge; ip address flush dev eth0; ip link set br0 up
-        ip link set br0 address {mac(fleet, "db1")}; ip link set eth0 master br0
+        ip link set br0 address {fleet.link_address("db1")}; ip link set eth0 master br0
         ip address add {DB1}/24 dev br0; ip route add default via 10.0.2.1
         """,
     )
@@ -227,7 +227,7 @@ def two_interfaces_on_one_network(fleet: Machines) -> None:
     fleet.listen("db1", "0.0.0.0", 5432)
     for each in ("all", "eth0", "eth1"):
         fleet.sysctl("db1", f"net.ipv4.conf.{each}.rp_filter", 1)
-    believes(fleet, DB1, fleet.run("db1", ["cat", "/sys/class/net/eth1/address"]).stdout.strip())
+    believes(fleet, DB1, fleet.link_address("db1", "eth1"))
 
 
 # -- shapers

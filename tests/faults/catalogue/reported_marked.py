@@ -32,7 +32,7 @@ def past_a_tunnel(fleet: Machines, family: str, own: str) -> None:
 
 def strict(fleet: Machines, by_mark: int) -> None:
     """r1 knows web1, which would not answer it: its ARP requests have no mark."""
-    mac = fleet.run("web1", ["cat", "/sys/class/net/eth0/address"]).stdout.strip()
+    mac = fleet.link_address("web1")
     shell(fleet, "r1", f"ip neigh replace 10.0.1.11 lladdr {mac} dev eth0 nud permanent")
     answers_with_a_mark_alone(fleet, by_mark)
 
@@ -83,7 +83,7 @@ def the_filter_looks_with_the_mark(fleet: Machines) -> None:
 )
 def the_filter_looks_at_requests_as_well(fleet: Machines) -> None:
     """web1 never asks for r1, which would learn its link address from that."""
-    mac = fleet.run("r1", ["cat", "/sys/class/net/eth0/address"]).stdout.strip()
+    mac = fleet.link_address("r1")
     shell(fleet, "web1", f"ip neigh replace 10.0.1.1 lladdr {mac} dev eth0 nud permanent")
     answers_with_a_mark_alone(fleet, 0)
 

@@ -15,10 +15,6 @@ from tests.lab._machines import FABRIC, Machines
 CLONED: dict[str, Any] = {"code": "mac_conflict", "host": "db2", "certainties": ("likely",), "says": ("the same link address", "clone")}
 
 
-def mac(fleet: Machines, host: str) -> str:
-    return fleet.run(host, ["cat", "/sys/class/net/eth0/address"]).stdout.strip()
-
-
 def believes(fleet: Machines, address: str, lladdr: str) -> None:
     """r1 has learned it, and keeps it for long."""
     fleet.sysctl("r1", "net.ipv4.neigh.eth1.base_reachable_time_ms", 3600000)
@@ -30,7 +26,7 @@ def moved(fleet: Machines, host: str) -> None:
     for each in ("db1", "db2"):
         fleet.listen(each, "::", 5432)
     fleet.run("db2", ["ip", "address", "add", f"{VIP}/24", "dev", "eth0"])
-    believes(fleet, VIP, mac(fleet, host))
+    believes(fleet, VIP, fleet.link_address(host))
 
 
 MOVED = Flow(VIP, server="db2", via=("r1",), timeout=1.0)
@@ -71,8 +67,8 @@ for number in range(60000):
 def cloned(fleet: Machines, lladdr: str | None = None) -> None:
     """db2 speaks all the time, with db1's link address or another one."""
     fleet.listen("db1", "::", 5432)
-    fleet.run("db2", ["ip", "link", "set", "eth0", "address", lladdr or mac(fleet, "db1")])
-    believes(fleet, DB1, mac(fleet, "db1"))
+    fleet.run("db2", ["ip", "link", "set", "eth0", "address", lladdr or fleet.link_address("db1")])
+    believes(fleet, DB1, fleet.link_address("db1"))
     fleet.popen("db2", [fleet.python, "-c", CHATTER]).await_answer()
 
 

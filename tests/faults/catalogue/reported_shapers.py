@@ -17,7 +17,7 @@ HELD: dict[str, Any] = {"code": "queueing_held", "certainties": ("likely",), "fl
 def shaped(fleet: Machines, host: str, rate: str, busy_with: str) -> None:
     """A class for everything, which others have used already beyond its burst."""
     fleet.listen("db1", "0.0.0.0", 5432)
-    mac = fleet.run("db1", ["cat", "/sys/class/net/eth0/address"]).stdout.strip()
+    mac = fleet.link_address("db1")
     shell(fleet, "r1", f"ip neigh replace {DB1} lladdr {mac} dev eth1 nud permanent")  # what is asked for waits as well
     fleet.connect(host, busy_with, 9)
     shell(fleet, host, "tc qdisc add dev eth0 root handle 1: htb default 10")

@@ -126,7 +126,7 @@ NOT_LOCAL: dict[str, Any] = {"host": "db1", "leg": "syn", "flow": BY_R1, **BRIEF
 def the_local_table_lacks_the_address(fleet: Machines) -> None:
     """https://github.com/jwbensley/EtherateMT/issues/54, where it is deleted on purpose. The router knows the server from before."""
     fleet.listen("db1", "0.0.0.0", 5432)
-    mac = fleet.run("db1", ["cat", "/sys/class/net/eth0/address"]).stdout.strip()
+    mac = fleet.link_address("db1")
     shell(fleet, "r1", f"ip neigh replace {DB1} lladdr {mac} dev eth1 nud permanent")
     shell(fleet, "db1", TAKEN_AWAY)
 
