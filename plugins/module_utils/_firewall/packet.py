@@ -247,6 +247,11 @@ class Packet:
                 tracking.original = Ends(destination, destination_port, source, source_port)
         return tracking
 
+    def tracked_end(self, destination: bool) -> tuple[bytes, int | None]:
+        """Address and port from which NAT goes out: those of the connection, which rules that rewrite the packet do not change."""
+        ends = (self.tracking.original if self.tracking else None) or self.ends
+        return (ends.destination, ends.destination_port) if destination else (ends.source, ends.source_port)
+
     def copy(self) -> Packet:
         other = copy.copy(self)
         other.link, other.network, other.transport = self.link.copy(), self.network.copy(), self.transport.copy()

@@ -137,11 +137,12 @@ class Chain:
                 raise UnsupportedError(f"rule {index + 1} of chain {self.name} cannot be read: {error}") from error
         return self._rules[index]
 
-    def tracks(self) -> bool:
-        """Whether one of its rules has the kernel track connections."""
+    def tracks(self, version: int) -> bool:
+        """Whether one of its rules has the kernel track connections of that version of IP."""
         may_track = re.compile(rb"[\0\1](?:%b)\0" % b"|".join(name.encode() for name in sorted(tracking())))  # after the attribute's type
         likely = (at for at, body in enumerate(self.bodies) if may_track.search(body))
-        return any(each.tracks for at in likely for each in self.rule(at).expressions)
+        expressions = (each for at in likely for each in self.rule(at).expressions)
+        return any(each.tracks and each.tracked_version in (None, version) for each in expressions)
 
     def filling(self, name: str) -> Rule | None:
         """The rule that adds keys to a set."""

@@ -30,6 +30,8 @@ class Expression:
     """It changes nothing but registers, and what nobody asks for: a look ahead may pass over it."""
     tracks: bool = False
     """A rule with it has the kernel track connections, see tracking.py."""
+    tracked_version: int | None = None
+    """The version of IP whose connections alone it has tracked; None: each that its table sees."""
     condition: bool = False
     """In words it is one of the rule's conditions."""
     stateful: bool = False

@@ -79,7 +79,7 @@ class Nftables:
         """Whether some rule or object has the kernel track connections of IPv4 or IPv6."""
         tables = [table for table in self.tables.values() if table.family in FAMILIES_TRACKED[version]]
         translating = {chain.table.key for chain in self._base_chains if chain.kind == "nat"}
-        return any(table.tracks() for table in sorted(tables, key=lambda table: table.key not in translating))
+        return any(table.tracks(version) for table in sorted(tables, key=lambda table: table.key not in translating))
 
     def _add_chain(self, body: bytes) -> None:
         about = attributes(body[_HEADER:])

@@ -99,9 +99,9 @@ class Table:
             )
         return self._objects[kind, name]
 
-    def tracks(self) -> bool:
-        """Whether a rule, an object or a set's own `ct count` has the kernel track connections; it need not be awake for that."""
-        if any(self.chain(name).tracks() for name in self.names):
+    def tracks(self, version: int) -> bool:
+        """Whether a rule, an object or a set's own `ct count` has the kernel track connections of IPv4 or IPv6, awake or not."""
+        if any(self.chain(name).tracks(version) for name in self.names):
             return True
         own = self._asked("its objects", lambda: self._source.objects(*self.key))
         kinds = {kind for kind, each in objects().items() if each.tracks}

@@ -30,6 +30,7 @@ _LOOPBACK = 772  # ARPHRD_LOOPBACK
 _TCP = 6
 _STATUS = ("expected", "seen-reply", "assured", "confirmed", "snat", "dnat", "6", "7", "8", "dying")
 _TUPLE = {SRC, DST, PROTO_SRC, PROTO_DST, SRC_IP, DST_IP, SRC_IP6, DST_IP6}
+_OF_A_TEMPLATE = "whether rules ahead of connection tracking can ask for more than the state, in which kernels differ"
 _LENGTHS = {SECMARK: 4, EXPIRATION: 4, HELPER: 16, LABELS: 16, ID: 4, EVENTMASK: 4}
 _WORDS = {SECMARK: "security mark", EXPIRATION: "expiration", HELPER: "helper", LABELS: "labels", ID: "id"}
 
@@ -52,7 +53,11 @@ class ConnectionField(Load):
             raise UnsupportedError("bridged packets are tracked in a way of their own, which is not modelled")
         if self.key == STATE:
             return host(STATES[at.packet.tracking.state if at.packet.tracking else "invalid"])
-        return None if at.tracking is None else self._of(at, at.tracking)
+        if at.tracking is None:
+            return None
+        if at.tracking.template and not at.choose(_OF_A_TEMPLATE, _OF_A_TEMPLATE):
+            return None
+        return self._of(at, at.tracking)
 
     def field(self, rule: Describer) -> Field:
         return _field(self.key, self.direction)
@@ -132,7 +137,7 @@ class ConnectionSet(Expression):
                 at.done.append(Action("zone", str(zone)))
             return None
         tracking = at.tracking
-        if tracking is None:
+        if tracking is None or tracking.template:
             return None
         if self.key == MARK:
             tracking.mark = sure_number(at.registers.get(self.source, 4))

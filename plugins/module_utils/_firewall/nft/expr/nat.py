@@ -24,6 +24,7 @@ NFT_NAT_SNAT, NFT_NAT_DNAT = 0, 1
 NF_NAT_RANGE_PROTO_RANDOM, NF_NAT_RANGE_PERSISTENT, NF_NAT_RANGE_PROTO_RANDOM_FULLY, NF_NAT_RANGE_NETMAP = 4, 8, 16, 64
 _AF_INET, _AF_INET6 = 2, 10
 _FAMILIES = {_AF_INET: " ip", _AF_INET6: " ip6"}
+_VERSIONS = {_AF_INET: 4, _AF_INET6: 6}
 
 
 class Ports(t.NamedTuple):
@@ -37,11 +38,12 @@ class Ports(t.NamedTuple):
 class Nat(Expression):
     """snat or dnat, to an address or a range, a port or a range, each from registers."""
 
-    __slots__ = ("addresses", "family", "flags", "kind", "ports")
+    __slots__ = ("addresses", "family", "flags", "kind", "ports", "tracked_version")
     tracks = True
 
     def __init__(self, about: Attributes) -> None:
         self.kind, self.family, self.flags = number(about, NFTA_NAT_TYPE), number(about, NFTA_NAT_FAMILY), number(about, NFTA_NAT_FLAGS, 0)
+        self.tracked_version = _VERSIONS.get(self.family)  # nft_nat_init() asks for that family alone, also in tables of both
         self.addresses = pair(about, NFTA_NAT_REG_ADDR_MIN, NFTA_NAT_REG_ADDR_MAX)
         self.ports = pair(about, NFTA_NAT_REG_PROTO_MIN, NFTA_NAT_REG_PROTO_MAX)
 
@@ -74,11 +76,13 @@ class Nat(Expression):
 
 
 def translate(at: Context, what: str, destination: bool, first: bytes | None, last: bytes | None, ports: Ports | None, flags: int) -> None:
-    """Give the packet the ends that nf_nat_setup_info chooses; what it draws by lot becomes unknown."""
+    """Give the packet the ends that nf_nat_setup_info chooses; what it draws by lot becomes unknown.
+
+    Where the connection has these ends already, the packet is left as it is (nf_nat_packet), also where a rule has rewritten it.
+    """
     packet, tracking = at.packet, at.tracking
-    ends = packet.ends
-    address = _address(packet, what, destination, first, last, flags)
-    port, kept = ends.destination_port if destination else ends.source_port, True
+    own = packet.tracked_end(destination)
+    address, (port, kept) = _address(packet, what, destination, first, last, flags) or own[0], (own[1], True)
     if ports is not None:
         if ports.first == ports.last:
             port = ports.first
@@ -86,21 +90,20 @@ def translate(at: Context, what: str, destination: bool, first: bytes | None, la
             kept = False
     elif not destination and flags & (NF_NAT_RANGE_PROTO_RANDOM | NF_NAT_RANGE_PROTO_RANDOM_FULLY):
         kept = False
-    if destination:
-        packet.rewrite(destination=address, destination_port=port if kept else None)
-    else:
-        packet.rewrite(source=address, source_port=port if kept else None)
+    changed = (address, port) != own or not kept
+    end_port = port if kept else None
+    if changed and destination:
+        packet.rewrite(destination=address, destination_port=end_port)
+    elif changed:
+        packet.rewrite(source=address, source_port=end_port)
     if not kept:
         packet.transport.forget(2 if destination else 0, 2)
     if tracking is not None:
-        changed = packet.ends != ends or not kept
         if destination:
             tracking.destination_bound, tracking.destination_translated = True, changed or tracking.destination_translated
         else:
             tracking.source_bound, tracking.source_translated = True, changed or tracking.source_translated
-    now = packet.ends
-    end, end_port = (now.destination, now.destination_port) if destination else (now.source, now.source_port)
-    shown = f"[{text(end)}]" if packet.family == 6 and ports else text(end)
+    shown = f"[{text(address)}]" if packet.family == 6 and ports else text(address)
     port_text = "" if ports is None else f":{end_port}" if end_port is not None else ports.text()
     at.changed(Action(what, f"{shown}{port_text}"))
 

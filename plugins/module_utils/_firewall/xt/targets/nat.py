@@ -47,17 +47,18 @@ def _range(value: str, family: int) -> _Range:
 
 
 def _translated(packet: Packet, source: bool, range_: _Range, what: str) -> Done:
-    """Rewrite one end of the packet, as nf_nat_setup_info would for the first packet of a connection."""
-    own, port = _end(packet, source)
+    """Rewrite one end of the packet, as nf_nat_setup_info would for the first packet of a connection, unless it has that end already."""
+    own, port = packet.tracked_end(not source)
     target = own if range_.low is None else range_.low
     if range_.low != range_.high:
         if not source or range_.high is None:
             raise UnsupportedError(f"which address {what} picks from its range cannot be known")
         target = own if target <= own <= range_.high else target
     wanted = _port(port, packet.destination_port, source, range_)
-    if source:
+    changed = (target, wanted) != (own, port)
+    if changed and source:
         packet.rewrite(source=target, source_port=wanted)
-    else:
+    elif changed:
         packet.rewrite(destination=target, destination_port=wanted)
     if wanted is None:
         packet.transport.forget(0 if source else 2, 2)
@@ -66,16 +67,12 @@ def _translated(packet: Packet, source: bool, range_: _Range, what: str) -> Done
         _forget_low_bits(packet, range_.low or b"", range_.high or b"")
         done = Action(what, f"{text(range_.low or b'')}-{text(range_.high or b'')}")
     packet.changed(done)
-    tracking, changed = packet.tracking, target != own or wanted != port
+    tracking = packet.tracking
     if tracking is not None and source:
         tracking.source_bound, tracking.source_translated = True, tracking.source_translated or changed
     elif tracking is not None:
         tracking.destination_bound, tracking.destination_translated = True, tracking.destination_translated or changed
     return "accept", done
-
-
-def _end(packet: Packet, source: bool) -> tuple[bytes, int | None]:
-    return (packet.source, packet.source_port) if source else (packet.destination, packet.destination_port)
 
 
 def _forget_low_bits(packet: Packet, low: bytes, high: bytes) -> None:
