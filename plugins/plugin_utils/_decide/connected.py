@@ -13,7 +13,7 @@ from ansible_collections.threeway.handshake.plugins.module_utils._wire.packet im
 
 from .._model.host import Host
 from .._model.socket_records import TakenHandshake
-from .case import Case
+from .case import Case, literal_is_loopback
 from .outcome import Outcome
 from .rows import Row
 from .timeline import Attempt
@@ -24,7 +24,7 @@ from .vantages import came_to, first, furthest, half_open, loss_after, seen_at, 
 def connected(case: Case, attempt: Attempt) -> Outcome:
     """connect() succeeded: did the server's end complete as well?"""
     client, server, probe = case.client, case.server, attempt.probe
-    if client is server and not wire_syns(case, attempt) and _publishes(client, case):
+    if client is server and not wire_syns(case, attempt) and _publishes(client, case) is not False:
         return Outcome("completed")  # with a container of its own, whose port it publishes to itself as well
     if client.saw_everything and not wire_syns(case, attempt) and not client.translates("postrouting") and not case.encapsulated:
         return Outcome("diverted", "syn", "client.firewall", client.name, row=first(attempt.of("syn")))
@@ -91,17 +91,19 @@ def _of_nobody(case: Case, server: Host) -> list[TakenHandshake]:
     return case.fleet.once(("taken of nobody", server.name), found)
 
 
-def _publishes(host: Host, case: Case) -> bool:
+def _publishes(host: Host, case: Case) -> bool | None:
     """Whether a host's rules send what it dials on an address of its own to a machine on one of its bridges, as for published ports of
-    containers."""
-    snapshot = host.snapshot
-    bridges = {link.name for link in (snapshot.links if snapshot else None) or () if link.kind == "bridge"}
-    own = [entry for entry in (snapshot.addresses if snapshot else None) or () if entry.interface in bridges]
-    networks = [entry.network for entry in own]
+    containers; None where they send it away and it is not known what bridges there are."""
     asked = ("syn", "out", case.address, case.port)
     verdicts = [verdict for firewalls in host.verdicts.snapshots.values() for firewall in firewalls for verdict in firewall.verdicts]
     ours = [verdict for verdict in verdicts if (verdict.packet, verdict.direction, verdict.destination, verdict.port) == asked]
     targets = {verdict.rewritten.destination if verdict.rewritten else case.address for verdict in ours}
+    snapshot = host.snapshot
+    if snapshot is None or snapshot.links is None or snapshot.addresses is None:
+        away = targets and not any(literal_is_loopback(target) or host.owns(target) for target in targets)
+        return None if away else False
+    bridges = {link.name for link in snapshot.links if link.kind == "bridge"}
+    networks = [entry.network for entry in snapshot.addresses if entry.interface in bridges]
     return bool(targets) and all(any(ipaddress.ip_address(target) in network for network in networks) for target in targets)
 
 

@@ -31,6 +31,7 @@ from tests.unit.plugins.plugin_utils._decide.changes import (
     setting,
     snapshots,
 )
+from tests.unit.plugins.plugin_utils._decide.test_lies import flows
 from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes, frames
 from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
@@ -233,6 +234,14 @@ def test_what_lacks_a_condition_is_not_proven(name: str) -> None:
 
 def test_syns_that_a_rule_turned_inwards_and_counted_prove_it() -> None:
     assert causes(*recorded("loopback_kept"))[0] == ("loopback_kept", SERVER, "proven")
+
+
+def test_a_published_port_that_answers_is_well_also_where_no_bridge_is_known() -> None:
+    plan, found = recorded("loopback_kept.twin")
+    for snapshot in snapshots(found, SERVER):
+        snapshot.pop("links")
+    flow = flows(plan, found)[0]
+    assert (flow["status"], flow["causes"]) == ("ok", [])
 
 
 def test_no_flood_is_proven_by_handshakes_that_complete() -> None:
