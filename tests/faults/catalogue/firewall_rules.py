@@ -241,7 +241,7 @@ def rules_are_loaded_again_and_again(fleet: Machines) -> None:
     fleet.listen("db1", "::", fleet.port)
     fleet.write("db1", "/run/rules.nft", fleet.with_port("flush ruleset\n" + chain("input", f"tcp dport $port {DROP}")))
     fleet.run("db1", ["nft", "-f", "/run/rules.nft"])
-    fleet.popen("db1", ["sh", "-c", "for turn in $(seq 300); do nft -f /run/rules.nft; sleep 0.2; done"])
+    fleet.popen("db1", ["sh", "-c", "for turn in $(seq 3000); do nft -f /run/rules.nft; sleep 0.2; done"])
 
 
 def tables(

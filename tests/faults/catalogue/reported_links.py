@@ -110,7 +110,17 @@ def listening(fleet: Machines) -> None:
     )
 
 
-@fault("neighbour_silent/spanning-tree", "EHOSTUNREACH", code="neighbour_silent", flow=Flow(timeout=4.0), slow=True, **LISTENS, **BRIEF)
+@fault(
+    "neighbour_silent/spanning-tree",
+    "EHOSTUNREACH",
+    code="neighbour_silent",
+    flow=Flow(timeout=4.0),
+    slow=True,
+    apart=True,
+    clock="a bridge listens for half a minute before it learns",
+    **LISTENS,
+    **BRIEF,
+)
 def a_bridge_does_not_answer_yet(fleet: Machines) -> None:
     """https://github.com/OpenNebula/one-deploy/pull/290"""
     listening(fleet)

@@ -107,7 +107,8 @@ def the_balancer_waits_for_nothing(fleet: Machines) -> None:
     says=("socat", "calls 172.17.0.2:80 for each of them, and gets no answer"),
     certainties=("likely",),
     flow=SHORT,
-    apart=True,  # the call is seen while it lasts: less than 3 s
+    apart=True,
+    clock="the call is seen while it lasts: less than 3 s",
     slow=True,
     **UNSERVED,
 )
