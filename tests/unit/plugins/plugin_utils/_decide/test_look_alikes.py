@@ -120,6 +120,19 @@ def test_who_has_used_up_a_quota_is_not_taken_out_of_its_account(used_up: bool, 
     assert cause["fix"]["summary"].startswith(words) and ("which is used up" in cause["summary"]) is used_up
 
 
+@pytest.mark.parametrize(("stops", "may_be_it"), [("drop", False), ("accept", True)])
+def test_a_counter_does_not_show_which_of_two_unknowns_it_is(stops: str, may_be_it: bool) -> None:
+    """The rule that stops what is invalid stops the SYN as it is as well, if something unknown is so."""
+    plan, found = recorded("firewall_drop.full-set")
+    for snapshot in snapshots(found, SERVER):
+        verdicts = snapshot["firewall"]["verdicts"]
+        for verdict in [each for each in verdicts if each["state"] == "new"]:
+            verdicts.append({**copy.deepcopy(verdict), "state": "invalid", "missed": []})
+            unknown = {"kind": "unknown", "what": "tcp window < 5", "otherwise": "accept", "if_so": stops}
+            verdict.update(verdict="undecided", undecided=unknown, rule=None, missed=[])
+    assert ("conntrack_invalid" in [each[0] for each in causes(plan, found)]) is may_be_it
+
+
 @pytest.mark.parametrize("before", [True, False])
 def test_a_socket_that_listens_later_is_not_one_that_the_kernel_does_not_find(before: bool) -> None:
     plan, found = recorded("no_listener")
