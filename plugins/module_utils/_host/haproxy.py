@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import socket
 import struct
@@ -20,6 +21,8 @@ PROGRAM, SERVER_MAXCONN = "haproxy", "maxconn of a server"
 MOST_FILES, MOST_BYTES, MOST_SERVERS = 50, 1 << 20, 200
 ANSWER_SECONDS = 1.0
 _ROLES = ("FRONTEND", "BACKEND")
+_NO_BIND = "Can't bind to source address"
+_ERRORS = {os.strerror(number): number for number in errno.errorcode}
 _DENIED = ("dcon", "dses")
 
 Record = t.Dict[str, t.Any]
@@ -195,10 +198,19 @@ def _server(row: t.Mapping[str, t.Any]) -> Record:
         "status": row.get("status") or "",
         "check": (row.get("check_status") or "").lstrip("* ") or None,  # a check under way has the last one's status behind an asterisk
         "told": row.get("last_chk") or None,
+        **_failure(row.get("last_chk") or ""),
         "client": None,
         "connects": _number(row, "connect"),
         "failed": _sum(_number(row, name) for name in ("econ", "wretr", "wredis")),  # given up, tried again here, or elsewhere
     }
+
+
+def _failure(said: str) -> Record:
+    """Which call of the last check failed, and with what: ``Can't bind to source address (Cannot assign requested address)``, as
+    conn_err_code_str() and strerror() have it."""
+    what, _bracket, inside = said.partition(" (")
+    error = _ERRORS.get(inside.rstrip(")") or what)
+    return {"call": None if error is None else "bind" if what == _NO_BIND else "connect", "error": error}
 
 
 def _number(row: t.Mapping[str, t.Any], name: str) -> int | None:
