@@ -73,8 +73,8 @@ def _with_more_room(host: str, missed: MissedRule) -> Fix:
     return advice(
         "firewall",
         host,
-        f"give {missed.full} of {missed.rule.name} on {host} room for all clients (size), and elements that age sooner (timeout); until "
-        "then, flush the set (nft flush set)",
+        f"give set {missed.full} of {missed.rule.name} on {host} room for all clients (size), and elements that age sooner (timeout); "
+        "until then, flush the set (nft flush set)",
         why="a rule that adds to a set does not match once the set is full",
     )
 

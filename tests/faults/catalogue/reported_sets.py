@@ -35,7 +35,7 @@ def counted(fleet: Machines, size: int) -> None:
 @fault(
     "firewall_drop/full-set",
     "timeout",
-    says=("since set seen of size 1 is full", "give set seen of size 1 of rule"),
+    says=("since set seen is full", "give set seen of rule"),
     **DROPPED,
 )
 def the_set_of_a_limit_is_full(fleet: Machines) -> None:

@@ -61,7 +61,7 @@ class Dynset(Expression):
         old = meet(at, found_set, key) if sure is None or sure not in added else added[sure]
         if old is None and 0 < found_set.about.size <= found_set.count + len(added):
             if not at.ahead:
-                at.done.append(Action(FULL, f"set {self.name} of size {found_set.about.size}"))
+                at.done.append(Action(FULL, self.name))
             return None if self.inverted else BREAK
         results = (each.run(at) for each in old.expressions) if old is not None else (each.run_fresh(at) for each in self.expressions)
         stopped = any(result is not None for result in results)
