@@ -76,7 +76,8 @@ def why_no_way(host: Host, route: Route) -> str:
         return f": {rule} refuses it"
     if route.type == "throw":
         return f": route throw {route.prefix}{by_policy(route)} leaves it to the rules that follow, and none of them leads there"
-    return ": no policy rule leads to table main" if without_main(host, 6 if ":" in route.remote else 4) else ""
+    unled = route.error == "ENETUNREACH" and without_main(host, 6 if ":" in route.remote else 4)
+    return ": no policy rule leads to table main" if unled else ""
 
 
 def without_main(host: Host, family: int) -> WithoutMain | None:

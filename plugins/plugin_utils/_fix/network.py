@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix, Saves, Step
@@ -26,24 +28,24 @@ def link_down(case: Case, finding: Finding) -> Fix | None:
     link = finding.about(Link)
     if link is None:
         return bridge_port(case, finding)
-    fix = _brought_up(link, finding.host, case.family)
+    fix = _brought_up(link, finding.host)
+    if link.up is not False and (setting := of_interface(case.family, link.name, "ignore_routes_with_linkdown")):
+        passed = f"{setting}=1 has the kernel take that one while {link.name} has no carrier"
+        fix = replace(fix, summary=f"{fix.summary}; where another route leads there as well, {passed}")
     return or_restarted(fix, case.client, f"{link.name} is administratively down", link.name) if link.up is False else fix
 
 
 def server_link_down(case: Case, finding: Finding) -> Fix | None:
     link = finding.about(Link)
-    return _brought_up(link, finding.host, case.family) if link else bridge_port(case, finding)
+    return _brought_up(link, finding.host) if link else bridge_port(case, finding)
 
 
-def _brought_up(link: Link, host: str, family: int) -> Fix:
+def _brought_up(link: Link, host: str) -> Fix:
     name, known = link.name, fit.interface(link.name)
     if link.up is False:
         again = "" if name == LOOPBACK else ", and give it again what went with it: its routes, and its IPv6 addresses"
         return advice("link", host, f"switch {name} of {host} on{again}", [shell("ip", "link", "set", name, "up")] if known else ())
-    summary = f"bring {name} up on {host} (cable, switch port, bond, peer)"
-    if setting := of_interface(family, name, "ignore_routes_with_linkdown"):
-        summary += f"; where another route leads there as well, {setting}=1 has the kernel take that one while {name} has no carrier"
-    return advice("link", host, summary)
+    return advice("link", host, f"bring {name} up on {host} (cable, switch port, bond, peer)")
 
 
 def with_ipv6(host: str, lacking: WithoutIpv6) -> Fix:

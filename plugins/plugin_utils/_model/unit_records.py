@@ -11,7 +11,7 @@ from typing import Literal
 from ansible_collections.threeway.handshake.plugins.module_utils._host.unit_states import YOUNG_S
 
 from .prose import Prose
-from .records import Count, IpAddress, Port
+from .records import Count, IpAddress, Port, whole
 
 _AT_ONCE_S = 2.0
 
@@ -188,7 +188,7 @@ class BalancedServer:
     @property
     def errno(self) -> int | None:
         """What its host's kernel said to the last attempt, as far as it is known."""
-        return int(self.status) if self.program == "nginx" and self.status.isdigit() else self.error
+        return whole(self.status) if self.program == "nginx" else self.error
 
     @property
     def set_aside(self) -> bool:

@@ -27,10 +27,12 @@ from .unserved import refused, unanswered
 _NOT_CONNECTED = "L4CON"  # HAProxy's check_status: connect() failed
 _ABOVE_TCP = ("L6", "L7")  # HAProxy's check_status: of TLS, and of what the server says
 _OWN = {
-    **{errno.EADDRNOTAVAIL: "no_ports", errno.EACCES: "forbidden", errno.EPERM: "forbidden"},
+    **dict.fromkeys((errno.EADDRNOTAVAIL, errno.EADDRINUSE), "no_ports"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "forbidden"),
     **dict.fromkeys((errno.ENETUNREACH, errno.EHOSTUNREACH), "no_way"),
 }
 """What connect() says where the fault is with the host in front itself, or on its way to the server."""
+_BY_ICMP = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES)  # what it says of ICMP errors as well (icmp_err_convert)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def down(
         reason = f"the balancer sends nothing to {named(first)}, which is set aside ({first.status})"
         return Why(sure, reason, Backend("set_aside", first.port or 0, name=named(first)), front.name)
     if all(each.call == "bind" or each.errno in _OWN for each in said):
-        return _of_its_own(front, first, sure)
+        return _of_its_own(front, first, sure, first.port in tried)
     if above:
         reason = f"{named(first)} is down for the balancer, whose check of port {first.port} it takes and fails ({last_check(first)})"
         return Why(sure, reason, Backend("fails_check", first.port or 0, name=named(first)), behind.name)
@@ -82,10 +84,14 @@ def down(
     )
 
 
-def _of_its_own(front: Host, failed: BalancedServer, sure: Certainty) -> Why:
-    """The server waits for connections that never come: the kernel of the host in front makes none."""
+def _of_its_own(front: Host, failed: BalancedServer, sure: Certainty, left: bool) -> Why:
+    """The server waits for connections that never come: the kernel of the host in front makes none. `left`: SYNs of some were seen, so
+    that others may have answered these."""
     end, port, said = named(failed), failed.port or 0, failed.errno or 0
-    kind = "no_source" if failed.call == "bind" else _OWN[said]
+    kind = "no_source" if failed.call == "bind" and said != errno.EADDRINUSE else _OWN[said]
+    if left and kind in ("no_way", "forbidden") and said in _BY_ICMP:
+        reason = f"SYNs of {failed.program} to {end} leave {front.name}, and connect() says {errno.errorcode[said]}, as of an ICMP error"
+        return Why("likely", reason, Backend("no_way", port, failed.address, end), "path")
     match kind:
         case "no_source":
             reason = f"{failed.program} on {front.name} cannot use the source address with which it is to connect to {end}"

@@ -59,7 +59,10 @@ class Dynset(Expression):
                 added[sure] = None
             return None
         old = meet(at, found_set, key) if sure is None or sure not in added else added[sure]
-        if old is None and 0 < found_set.about.size <= found_set.count + len(added):
+        if old is found_set.catchall:  # which a key that is added does not meet
+            old = None
+        there = found_set.count + sum(each is not None for each in added.values())  # what is deleted takes its room until it is collected
+        if old is None and 0 < found_set.about.size <= there:
             if not at.ahead:
                 at.done.append(Action(FULL, self.name))
             return None if self.inverted else BREAK
