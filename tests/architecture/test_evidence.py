@@ -67,7 +67,7 @@ KEPT = {
     "PolicyRule": {"action": PEOPLE},
     "Hooks": {"ipsec_policies": PEOPLE},
     "BaseChain": {"device": PEOPLE, "priority": PEOPLE},
-    "Listener": {"inode": ON_THE_HOST, **dict.fromkeys(("uid", "cgroup"), LISTENER_INFO)},
+    "Listener": {"inode": ON_THE_HOST, "cgroup": LISTENER_INFO},
     "Process": {"netns": LISTENER_INFO},
     "Namespace": {"container": PEOPLE},
     "TemporaryListeners": {"count": PEOPLE},

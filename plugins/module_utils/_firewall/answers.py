@@ -8,7 +8,7 @@ from __future__ import annotations
 from . import prose
 from .deciding import sets_mark
 from .describer import Answer, Describer
-from .evaluation import SPENT, Explored, Outcome, Reference, Step
+from .evaluation import FULL, SPENT, Explored, Outcome, Reference, Step
 from .hidden import DESTINATIONS, Hidden
 from .missed import Missed
 from .packet import Packet, text
@@ -91,6 +91,7 @@ def missed_answer(each: Missed, describer: Describer) -> Answer:
         "destination": text(each.packet.destination),
         "port": each.packet.destination_port,
         "used_up": any(one.kind == SPENT for one in each.step.effects),
+        "full": next((one.target for one in each.step.effects if one.kind == FULL), None),
     }
 
 

@@ -17,6 +17,7 @@ from .._typing import Protocol
 
 MOST_TRIES = 64  # combinations of unknown conditions that are tried
 SPENT = "spent"  # the kind of the only action of a rule that does not match: its quota is used up
+FULL = "full"  # likewise: the set to which it adds has no room
 MOST_STEPS = 64  # up to which rules that did not match are reported
 
 LIMIT = "limit"  # a rate, a quota, a count, or a number drawn by lot: the next packet may fare otherwise

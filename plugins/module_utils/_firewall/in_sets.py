@@ -3,14 +3,14 @@
 # This module is private to threeway.handshake: its names may change without notice.
 """Elements of named sets for which a packet is stopped, and those for the lack of which it is.
 
-An element counts only where the packet, evaluated with the set as it would be then, is let through on all of its way.
+An element counts only where the packet, evaluated with the set as it would be then, is let through on all of its way, or within a limit.
 """
 
 from __future__ import annotations
 
 import typing as t
 
-from .evaluation import Explored, Looked, Membership, SetChanges, Step
+from .evaluation import LIMIT, Explored, Looked, Membership, SetChanges, Step
 from .missed import Missed
 from .packet import Packet
 
@@ -82,4 +82,9 @@ def _to_remove(looked: Looked, explore: t.Callable[[SetChanges], Explored | None
 
 
 def _passes(explored: Explored | None) -> bool:
-    return explored is not None and explored.outcome is not None and explored.outcome.verdict == "accept"
+    if explored is None:
+        return False
+    if explored.outcome is None:
+        limited = explored.undecided is not None and explored.undecided.kind == LIMIT
+        return limited and any(each.verdict == "accept" for each in explored.possible)
+    return explored.outcome.verdict == "accept"

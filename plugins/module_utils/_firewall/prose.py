@@ -20,6 +20,7 @@ _WITH_TARGET = {
     **dict.fromkeys(("ttl", "write"), "{1}"),
     "zone": "set ct zone {1}",
     **dict.fromkeys(("spent", "used_up"), "find the {1} used up"),
+    "full": "find set {1} full",
 }
 _WITHOUT = {
     "masquerade": "masquerade on an interface without a suitable address",

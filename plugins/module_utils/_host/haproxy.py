@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
+import re
 import socket
 import struct
 import time
@@ -20,6 +22,10 @@ PROGRAM, SERVER_MAXCONN = "haproxy", "maxconn of a server"
 MOST_FILES, MOST_BYTES, MOST_SERVERS = 50, 1 << 20, 200
 ANSWER_SECONDS = 1.0
 _ROLES = ("FRONTEND", "BACKEND")
+_NOT_CONNECTED = "L4CON"
+_NO_BIND = "Can't bind to source address"
+_STEP = re.compile(r" at (?:initial connection step|step \d{1,9}) of tcp-check")  # and more behind it
+_ERRORS = {os.strerror(number): number for number in errno.errorcode}
 _DENIED = ("dcon", "dses")
 
 Record = t.Dict[str, t.Any]
@@ -185,6 +191,7 @@ def _rows(text: str) -> t.Iterable[t.Mapping[str, t.Any]]:
 def _server(row: t.Mapping[str, t.Any]) -> Record:
     host, _colon, port = (row.get("addr") or "").rpartition(":")
     address = _address(host)
+    check = (row.get("check_status") or "").lstrip("* ")  # a check under way has the last one's status behind an asterisk
     return {
         "program": PROGRAM,
         "proxy": row["pxname"],
@@ -193,12 +200,21 @@ def _server(row: t.Mapping[str, t.Any]) -> Record:
         "port": int(port) if address and port.isdigit() else None,
         "up": _up(row),
         "status": row.get("status") or "",
-        "check": (row.get("check_status") or "").lstrip("* ") or None,  # a check under way has the last one's status behind an asterisk
+        "check": check or None,
         "told": row.get("last_chk") or None,
+        **_failure(check, row.get("last_chk") or ""),
         "client": None,
         "connects": _number(row, "connect"),
         "failed": _sum(_number(row, name) for name in ("econ", "wretr", "wredis")),  # given up, tried again here, or elsewhere
     }
+
+
+def _failure(check: str, said: str) -> Record:
+    """Which call of the last check failed, and with what: ``Can't bind to source address (Cannot assign requested address)``, as
+    conn_err_code_str() and strerror() have it. What is said of other checks may be the server's own words."""
+    what, _bracket, inside = _STEP.split(said, maxsplit=1)[0].partition(" (")
+    error = _ERRORS.get(inside.rstrip(")") or what) if check == _NOT_CONNECTED else None
+    return {"call": None if error is None else "bind" if what == _NO_BIND else "connect", "error": error}
 
 
 def _number(row: t.Mapping[str, t.Any], name: str) -> int | None:

@@ -26,7 +26,7 @@ _FULL = re.compile(
     r"(\d{1,9}) worker_connections are not enough(?:$| while )"
 )
 _FAILED = re.compile(
-    r"(?:connect\(\)(?: to \S{1,80})? failed|upstream timed out) \((\d{1,3}): ([^)]{1,80})\) while connecting to upstream,"
+    r"(?:(connect|bind)\(\S{0,60}\)(?: to \S{1,80})? failed|upstream timed out) \((\d{1,3}): ([^)]{1,80})\) while connecting to upstream,"
     r" client: ([0-9A-Fa-f:.]{2,60}),.{0,300}? upstream: \"(?:\w{1,10}://)?([0-9A-Fa-f:.\[\]]{2,60}):(\d{1,5})[/\"]"
 )
 
@@ -172,7 +172,7 @@ def failures(content: str, since: float) -> t.Iterator[Record]:
         if at is None or at < since:
             continue
         try:
-            address, port = canonical(failed.group(4).strip("[]")), int(failed.group(5))
+            address, port = canonical(failed.group(5).strip("[]")), int(failed.group(6))
         except ValueError:
             continue
         yield {
@@ -182,10 +182,12 @@ def failures(content: str, since: float) -> t.Iterator[Record]:
             "address": address,
             "port": port,
             "up": False,
-            "status": failed.group(1),
+            "status": failed.group(2),
             "check": None,
-            "told": failed.group(2),
-            "client": canonical(failed.group(3)),
+            "told": failed.group(3),
+            "call": failed.group(1) or "connect",
+            "error": int(failed.group(2)),
+            "client": canonical(failed.group(4)),
             "by": int(stamped.group(7)),
             "time": at,
         }

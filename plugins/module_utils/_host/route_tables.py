@@ -12,9 +12,10 @@ from .._wire.netlink import NETLINK_ROUTE, NLM_F_DUMP, Netlink, attributes, unpa
 from .links import address_bytes, address_text
 
 RTM_GETROUTE = 26
-RTA_DST, RTA_SRC, RTA_TABLE, RTA_NH_ID = 1, 2, 15, 30
+RTA_DST, RTA_SRC, RTA_GATEWAY, RTA_TABLE, RTA_VIA, RTA_NH_ID = 1, 2, 5, 15, 18, 30
 ROUTE = struct.Struct("=BBBBBBBBI")  # struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
 NUMBER = struct.Struct("=I")
+_HOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, hops, interface
 TYPES = ("unspec", "unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit", "throw")
 ORIGINS = {  # who made a route
     2: "kernel",
@@ -32,6 +33,8 @@ ORIGINS = {  # who made a route
 _ENCAPS = ("none", "mpls", "ip", "ila", "ip6", "seg6", "bpf", "seg6local", "rpl", "ioam6", "xfrm")  # linux/lwtunnel.h
 MOST_ROUTES = 10_000  # that are searched: some 60 ms
 MOST_SOURCES = 8
+
+Hop = t.Dict[str, t.Any]
 
 
 class Entry(t.NamedTuple):
@@ -86,6 +89,27 @@ def encap_of(raw: bytes | None) -> str | None:
     """The kind of packets into which a route puts those that take it, from RTA_ENCAP_TYPE; None: into none."""
     kind = unpack(struct.Struct("=H"), raw, "a type of encapsulation")[0] if raw else 0
     return None if not kind else _ENCAPS[kind] if kind < len(_ENCAPS) else str(kind)
+
+
+def multipath(family: int, data: bytes, names: t.Mapping[int, str]) -> t.Iterator[Hop]:
+    while data:
+        size, _flags, weight, index = unpack(_HOP, data, "a next hop")
+        about = attributes(data[_HOP.size : max(size, _HOP.size)])
+        yield {"interface": names.get(index), "gateway": gateway_of(family, about), "weight": weight + 1}
+        data = data[max((size + 3) & ~3, _HOP.size) :]
+
+
+def hop_order(hop: Hop) -> tuple[bytes, str]:
+    """Next hops by gateway, as numbers and IPv4 first, then by interface; those without a gateway come first."""
+    family, raw = address_bytes(hop["gateway"]) if hop["gateway"] else (0, b"")
+    return bytes([family]) + raw, hop["interface"] or ""
+
+
+def gateway_of(family: int, about: t.Mapping[int, bytes]) -> str | None:
+    if RTA_VIA in about:  # the gateway is of the other family (RFC 5549)
+        via = about[RTA_VIA]
+        return address_text(unpack(struct.Struct("=H"), via, "a gateway")[0], via[2:])
+    return address_text(family, about[RTA_GATEWAY]) if RTA_GATEWAY in about else None
 
 
 def _covering(destination: str) -> t.Iterator[Entry]:

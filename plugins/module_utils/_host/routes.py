@@ -28,14 +28,17 @@ from .route_tables import (
     Entry,
     dump,
     encap_of,
+    gateway_of,
+    hop_order,
     most_specific,
+    multipath,
     number_of,
     only_from,
 )
 
 RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000
-RTA_IIF, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH = 3, 4, 5, 7, 8, 9
-RTA_MARK, RTA_VIA, RTA_ENCAP_TYPE, RTA_UID, RTA_IP_PROTO, RTA_SPORT, RTA_DPORT = 16, 18, 21, 25, 27, 28, 29
+RTA_IIF, RTA_OIF, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH = 3, 4, 7, 8, 9
+RTA_MARK, RTA_ENCAP_TYPE, RTA_UID, RTA_IP_PROTO, RTA_SPORT, RTA_DPORT = 16, 21, 25, 27, 28, 29
 RTAX_MTU = 2
 LOCAL_TABLE = 255
 MOST_PORTS = 8  # for which a way is asked for, where rules look at ports
@@ -43,7 +46,6 @@ REFUSALS = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "E
 RULE_REFUSALS = {"blackhole": "EINVAL", "unreachable": "ENETUNREACH", "prohibit": "EACCES"}  # fib4_rule_action
 
 _ANY = {socket.AF_INET: bytes(4), socket.AF_INET6: bytes(16)}
-_HOP = struct.Struct("=HBBi")
 _PORT = struct.Struct("!H")
 _WAY = ("interface", "gateway", "table", "prefix")
 
@@ -191,11 +193,11 @@ def _parse(body: bytes, names: t.Mapping[int, str]) -> Answer:
     name = TYPES[kind] if kind < len(TYPES) else str(kind)
     mtu = attributes(about.get(RTA_METRICS, b"")).get(RTAX_MTU)
     # IPv6 begins with the hop that it chose this time: a stated order, so that the same route always reads the same.
-    hops = sorted(_multipath(family, about.get(RTA_MULTIPATH, b""), names), key=_hop_order)
+    hops = sorted(multipath(family, about.get(RTA_MULTIPATH, b""), names), key=hop_order)
     return {
         "type": name,
         "interface": names.get(number_of(about.get(RTA_OIF))),
-        "gateway": _gateway(family, about),
+        "gateway": gateway_of(family, about),
         "source": address_text(family, about[RTA_PREFSRC]) if RTA_PREFSRC in about else None,
         "table": number_of(about.get(RTA_TABLE)) or table,
         "prefix": f"{address_text(family, about.get(RTA_DST, _ANY[family]))}/{length}",
@@ -205,27 +207,6 @@ def _parse(body: bytes, names: t.Mapping[int, str]) -> Answer:
         "origin": ORIGINS.get(protocol),
         "nexthop": number_of(about.get(RTA_NH_ID)) or None,
     }
-
-
-def _multipath(family: int, data: bytes, names: t.Mapping[int, str]) -> t.Iterator[Answer]:
-    while data:
-        size, _flags, weight, index = unpack(_HOP, data, "a next hop")
-        about = attributes(data[_HOP.size : max(size, _HOP.size)])
-        yield {"interface": names.get(index), "gateway": _gateway(family, about), "weight": weight + 1}
-        data = data[max((size + 3) & ~3, _HOP.size) :]
-
-
-def _hop_order(hop: Answer) -> tuple[bytes, str]:
-    """Next hops by gateway, as numbers and IPv4 first, then by interface; those without a gateway come first."""
-    family, raw = address_bytes(hop["gateway"]) if hop["gateway"] else (0, b"")
-    return bytes([family]) + raw, hop["interface"] or ""
-
-
-def _gateway(family: int, about: t.Mapping[int, bytes]) -> str | None:
-    if RTA_VIA in about:  # the gateway is of the other family (RFC 5549)
-        via = about[RTA_VIA]
-        return address_text(unpack(struct.Struct("=H"), via, "a gateway")[0], via[2:])
-    return address_text(family, about[RTA_GATEWAY]) if RTA_GATEWAY in about else None
 
 
 def _packet(question: Question) -> Packet:
@@ -262,11 +243,15 @@ def _leading_rule(question: Question, result: Answer, rules: t.Sequence[Rule]) -
 
 
 def _refusing(question: Question, error: str, rules: t.Sequence[Rule]) -> Answer:
-    """Which rule or route refuses with this error, as far as that is known: IPv4's kernel answers with the error alone."""
+    """Which rule or route refuses with this error, as far as that is known: IPv4's kernel answers with the error alone.
+
+    A route of type throw has the next rules tried: it matters where these lead nowhere.
+    """
     if error not in (*REFUSALS.values(), *RULE_REFUSALS.values()):
         return {}
     packet = _packet(question)
     routes: dict[int, Entry] | None = None
+    thrown: Answer = {}
     for rule in _applying(rules, packet):
         if RULE_REFUSALS.get(rule.action) == error:
             return {"type": rule.action, "rule": rule.priority}
@@ -277,10 +262,13 @@ def _refusing(question: Question, error: str, rules: t.Sequence[Rule]) -> Answer
         if routes is None:
             routes = most_specific(packet.destination)
         found = routes.get(rule.table)
-        if found and REFUSALS.get(found.type) == error and (rule.suppress is None or found.length > rule.suppress):
+        if found and found.type in (*REFUSALS, "throw") and (rule.suppress is None or found.length > rule.suppress):
             about = {name: getattr(found, name) for name in ("type", "prefix", "origin", "nexthop")}
-            return {**about, "table": rule.table, "rule": rule.priority}
-    return {}
+            if REFUSALS.get(found.type) == error:
+                return {**about, "table": rule.table, "rule": rule.priority}
+            if error == "ENETUNREACH" and not thrown and found.type == "throw":
+                thrown = {**about, "table": rule.table, "rule": rule.priority}
+    return thrown
 
 
 def _others(result: Answer) -> list[str]:

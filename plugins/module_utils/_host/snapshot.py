@@ -29,6 +29,7 @@ if t.TYPE_CHECKING:
 
 MOST_LINKS = 200  # as hosts with very many containers have; those that our routes use are reported in any case
 MOST_INTERFACES = 16  # whose sysctls and managers are read
+MOST_OWNERS = 4  # of listeners, for whose answers the way is asked for
 MOST_ASKING = 16  # pairs of an own address and a neighbour's between which the way is asked for
 
 
@@ -131,7 +132,9 @@ def _network(
 
     snapshot.add("rules", add_rules)
     routes = snapshot.parts["routes"] = []
-    pending = list(dict.fromkeys([*pairs, *_routes.by_port(pairs, ports, rules), *ways]))
+    own = [*pairs, *_routes.by_port(pairs, ports, rules)]
+    users = _owners(ports) if any(rule.uids for rule in rules) else ()
+    pending = list(dict.fromkeys([*own, *(each._replace(uid=user) for user in users for each in own), *ways]))
     for question in pending:
         try:
             answer = _route(netlink, question, indices, rules)
@@ -166,6 +169,15 @@ def _network(
     if len(links) > MOST_LINKS:
         snapshot.lacks("links", f"only {MOST_LINKS} of {len(links)} are returned")
         del links[MOST_LINKS:]
+
+
+def _owners(ports: t.Sequence[int]) -> t.Iterator[int]:
+    """The users of the sockets that listen on these ports, other than the one as whom this process runs."""
+    try:
+        users = {each["uid"] for each in _sockets.listeners(ports)}
+    except (ObserveError, OSError):
+        return
+    yield from sorted(users - {os.getuid()})[:MOST_OWNERS]
 
 
 def _route(netlink: Netlink, question: _routes.Question, indices: dict[str, int], rules: list[policy_rules.Rule]) -> _routes.Answer:

@@ -22,7 +22,7 @@ VOCABULARY: Mapping[str, frozenset[str]] = {
     for record, fields in {
         "Address": "flags",
         "AnswerInside": "error",
-        "BalancedServer": "program status check",
+        "BalancedServer": "program status check call",
         "BaseChain": "family hook policy type",
         "Chain": "family hook",
         "Confined": "families",
@@ -89,6 +89,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "Lookup": {"program": "program"},
     "Listener": {"md5": "destination", "names": "destination"},
     "LogRecord": {"process": "program", "unit": "unit"},
+    "MissedRule": {"full": "set"},
     "Nameserver": {"address": "destination"},
     "Namespace": {"name": "netns"},
     "OwnSetting": {"file": "file"},

@@ -143,6 +143,11 @@ class Case(Handshakes):
         candidates = [listener for listener in self.listeners_on_port() or [] if self.mismatch(listener) is None]
         return max(candidates, key=lambda entry: (entry.device is not None, not is_any(entry.address)), default=None)
 
+    @property
+    def answers_as(self) -> int | None:
+        listener = self.once("listener", self.listener)
+        return listener.uid if listener else None
+
     def mismatch(self, listener: Listener) -> Literal["address", "family", "device"] | None:
         """Why a listener on the right port does not get the SYN, by the kernel's compute_score() (net/ipv4/inet_hashtables.c)."""
         family = 6 if listener.family == "ipv6" else 4

@@ -179,6 +179,11 @@ class Handshakes:
         return self.probes[0].uid if self.probes else None
 
     @property
+    def answers_as(self) -> int | None:
+        """The owner of the socket that takes the handshakes, where it is known."""
+        return None
+
+    @property
     def route(self) -> Route | None:
         """The client's route to the address, as its kernel resolves it."""
         return self.once("route", lambda: self.way(self.client, self.address, self.source or self.client_address))
@@ -188,11 +193,12 @@ class Handshakes:
         """Whether the client's route puts the packets into others, so that its recording has none that leaves."""
         return self.route is not None and self.route.encap is not None
 
-    def way(self, host: Host, remote: str, local: str | None = None, back: bool = False) -> Route | None:
-        """How a host's kernel routes a packet of these handshakes to the server's end, or back: policy rules may ask for its ports."""
+    def way(self, host: Host, remote: str, local: str | None = None, back: bool = False, owned: bool = True) -> Route | None:
+        """How a host's kernel routes a packet of these handshakes to the server's end, or back: policy rules may ask for its ports, and,
+        where it is `owned`, for the user whose socket sends it."""
         server_port = self.server_port if host is self.server else self.port
-        uid = self.uid if host is self.client and not back else None
-        return host.route(remote, local, uid, (server_port, None) if back else (None, self.port))
+        uid = self.answers_as if back and host is self.server else self.uid if host is self.client and not back else None
+        return host.route(remote, local, uid if owned else None, (server_port, None) if back else (None, self.port))
 
     @property
     def gateway(self) -> tuple[str, str | None]:

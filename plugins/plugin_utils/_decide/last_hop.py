@@ -9,10 +9,12 @@ import ipaddress
 
 from .._model.host import Host
 from .._model.network_records import PolicyRule, Route
+from .._model.network_subjects import WithoutMain
 from .._model.recording import Observation
 
 INITIAL_TTLS = (64, 128, 255)
-_USUAL_TABLES = (253, 254, 255)  # default, main, local
+_MAIN = 254
+_USUAL_TABLES = (253, _MAIN, 255)  # default, main, local
 _USUAL_RULES = (0, 32766, 32767)  # that look them up
 
 
@@ -66,6 +68,23 @@ def refusing_rule(host: Host, route: Route) -> str:
     rules = (host.snapshot.rules if host.snapshot else None) or ()
     found = [rule for rule in rules if (rule.family, rule.priority) == (family, route.rule)]
     return f"policy rule {route.rule} ('{found[0].text}')" if len(found) == 1 else f"policy rule {route.rule} of type {route.type}"
+
+
+def why_no_way(host: Host, route: Route) -> str:
+    """``: policy rule 76 ('from all unreachable') refuses it``, of a way that the kernel does not have; empty where that is all."""
+    if rule := refusing_rule(host, route):
+        return f": {rule} refuses it"
+    if route.type == "throw":
+        return f": route throw {route.prefix}{by_policy(route)} leaves it to the rules that follow, and none of them leads there"
+    unled = route.error == "ENETUNREACH" and without_main(host, 6 if ":" in route.remote else 4)
+    return ": no policy rule leads to table main" if unled else ""
+
+
+def without_main(host: Host, family: int) -> WithoutMain | None:
+    """That no policy rule has the kernel look into table main, as one does that every host has at first."""
+    rules = host.snapshot.rules if host.snapshot else None
+    tables = [rule.table for rule in rules or () if rule.family == f"ipv{family}"]
+    return WithoutMain(family) if tables and _MAIN not in tables else None
 
 
 def added_rules(host: Host, family: int) -> list[PolicyRule] | None:

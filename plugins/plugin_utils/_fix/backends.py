@@ -46,9 +46,26 @@ def of_balancer(backend: Backend, front: str) -> Fix | None:
         return advice(
             "sysctl",
             front,
-            f"give {front} more local ports towards {backend.name} (net.ipv4.ip_local_port_range, more source addresses by proxy_bind), or "
+            f"give {front} more local ports towards {backend.name} (net.ipv4.ip_local_port_range, more source addresses by "
+            "proxy_bind or HAProxy's source), or "
             "have it use fewer (keepalive to the servers behind it, connections that nobody closes)",
             [shell("ss", "-Htn", "state", "connected", "dport", "=", f":{backend.port}"), shell("sysctl", "-w", WIDEST)],
+        )
+    if backend.kind == "no_source":
+        return advice(
+            "application",
+            front,
+            f"have the balancer on {front} connect to {backend.name} from an address that {front} has (nginx: proxy_bind, HAProxy: "
+            "source), or give it the address that its configuration names",
+            [shell("ip", "-brief", "address")],
+        )
+    if backend.kind == "no_way":
+        return advice(
+            "route",
+            front,
+            f"find out what keeps {front} from {backend.name}: its routes and policy rules, a neighbour that does not answer, or a router "
+            "or firewall that answers with an ICMP error",
+            [shell("ip", "route", "get", backend.address), shell("ip", "neigh", "show", "to", backend.address)] if backend.address else [],
         )
     if backend.kind == "forbidden":
         return advice(
@@ -121,7 +138,10 @@ def _of_server(backend: Backend, front: str, behind: str) -> Fix | None:
                 "of these (HAProxy: without usesrc, and with send-proxy or a header for the client's)",
             )
         case "unsent":
-            look = f"find out what keeps {front}'s own connections to port {port} of {behind} from leaving (rules for its output, routes)"
+            look = (
+                f"find out what keeps {front}'s own connections to port {port} of {behind} from leaving (rules for its output, routes, a "
+            )
+            look += "source address in its configuration that it does not have)"
             return advice("advice", front, look)
     return None
 

@@ -16,6 +16,7 @@ from .._model.firewall_records import Verdict, Zones
 from .._model.firewall_subjects import Stop
 from .._model.fixes import Fix, Saves
 from .._model.host import Host
+from .._model.opening_records import MissedRule
 from .._model.prose import Prose
 from .._model.rule_records import Rule
 from . import fit
@@ -50,6 +51,9 @@ def stopped(case: Case, finding: Finding) -> Fix | None:
     counted = stop.verdict.rule if stop.verdict.quota_used_up else next((each.rule for each in stop.verdict.missed if each.used_up), None)
     if otherwise is None and counted:
         return _with_more_quota(host.name, counted)
+    crowded = next((each for each in stop.verdict.missed if each.full), None)
+    if otherwise is None and crowded:
+        return _with_more_room(host.name, crowded)
     return otherwise or opening(case, host, stop.verdict, stop.later)
 
 
@@ -61,6 +65,17 @@ def _with_more_quota(host: str, rule: Rule) -> Fix:
         f"reset the quota of {rule.name} on {host} (nft reset quota, if it has a name, or load the rule again), or raise it, if whoever "
         "set it means to let the client in",
         why="nothing gives a quota back by itself",
+    )
+
+
+def _with_more_room(host: str, missed: MissedRule) -> Fix:
+    """A rule that accepts the client ahead would take it out of what the rule limits or counts."""
+    return advice(
+        "firewall",
+        host,
+        f"give set {missed.full} of {missed.rule.name} on {host} room for all clients (size), and elements that age sooner (timeout); "
+        "until then, flush the set (nft flush set)",
+        why="a rule that adds to a set does not match once the set is full",
     )
 
 

@@ -33,7 +33,8 @@ def delisted(host: Host, verdict: Verdict, later: Sequence[Verdict]) -> Fix | No
         host.name,
         summary,
         found.commands,
-        why=f"{found.rule.name if found.rule else 'a rule'} stops what is in the set, and without this element nothing else does",
+        why=f"{found.rule.name if found.rule else 'a rule'} stops what is in the set, and without this element nothing else does, "
+        "limits apart",
         check=f"{found.name} has no {listed}",
     )
 

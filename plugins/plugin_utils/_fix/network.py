@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .._decide.case import Case
 from .._decide.finding import Finding
 from .._model.fixes import Fix, Saves, Step
 from .._model.host import Host
-from .._model.network_records import LEAST_MTU, Link
+from .._model.network_records import LEAST_MTU, LOOPBACK, Link
 from .._model.network_subjects import BridgePort, Spread, WithoutIpv6
 from . import fit
 from .make import advice, mending, shell
@@ -27,6 +29,9 @@ def link_down(case: Case, finding: Finding) -> Fix | None:
     if link is None:
         return bridge_port(case, finding)
     fix = _brought_up(link, finding.host)
+    if link.up is not False and (setting := of_interface(case.family, link.name, "ignore_routes_with_linkdown")):
+        passed = f"{setting}=1 has the kernel take that one while {link.name} has no carrier"
+        fix = replace(fix, summary=f"{fix.summary}; where another route leads there as well, {passed}")
     return or_restarted(fix, case.client, f"{link.name} is administratively down", link.name) if link.up is False else fix
 
 
@@ -36,7 +41,11 @@ def server_link_down(case: Case, finding: Finding) -> Fix | None:
 
 
 def _brought_up(link: Link, host: str) -> Fix:
-    return advice("link", host, f"bring {link.name} up on {host} (cable, switch port, bond, peer)")
+    name, known = link.name, fit.interface(link.name)
+    if link.up is False:
+        again = "" if name == LOOPBACK else ", and give it again what went with it: its routes, and its IPv6 addresses"
+        return advice("link", host, f"switch {name} of {host} on{again}", [shell("ip", "link", "set", name, "up")] if known else ())
+    return advice("link", host, f"bring {name} up on {host} (cable, switch port, bond, peer)")
 
 
 def with_ipv6(host: str, lacking: WithoutIpv6) -> Fix:

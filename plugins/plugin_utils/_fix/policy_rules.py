@@ -7,9 +7,21 @@ from __future__ import annotations
 
 from .._model.fixes import Fix
 from .._model.network_records import Route
+from .._model.network_subjects import WithoutMain
 from .make import advice, shell
 
 _OF_MAIN = 32766  # the priority of the rule that looks up table main, unless somebody has moved it
+
+
+def to_main(host: str, lacking: WithoutMain) -> Fix:
+    """The kernel makes this rule with the namespace, and nobody makes it again."""
+    return advice(
+        "route",
+        host,
+        f"give {host} the policy rule again that leads to table main, and find out who deleted it: what flushes policy rules and restores "
+        "its own only",
+        [shell("ip", *(("-6",) if lacking.family == 6 else ()), "rule", "add", "lookup", "main", "priority", _OF_MAIN)],
+    )
 
 
 def ahead_of(host: str, route: Route) -> Fix:

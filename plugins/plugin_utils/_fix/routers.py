@@ -31,6 +31,9 @@ def router_route(_case: Case, finding: Finding) -> Fix | None:
     route, target = found.route, found.target
     if route.refused_by_rule:
         return ahead_of(host, route)
+    if route.type == "throw":  # others are to lead there: without it, this table would
+        behind = f"in a table to which a policy rule of {host} leads, behind the rule for table {route.table}"
+        return advice("route", host, f"add a route to {target} {behind}", ["ip rule"])
     if route.type in REFUSING:
         return advice(
             "route",

@@ -19,12 +19,13 @@ from .._model.network_subjects import (
     RefusingRoute,
     RuleAhead,
     WithoutIpv6,
+    WithoutMain,
 )
 from .._values.nat64 import translated_from
 from . import fit
 from .make import advice, ip, mending, shell
 from .network import or_restarted, with_ipv6
-from .policy_rules import ahead_of
+from .policy_rules import ahead_of, to_main
 from .routers import by_nat64, for_more_sources
 from .sysctl import of_interface
 from .trusted import for_client
@@ -41,6 +42,8 @@ def no_route(case: Case, finding: Finding) -> Fix:
         return ahead_of(client.name, refused)
     if lacking := finding.about(WithoutIpv6):
         return with_ipv6(client.name, lacking)
+    if unled := finding.about(WithoutMain):
+        return to_main(client.name, unled)
     if meant := translated_from(case.address):
         return by_nat64(client.name, meant, f"add a route to {case.address}, that leads to a NAT64 translator, on {client.name}")
     if deaf := finding.about(DeafInterface):
@@ -88,13 +91,15 @@ def refusing(case: Case, finding: Finding) -> Fix | None:
 
 def no_return_route(case: Case, finding: Finding) -> Fix | None:
     route, server, client = finding.about(Route), case.server, case.client_address
+    if server and (unled := finding.about(WithoutMain)):
+        return to_main(server.name, unled)
     if server and client and (deaf := finding.about(DeafInterface)):
         return _listening_again(server, deaf, client)
     if route is None or server is None or client is None:
         return None
     if route.refused_by_rule:
         return ahead_of(server.name, route)
-    if route.type in REFUSING:
+    if route.type in REFUSING and route.type != "throw":
         fix = _without(server, route, f"remove the {route.type} route that covers {client} on {server.name}")
     else:
         fix = _towards(case, server, client)

@@ -184,6 +184,12 @@ class Verdict:
     def stops(self) -> bool:
         return self.verdict in ("drop", "reject")
 
+    @property
+    def may_stop(self) -> bool:
+        """Whether rules stop the packet, or do so if what is unknown is so, or is not."""
+        unknown = self.undecided
+        return self.stops or (unknown is not None and not {"drop", "reject"}.isdisjoint((unknown.otherwise, unknown.if_so)))
+
     def last_to(self, *effects: str) -> Rule | None:
         """The last rule on the way with one of these effects, such as ``SOURCE_NAT``."""
         done = [step for step in self.path if step.matched and any(effect.kind in effects for effect in step.effects)]

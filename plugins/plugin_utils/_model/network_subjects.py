@@ -62,6 +62,13 @@ class RefusingRoute:
 
 
 @dataclass(frozen=True)
+class WithoutMain:
+    """That no policy rule of a host leads to table main, where its routes are."""
+
+    family: int
+
+
+@dataclass(frozen=True)
 class RouterRoute:
     """The route of a host on the way to an address, which refuses it, or has it on a link where it is not."""
 

@@ -12,10 +12,11 @@ from .records import Count, IpAddress, Port
 from .rule_records import Condition, Rule
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MissedRule:
     """A rule that would have let a packet through that is stopped, or led it to another end, but for one ``condition``; ``translating``:
-    the rule that does the latter then, where the first only leads to it; ``used_up``: the condition is a quota."""
+    the rule that does the latter then, where the first only leads to it; ``used_up``: the condition is a quota;
+    ``full``: the set to which it adds, which has no room."""
 
     rule: Rule
     condition: Condition
@@ -23,6 +24,7 @@ class MissedRule:
     port: Port | None = None
     translating: Rule | None = None
     used_up: bool = False
+    full: str | None = None
 
 
 @dataclass(frozen=True)

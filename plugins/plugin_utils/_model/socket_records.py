@@ -59,6 +59,7 @@ class Listener:
     filtered: bool | None = None
     min_ttl: Count | None = None
     defer_accept: Count | None = None
+    uid: Count | None = None  # of its owner, by whom policy rules may lead its SYN-ACKs
     processes: tuple[Process, ...] | None = None
     names: tuple[str, ...] = ()  # of a loopback address other than 127.0.0.1, by the hosts file
     pollers: tuple[Count, ...] | None = None  # which of them wait on it by epoll, where that was asked and is known

@@ -237,7 +237,8 @@ class Backend:
     known why it does not serve them, it serves others there, nobody listens on any port, no connection comes, or none leaves the host in
     front, which calls another ``address``, or bears the ``address`` of others (``masked``), with which it does not come to the server
     (``masked_lost``), or the balancer's own server ``name`` is set aside (maintenance), or has no address as its name does not resolve; or
-    the host in front has no local port left towards it, or its kernel forbids the connection; or the server takes connections and fails
+    the host in front has no local port left towards it, or not the address from which it is to connect, or no way to it, or its kernel
+    forbids the connection; or the server takes connections and fails
     the balancer's check of what it says (``fails_check``), or ends them at once (``ends``)."""
 
     kind: Literal[
@@ -254,6 +255,8 @@ class Backend:
         "set_aside",
         "unresolved",
         "no_ports",
+        "no_source",
+        "no_way",
         "forbidden",
         "fails_check",
         "ends",

@@ -11,7 +11,7 @@ from typing import Literal
 from ansible_collections.threeway.handshake.plugins.module_utils._host.unit_states import YOUNG_S
 
 from .prose import Prose
-from .records import Count, IpAddress, Port
+from .records import Count, IpAddress, Port, whole
 
 _AT_ONCE_S = 2.0
 
@@ -164,7 +164,8 @@ class BalancedServer:
     serve a client (since HAProxy 1.9), checks left out, and ``failed``: how many of these failed. nginx, which names none: ``status`` is
     the number
     of the error of the last connect(), which was for ``client``. ``pids``: of the processes that have the balancer's listeners, as several
-    balancers may run there; none in evidence of older versions. ``times``: the seconds in which nginx logged it.
+    balancers may run there; none in evidence of older versions. ``times``: the seconds in which nginx logged it. ``call`` and ``error``:
+    ``bind`` or ``connect``, and the number of the error with which it failed, in the last check or the logged attempt.
     """
 
     program: str
@@ -181,6 +182,13 @@ class BalancedServer:
     failed: Count | None = None
     pids: tuple[Count, ...] = ()
     times: tuple[Count, ...] = ()
+    call: str | None = None
+    error: Count | None = None
+
+    @property
+    def errno(self) -> int | None:
+        """What its host's kernel said to the last attempt, as far as it is known."""
+        return whole(self.status) if self.program == "nginx" else self.error
 
     @property
     def set_aside(self) -> bool:

@@ -78,8 +78,8 @@ stream {
 """
 
 
-def nginx(fleet: Machines, backend: int, more: str = "") -> None:
-    fleet.write("db2", "/etc/nginx.conf", NGINX % (f"10.0.2.21:{backend}", more, "proxy_connect_timeout 1s;"))
+def nginx(fleet: Machines, backend: int, more: str = "", timeout: str = "proxy_connect_timeout 1s;") -> None:
+    fleet.write("db2", "/etc/nginx.conf", NGINX % (f"10.0.2.21:{backend}", more, timeout))
     fleet.popen("db2", ["nginx", "-c", "/etc/nginx.conf", "-e", "/run/nginx-error.log"])
     fleet.await_listener("db2", 5432)
 

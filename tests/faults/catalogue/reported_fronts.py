@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.faults._fault import Flow, fault, twin
-from tests.faults.catalogue.fronts import CONFIGURATION, FRONT, NGINX, UNSERVED
+from tests.faults.catalogue.fronts import CHECKED, CONFIGURATION, FRONT, NGINX, UNSERVED, haproxy, nginx
 from tests.faults.catalogue.reported import shell
 from tests.lab._machines import Machines
 
@@ -165,3 +165,57 @@ def the_check_weighs_too_little(fleet: Machines) -> None:
         files = ["-p", "/run/ka.pid", "-r", "/run/vrrp.pid", "-c", "/run/checkers.pid"]
         fleet.popen(host, ["keepalived", "-n", "-f", "/etc/keepalived.conf", *files])
     fleet.run("db1", ["sh", "-c", "until ip addr show eth0 | grep -q 10.0.2.100; do sleep 0.1; done; sleep 2"])
+
+
+# -- what keeps the balancer itself from connecting
+
+NOT_HIS = {**UNSERVED, "host": "db2", "slow": True}
+ELSEWHERE = "10.0.2.99"
+
+
+def from_source(fleet: Machines, source: str) -> None:
+    """HAProxy on db2 is to connect to db1 from an address."""
+    fleet.listen("db1", "10.0.2.21", 5432)
+    haproxy(fleet, f"{CHECKED} source {source}")
+
+
+@fault("load_balancer_no_backend/source", says=("cannot use the source address", "HAProxy: source"), **NOT_HIS)
+def the_balancer_lacks_its_source_address(fleet: Machines) -> None:
+    """Nothing is amiss with the server, which the balancer calls down."""
+    from_source(fleet, ELSEWHERE)
+
+
+@twin("load_balancer_no_backend/source", flow=FRONT, slow=True)
+def the_balancer_has_its_source_address(fleet: Machines) -> None:
+    shell(fleet, "db2", f"ip addr add {ELSEWHERE}/24 dev eth0")
+    from_source(fleet, ELSEWHERE)
+
+
+@fault("load_balancer_no_backend/source/nginx", says=("cannot use the source address", "nginx: proxy_bind"), **NOT_HIS)
+def nginx_lacks_its_source_address(fleet: Machines) -> None:
+    """https://github.com/chobits/ngx_http_proxy_connect_module/issues/294: it is bind() that fails, and not connect()."""
+    fleet.listen("db1", "10.0.2.21", 5432)
+    nginx(fleet, 5432, timeout=f"proxy_connect_timeout 1s; proxy_bind {ELSEWHERE};")
+
+
+@fault(
+    "load_balancer_no_backend/no-way",
+    says=("says EHOSTUNREACH to haproxy's connections to orders/db1", "ip route get 10.0.2.21"),
+    **NOT_HIS,
+)
+def the_balancer_has_no_way_to_the_server(fleet: Machines) -> None:
+    """HAProxy has one word, L4CON, for this and for a port on which nobody listens."""
+    fleet.listen("db1", "10.0.2.21", 5432)
+    shell(fleet, "db2", "ip route add unreachable 10.0.2.21/32")
+    haproxy(fleet, CHECKED)
+
+
+@fault(
+    "load_balancer_no_backend/no-way/nginx",
+    says=("says EHOSTUNREACH to nginx's connections", "ip route get 10.0.2.21"),
+    **NOT_HIS,
+)
+def nginx_has_no_way_to_the_server(fleet: Machines) -> None:
+    fleet.listen("db1", "10.0.2.21", 5432)
+    shell(fleet, "db2", "ip route add unreachable 10.0.2.21/32")
+    nginx(fleet, 5432)

@@ -14,7 +14,7 @@ from ..._typing import Protocol
 from ..._wire.netlink import NLA_TYPE_MASK, attributes
 from ..bits import Value
 from ..effect import Compat, CompatRule, Effect, actions
-from ..evaluation import MOST_STEPS, SPENT, Part, Reference, Step, UnsupportedError
+from ..evaluation import FULL, MOST_STEPS, SPENT, Part, Reference, Step, UnsupportedError
 from .ahead import look_ahead
 from .context import BREAK, Context, SettledError
 from .context import Table as _Table
@@ -224,7 +224,7 @@ class Chain:
                         rule=rule,
                         matched=None if at.guessed else False,
                         stopped=at.stopped(),
-                        effects=[each for each in at.done if each.kind == SPENT],
+                        effects=[each for each in at.done if each.kind in (FULL, SPENT)],
                         unsure=rule.parts_at(at.unsure),
                     )
                 )

@@ -16,7 +16,7 @@ from ..._model.socket_subjects import PortRange
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Evidence, Finding
-from ..last_hop import by_policy, refusing_rule, rule_of
+from ..last_hop import by_policy, refusing_rule, rule_of, why_no_way, without_main
 from .advertised import deaf_interface, deaf_to_routers
 from .catalogue import Accounts, Cause
 from .needs import ROUTE, needs
@@ -152,13 +152,12 @@ def _no_route(case: Case) -> Finding | None:
         return None
     counter = case.client.delta("Ip" if case.family == 4 else "Ip6", "OutNoRoutes")
     lacking = without_ipv6(case.client) if case.family == 6 else None
-    rule = refusing_rule(case.client, route) if route else ""
     return Finding(
         "proven" if route else "likely",
         case.client.name,
         "client.route",
         f"{case.client.name} has no route to {case.address}{route.for_others if route else ''}{why_without(lacking)}"
-        + (f": {rule} refuses it" if rule else "")
+        + (why_no_way(case.client, route) if route else "")
         + untranslated(case.address),
         (
             errno_evidence(case),
@@ -169,7 +168,9 @@ def _no_route(case: Case) -> Finding | None:
             *_without_network(case),
             *nothing_sent(case),
         ),
-        subject=route if rule else lacking or deaf_interface(case, case.client) or lone_address(case),
+        subject=route
+        if route and route.refused_by_rule
+        else lacking or without_main(case.client, case.family) or deaf_interface(case, case.client) or lone_address(case),
     )
 
 

@@ -64,7 +64,7 @@ def _neighbour_unresolved(case: Case) -> Finding | None:
     entry = case.client.neighbour(gateway, interface)
     asked = case.client.unanswered_requests(gateway)
     failed = entry is not None and entry.unresolved
-    if case.errno() not in ("EHOSTUNREACH", "ETIMEDOUT", None) or not (failed or asked):
+    if interface == LOOPBACK or case.errno() not in ("EHOSTUNREACH", "ETIMEDOUT", None) or not (failed or asked):
         return None
     if failed and not asked and case.client.answers_for(gateway):
         return None  # the answer came, and the client did not take it

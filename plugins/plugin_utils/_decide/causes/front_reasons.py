@@ -24,10 +24,15 @@ from .backends import Tried, balanced, connects, last_check, named, took_elsewhe
 from .serving import Serving
 from .unserved import refused, unanswered
 
-_REFUSED = {"haproxy": "L4CON", "nginx": str(errno.ECONNREFUSED)}  # HAProxy's check_status: connect() failed
+_NOT_CONNECTED = "L4CON"  # HAProxy's check_status: connect() failed
 _ABOVE_TCP = ("L6", "L7")  # HAProxy's check_status: of TLS, and of what the server says
-_OWN = {str(errno.EADDRNOTAVAIL): "no_ports", str(errno.EACCES): "forbidden", str(errno.EPERM): "forbidden"}
-"""What connect() says where the fault is with the host in front itself."""
+_OWN = {
+    **dict.fromkeys((errno.EADDRNOTAVAIL, errno.EADDRINUSE), "no_ports"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "forbidden"),
+    **dict.fromkeys((errno.ENETUNREACH, errno.EHOSTUNREACH), "no_way"),
+}
+"""What connect() says where the fault is with the host in front itself, or on its way to the server."""
+_BY_ICMP = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES)  # what it says of ICMP errors as well (icmp_err_convert)
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def down(
         return None
     # A failure that nginx logs is one of a server, behind which it tries the next one. HAProxy's state of a server is for all.
     alone = first.program != "nginx" or took_elsewhere(case, front, behind) is False
-    refused = _REFUSED[first.program] in (first.check, first.status)
+    refused = first.errno == errno.ECONNREFUSED or (first.errno is None and first.check == _NOT_CONNECTED)
     sure: Certainty = "proven" if closed and alone and not beside and first.client in (None, case.client_address) else "likely"
     if all(each.unresolved for each in said):
         reason = f"{named(first)} has no address there, as its name does not resolve ({first.status})"
@@ -66,8 +71,8 @@ def down(
     if all(each.set_aside for each in said):
         reason = f"the balancer sends nothing to {named(first)}, which is set aside ({first.status})"
         return Why(sure, reason, Backend("set_aside", first.port or 0, name=named(first)), front.name)
-    if first.program == "nginx" and all(each.status in _OWN for each in said):
-        return _of_its_own(front, first, sure)
+    if all(each.call == "bind" or each.errno in _OWN for each in said):
+        return _of_its_own(front, first, sure, first.port in tried)
     if above:
         reason = f"{named(first)} is down for the balancer, whose check of port {first.port} it takes and fails ({last_check(first)})"
         return Why(sure, reason, Backend("fails_check", first.port or 0, name=named(first)), behind.name)
@@ -79,13 +84,26 @@ def down(
     )
 
 
-def _of_its_own(front: Host, failed: BalancedServer, sure: Certainty) -> Why:
-    """The server waits for connections that never come: the kernel of the host in front makes none."""
-    if _OWN[failed.status or ""] == "no_ports":
-        reason = f"{failed.program} on {front.name} finds no free local port towards {named(failed)}"
-        return Why(sure, reason, Backend("no_ports", failed.port or 0, name=named(failed)), front.name)
-    reason = f"the kernel of {front.name} forbids {failed.program} to connect to {named(failed)}"
-    return Why(sure, reason, Backend("forbidden", failed.port or 0, name=named(failed)), front.name)
+def _of_its_own(front: Host, failed: BalancedServer, sure: Certainty, left: bool) -> Why:
+    """The server waits for connections that never come: the kernel of the host in front makes none. `left`: SYNs of some were seen, so
+    that others may have answered these."""
+    end, port, said = named(failed), failed.port or 0, failed.errno or 0
+    kind = "no_source" if failed.call == "bind" and said != errno.EADDRINUSE else _OWN[said]
+    if left and kind in ("no_way", "forbidden") and said in _BY_ICMP:
+        reason = f"SYNs of {failed.program} to {end} leave {front.name}, and connect() says {errno.errorcode[said]}, as of an ICMP error"
+        return Why("likely", reason, Backend("no_way", port, failed.address, end), "path")
+    match kind:
+        case "no_source":
+            reason = f"{failed.program} on {front.name} cannot use the source address with which it is to connect to {end}"
+            return Why(sure, reason, Backend("no_source", port, name=end), front.name)
+        case "no_ports":
+            reason = f"{failed.program} on {front.name} finds no free local port towards {end}"
+            return Why(sure, reason, Backend("no_ports", port, name=end), front.name)
+        case "no_way":
+            reason = f"the kernel of {front.name} says {errno.errorcode[said]} to {failed.program}'s connections to {end}"
+            return Why(sure, reason, Backend("no_way", port, failed.address, end), front.name)
+    reason = f"the kernel of {front.name} forbids {failed.program} to connect to {end}"
+    return Why(sure, reason, Backend("forbidden", port, name=end), front.name)
 
 
 def nobody_where_said(said: Sequence[BalancedServer], tried: Mapping[int, Tried], behind: Host, meant: Serving) -> Why | None:

@@ -44,7 +44,7 @@ def _rp_filter_drop(case: Case, entry: tuple[Host, Observation, str, Leg]) -> Fi
         return None
     packets = case.count(leg, host, "in")
     dropped = host.delta("TcpExt", "IPReversePathFilter")
-    back = case.way(host, seen.packet.src, seen.packet.dst, back=leg == "syn")
+    back = case.way(host, seen.packet.src, seen.packet.dst, back=leg == "syn", owned=False)  # fib_validate_source()
     elsewhere = back is not None and (back.error is not None or (mode == 1 and back.interface != seen.interface))
     if not dropped or (back is not None and not elsewhere):
         return None

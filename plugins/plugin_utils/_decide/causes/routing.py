@@ -12,7 +12,7 @@ from ..._model.network_subjects import REFUSING
 from ..._values.words import plural
 from ..case import Case
 from ..finding import Certainty, Finding
-from ..last_hop import believed, by_policy, came_by, hop_of, refusing_rule, routed
+from ..last_hop import believed, by_policy, came_by, hop_of, routed, why_no_way, without_main
 from .advertised import deaf_interface, deaf_to_routers
 from .catalogue import Accounts, Cause
 from .icmp import answer_of
@@ -29,13 +29,14 @@ def _no_return_route(case: Case, server: Host, client: str) -> Finding | None:
     dropped, overflows = server.delta("TcpExt", "ListenDrops"), server.delta("TcpExt", "ListenOverflows")
     unroutable = server.delta("Ip" if case.family == 4 else "Ip6", "OutNoRoutes")
     counted = max(0 if overflows else dropped or 0, unroutable or 0) >= case.swallowed_at(server)
-    said, rule = route.error or route.type, refusing_rule(server, route)
+    said = route.error or route.type
+    unled = without_main(server, case.family) if said == "ENETUNREACH" and not route.refused_by_rule else None
     return Finding(
         "proven" if counted and case.arrived else "likely",
         server.name,
         "server.route",
         f"{server.name} has no route back to {client}: the SYN arrives, the SYN-ACK cannot leave{route.for_others}"
-        + (f": {rule} refuses it" if rule else ""),
+        + why_no_way(server, route),
         (
             *case.passage(),
             case.saw(server, "rtnetlink route get", f"{client} from {case.server_address}: {said}"),
@@ -45,7 +46,7 @@ def _no_return_route(case: Case, server: Host, client: str) -> Finding | None:
         ),
         leg="syn_ack",
         detail={"remote": client, "answer": said},
-        subject=(deaf_interface(case, server) if route.type is None and said == "ENETUNREACH" else None) or route,
+        subject=unled or (deaf_interface(case, server) if route.type is None and said == "ENETUNREACH" else None) or route,
     )
 
 

@@ -259,6 +259,6 @@ def invalid_verdict(case: Case) -> tuple[Place, Verdict, Rule] | None:
     """A rule that stops the packet only if connection tracking found it invalid, where the packet may have ended."""
     for place in suspects(case):
         valid, invalid = verdict_on(case, place), verdict_on(case, place, invalid=True)
-        if valid and invalid and not valid.stops and invalid.stops and invalid.rule:
+        if valid and invalid and not valid.may_stop and invalid.stops and invalid.rule:
             return place, invalid, invalid.rule
     return None

@@ -43,7 +43,8 @@ def ahead(taken: TakenAhead | None) -> str:
 def by_what(missed: MissedRule) -> str:
     """``'-i eth1' (the SYN: interface eth0)``"""
     used_up = ", which is used up, and stays so until somebody resets it" if missed.used_up else ""
-    return f"'{missed.condition.text}'{used_up}" + (f" (the SYN: {missed.condition.seen})" if missed.condition.seen else "")
+    full = f", since set {missed.full} is full" if missed.full else ""
+    return f"'{missed.condition.text}'{used_up}{full}" + (f" (the SYN: {missed.condition.seen})" if missed.condition.seen else "")
 
 
 def for_the_way_back(verdict: Verdict) -> str:

@@ -9,7 +9,7 @@ import ipaddress
 import typing as t
 
 from ...bits import known
-from ...evaluation import Action
+from ...evaluation import FULL, Action
 from ..context import BREAK, Context, Result
 from ..describer import Describer
 from ..expression import Expression
@@ -59,8 +59,12 @@ class Dynset(Expression):
                 added[sure] = None
             return None
         old = meet(at, found_set, key) if sure is None or sure not in added else added[sure]
-        crowded = old is None and 0 < found_set.about.size <= found_set.count + len(added)
-        if crowded and at.choose(f"whether set {self.name} is full", ("full", at.table.key, self.name)):
+        if old is found_set.catchall:  # which a key that is added does not meet
+            old = None
+        there = found_set.count + sum(each is not None for each in added.values())  # what is deleted takes its room until it is collected
+        if old is None and 0 < found_set.about.size <= there:
+            if not at.ahead:
+                at.done.append(Action(FULL, self.name))
             return None if self.inverted else BREAK
         results = (each.run(at) for each in old.expressions) if old is not None else (each.run_fresh(at) for each in self.expressions)
         stopped = any(result is not None for result in results)

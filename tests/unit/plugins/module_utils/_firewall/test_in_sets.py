@@ -86,6 +86,11 @@ def test_a_member_of_an_ipset(rule: str, expected: tuple[t.Any, ...]) -> None:
     assert found(IPSETS.format(f"iptables-nft -A INPUT -p tcp {rule}")) == [expected]
 
 
+def test_an_element_without_which_it_depends_on_a_limit() -> None:
+    limited = "ip saddr @one drop; tcp dport 5432 limit rate over 5/second drop"
+    assert found(NFT.format(limited), typed=False) == [("one", ["10.9.1.11"], True, None)]
+
+
 @pytest.mark.parametrize(
     "rules",
     [

@@ -23,13 +23,18 @@ IPTABLES = "{} -t nat -A PREROUTING {} -p tcp --dport 5432 -j DNAT --to-destinat
 END = ("10.9.1.12", 5432)
 
 
-def missed(rules: str, **question: object) -> list[tuple[str, str | None, tuple[str, int]]]:
-    """Of each rule that misses the SYN: the condition, what the SYN has there, and where it would go."""
+def answers(rules: str, **question: object) -> list[dict[str, t.Any]]:
     asked = {**SYN, "interface": "eth0", "state": "new", "missed": True, **question}
     with Rootless() as network:
         network.sh(NETWORK + rules)
         told: dict[str, t.Any] = network.python("_firewall.verdicts", ASK.format(question=asked))
-    return [(each["condition"]["text"], each["condition"]["seen"], (each["destination"], each["port"])) for each in told.get("missed", [])]
+    return list(told.get("missed", []))
+
+
+def missed(rules: str, **question: object) -> list[tuple[str, str | None, tuple[str, int]]]:
+    """Of each rule that misses the SYN: the condition, what the SYN has there, and where it would go."""
+    told = answers(rules, **question)
+    return [(each["condition"]["text"], each["condition"]["seen"], (each["destination"], each["port"])) for each in told]
 
 
 @pytest.mark.parametrize(
@@ -84,6 +89,14 @@ SELF = ("10.9.2.1", 5432)
 )
 def test_one_condition_keeps_it_from_being_accepted(rules: str, condition: str, seen: str) -> None:
     assert missed(rules) == [(condition, seen, SELF)]
+
+
+@pytest.mark.parametrize(("size", "full"), [(1, ["seen"]), (2, [])])
+def test_a_rule_misses_it_as_its_set_is_full(size: int, full: list[str]) -> None:
+    declared = f"set seen {{ type ipv4_addr; size {size}; flags dynamic; elements = {{ 10.9.1.99 }}; }};"
+    rules = "tcp dport 5432 add @seen { ip saddr limit rate 5/second } accept; tcp dport 5432 drop"
+    ruleset = f"nft 'table ip f {{ {declared} chain c {{ type filter hook input priority 0; {rules}; }}; }}'"
+    assert [each["full"] for each in answers(ruleset)] == full
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import socket
 import subprocess
@@ -38,6 +39,35 @@ def test_servers_of_a_text() -> None:
         ("db4", None, None, False, None),
         ("db5", None, None, True, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("Connection refused", ("connect", errno.ECONNREFUSED)),
+        ("Connection refused at initial connection step of tcp-check", ("connect", errno.ECONNREFUSED)),
+        ("Connection refused at step 1 of tcp-check (connect port 9) comment: 'No route to host'", ("connect", errno.ECONNREFUSED)),
+        (
+            "Can't bind to source address (Address already in use) at initial connection step of tcp-check",
+            ("bind", errno.EADDRINUSE),
+        ),
+        ("General socket error (No route to host)", ("connect", errno.EHOSTUNREACH)),
+        ("Can't bind to source address (Cannot assign requested address)", ("bind", errno.EADDRNOTAVAIL)),
+        ("SSL handshake failure", (None, None)),
+        ("", (None, None)),
+    ],
+)
+def test_which_call_failed_in_a_check(told: str, expected: tuple[str | None, int | None]) -> None:
+    (server,) = haproxy.servers(f"# pxname,svname,status,check_status,last_chk,addr\norders,db1,DOWN,L4CON,{told},10.0.2.21:5432\n")
+    assert (server["call"], server["error"]) == expected
+
+
+@pytest.mark.parametrize("check", ["L7STS", "SOCKERR", "L4TOUT", ""])
+def test_the_words_of_a_server_are_no_error_of_this_kernel(check: str) -> None:
+    """HTTP/1.0 503 Permission denied"""
+    row = f"orders,db1,DOWN,{check},Permission denied,10.0.2.21:80"
+    (server,) = haproxy.servers(f"# pxname,svname,status,check_status,last_chk,addr\n{row}\n")
+    assert server["call"] is server["error"] is None
 
 
 def test_any_other_answer_is_none() -> None:

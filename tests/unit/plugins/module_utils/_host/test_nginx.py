@@ -37,6 +37,12 @@ def test_what_its_own_kernel_refuses_is_critical_for_it(number: int, said: str) 
     assert (found["address"], found["port"], found["status"], found["told"]) == ("10.0.2.21", 5432, str(number), said)
 
 
+def test_an_address_that_it_cannot_take() -> None:
+    line = REFUSED.replace("connect() failed (111: Connection refused)", "bind(10.0.2.99) failed (99: Cannot assign requested address)")
+    (found,) = nginx.failures(line.replace("[error]", "[crit]") % (1, "10.0.2.21:5432"), NOW)
+    assert (found["call"], found["error"], found["address"], found["client"]) == ("bind", 99, "10.0.2.21", "10.0.1.11")
+
+
 def test_ipv6_and_http() -> None:
     timed_out = (REFUSED % (1, "http://[2001:db8::21]:80/")).replace("connect() failed (111: ", "upstream timed out (110: ")
     (found,) = nginx.failures(timed_out, NOW)

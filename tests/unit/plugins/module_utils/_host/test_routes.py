@@ -252,3 +252,19 @@ def test_routes_for_certain_sources_are_told_where_there_is_no_other() -> None:
     both = ["2001:db8:8::/64", "2001:db8:9::/64"]
     told = [(each["error"], sorted(each["only_from"]), each["type"]) for each in answers]
     assert told == [("ENETUNREACH", both, None), (None, [], "unicast"), (None, [], "unicast"), ("ENETUNREACH", both, None)]
+
+
+def test_a_route_that_leaves_it_to_others_is_told_where_they_lead_nowhere() -> None:
+    with Rootless() as namespace:
+        namespace.sh("""
+            ip link add eth0 type veth peer name peer0; ip link set peer0 up; ip link set eth0 up; ip addr add 10.0.1.5/24 dev eth0
+            ip route add default via 10.0.1.1 table 100; ip route add throw 10.9.0.0/16 table 100; ip route add throw 10.0.1.0/24 table 100
+            ip rule add lookup 100 priority 90""")
+        expression = ANSWERS.replace("QUESTIONS", repr([{"remote": f"10.{net}.7"} for net in ("9.0", "8.0", "0.1")]))
+        answers = namespace.python("_host.links, _wire.netlink, _host.routes, _host.policy_rules", expression)
+    told = [(each["error"], each["type"], each["prefix"], each["table"], each["rule"]) for each in answers]
+    assert told == [
+        ("ENETUNREACH", "throw", "10.9.0.0/16", 100, 90),
+        (None, "unicast", "0.0.0.0/0", 100, 90),
+        (None, "unicast", "10.0.1.0/24", 254, 32766),
+    ]

@@ -219,3 +219,33 @@ def test_what_its_own_kernel_refuses_is_the_fault_of_the_host_in_front(status: s
 
     told = cause(NGINX, refused)
     assert (told["code"], told["host"], told["fix"]["host"]) == ("load_balancer_no_backend", "db2", "db2") and said in told["summary"]
+
+
+def haproxy_says(error: int, call: str = "connect", told: str = "General socket error (No route to host)") -> Any:
+    down = {"program": "haproxy", "proxy": "orders", "server": "db1", "address": "10.0.2.21", "port": PORT, "up": False, "status": "DOWN"}
+
+    def changed(found: Phases) -> None:
+        for phase, part in (("open", "snapshot"), ("close", "after")):
+            found["db2"][phase]["evidence"][part]["balancers"] = [{**down, "check": "L4CON", "told": told, "call": call, "error": error}]
+
+    return changed
+
+
+@pytest.mark.parametrize(("error", "said"), [(113, "EHOSTUNREACH"), (101, "ENETUNREACH"), (13, "EACCES")])
+def test_what_leaves_the_host_in_front_is_not_refused_by_its_kernel(error: int, said: str) -> None:
+    """Firewalls of others say the same, by ICMP."""
+    told = cause("load_balancer_no_backend.path", haproxy_says(error))
+    assert (told["code"], told["host"]) == ("load_balancer_no_backend", "path") and f"the kernel of db2 says {said}" not in told["summary"]
+
+
+def test_an_address_of_its_own_that_is_in_use_is_one_without_free_ports() -> None:
+    told = cause("load_balancer_no_backend.source", haproxy_says(98, "bind", "Can't bind to source address (Address already in use)"))
+    assert "finds no free local port towards orders/db1" in told["summary"] and "ip_local_port_range" in told["fix"]["summary"]
+
+
+def test_a_status_that_is_no_number_is_no_error() -> None:
+    def odd(found: Phases) -> None:
+        for each in found["db2"]["close"]["evidence"]["after"]["balancers"]:
+            each["status"] = "\N{SUPERSCRIPT TWO}"
+
+    assert cause(NGINX, odd)["code"] == "load_balancer_no_backend"

@@ -21,6 +21,7 @@ from tests.unit.plugins.plugin_utils._decide.changes import (
     snapshots,
 )
 from tests.unit.plugins.plugin_utils._decide.test_kernel_drops import EVENT
+from tests.unit.plugins.plugin_utils._decide.test_lies import flows
 from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes
 from tests.unit.plugins.plugin_utils._decide.test_traced import PORT
 from tests.unit.plugins.plugin_utils.recordings import FINISHED, STARTED, Phases, decide, recorded
@@ -118,6 +119,37 @@ def test_who_has_used_up_a_quota_is_not_taken_out_of_its_account(used_up: bool, 
             missed["used_up"] = used_up
     cause = decide(plan, found, STARTED, FINISHED).report["flows"][0]["causes"][0]
     assert cause["fix"]["summary"].startswith(words) and ("which is used up" in cause["summary"]) is used_up
+
+
+@pytest.mark.parametrize(("stops", "may_be_it"), [("drop", False), ("accept", True)])
+def test_a_counter_does_not_show_which_of_two_unknowns_it_is(stops: str, may_be_it: bool) -> None:
+    """The rule that stops what is invalid stops the SYN as it is as well, if something unknown is so."""
+    plan, found = recorded("firewall_drop.full-set")
+    for snapshot in snapshots(found, SERVER):
+        verdicts = snapshot["firewall"]["verdicts"]
+        for verdict in [each for each in verdicts if each["state"] == "new"]:
+            verdicts.append({**copy.deepcopy(verdict), "state": "invalid", "missed": []})
+            unknown = {"kind": "unknown", "what": "tcp window < 5", "otherwise": "accept", "if_so": stops}
+            verdict.update(verdict="undecided", undecided=unknown, rule=None, missed=[])
+    assert ("conntrack_invalid" in [each[0] for each in causes(plan, found)]) is may_be_it
+
+
+def test_the_reverse_path_filter_does_not_ask_for_the_listeners_user() -> None:
+    """fib_validate_source(): what it drops meanwhile is of others."""
+    plan, found = recorded("no_return_route.of-owner")
+    before, after = found[SERVER]["open"]["evidence"]["snapshot"], found[SERVER]["close"]["evidence"]["after"]
+    for snapshot, count in ((before, 0), (after, 99)):
+        snapshot["sysctls"]["net.ipv4.conf.eth0.rp_filter"] = "1"
+        snapshot["counters"]["TcpExt"]["IPReversePathFilter"] = count
+    assert next(code for code, _host, _certainty in causes(plan, found)) == "no_return_route"
+
+
+def test_a_route_that_refuses_is_told_without_the_rule_for_main() -> None:
+    plan, found = recorded("no_return_route.of-owner")
+    for snapshot in snapshots(found, SERVER):
+        snapshot["rules"] = [rule for rule in snapshot["rules"] if rule["table"] != 254]
+    (cause,) = [each for each in flows(plan, found)[0]["causes"] if each["code"] == "no_return_route"]
+    assert "table main" not in cause["summary"] + cause["fix"]["summary"]
 
 
 @pytest.mark.parametrize("before", [True, False])

@@ -11,6 +11,9 @@ from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.sysctl imp
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.network_subjects import WithoutIpv6
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.snapshot import Snapshot
+from tests.unit.plugins.plugin_utils._decide.changes import snapshots
+from tests.unit.plugins.plugin_utils._decide.test_lies import flows
+from tests.unit.plugins.plugin_utils.recordings import recorded
 
 
 @pytest.mark.parametrize(
@@ -38,3 +41,12 @@ def test_what_the_host_s_root_cannot_set_is_no_fix(name: str, read_only: tuple[s
     fix = sysctls(host, {name: 1}, f"set {name}", why="for a test")
     assert (bool(fix.steps), bool(fix.commands)) == (offered, offered)
     assert ("cannot be set on db1" in str(fix.summary)) is not offered
+
+
+def test_no_route_of_the_server_makes_up_for_the_interface_that_has_its_address() -> None:
+    plan, found = recorded("server_link_down")
+    for snapshot in snapshots(found, "db1"):
+        next(link for link in snapshot["links"] if link["name"] == "eth0").update(up=True, carrier=False, operstate="down")
+    first = flows(plan, found)[0]["causes"][0]
+    assert first["code"] == "server_link_down" and "cable" in first["fix"]["summary"]
+    assert "ignore_routes_with_linkdown" not in first["fix"]["summary"]

@@ -34,7 +34,15 @@ def test_whoever_froze_it_can_thaw_it(about: dict[str, Any], commands: list[str]
     assert ("cgroup.freeze" in str(fix.summary)) is not (bool(commands) or "container" in about)
 
 
-@pytest.mark.parametrize(("kind", "said"), [("no_ports", "net.ipv4.ip_local_port_range"), ("forbidden", "httpd_can_network_connect")])
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("no_ports", "net.ipv4.ip_local_port_range"),
+        ("no_source", "nginx: proxy_bind, HAProxy: source"),
+        ("no_way", "its routes and policy rules"),
+        ("forbidden", "httpd_can_network_connect"),
+    ],
+)
 def test_the_host_in_front_is_at_fault_itself(kind: Any, said: str) -> None:
     fix = of_balancer(Backend(kind, 5432, name="10.0.2.21 port 5432"), "db2")
     assert fix is not None and fix.host == "db2" and said in str(fix.summary)

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.finding import Finding
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.asymmetric import by_source
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.make import ip
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.policy_rules import ahead_of
+from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.routers import router_route
 from ansible_collections.threeway.handshake.plugins.plugin_utils._fix.tables import free_table
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.host import Host
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.network_records import Link, PolicyRule, Route
-from ansible_collections.threeway.handshake.plugins.plugin_utils._model.network_subjects import TwoWays
+from ansible_collections.threeway.handshake.plugins.plugin_utils._model.network_subjects import RouterRoute, TwoWays
 from ansible_collections.threeway.handshake.plugins.plugin_utils._model.snapshot import Snapshot
 from ansible_collections.threeway.handshake.tests.unit.plugins.module_utils.rootless import Rootless
 from tests.unit.plugins.plugin_utils._decide.test_lies import flows
@@ -53,6 +55,13 @@ def test_answers_leave_by_the_way_that_was_advised(source: str, router: str, rem
 def test_no_rule_for_table_main_is_put_behind_the_one_that_it_has(priority: int, command: str) -> None:
     refused = Route(local=None, remote="10.0.2.21", error="EHOSTUNREACH", type="unreachable", rule=priority)
     assert [*ahead_of("web1", refused).commands] == [command]
+
+
+def test_a_route_that_leaves_it_to_others_stays_where_it_is() -> None:
+    thrown = Route(local=None, remote="10.0.2.21", error="ENETUNREACH", type="throw", prefix="10.0.2.0/24", table=100, rule=100)
+    found = Finding("likely", "r1", "path.forward", "", (), subject=RouterRoute(thrown, "10.0.2.21"))
+    fix = router_route(None, found)  # type: ignore[arg-type]
+    assert fix is not None and "add a route to 10.0.2.21" in str(fix.summary) and "take it away" not in str(fix.summary)
 
 
 def host(rules: tuple[PolicyRule, ...] | None, links: tuple[Link, ...] | None) -> Host:

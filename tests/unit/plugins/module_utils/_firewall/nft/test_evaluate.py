@@ -121,6 +121,32 @@ def test_unknowns_that_do_not_matter(rules: str) -> None:
     assert verdict(found) == "accept", prose.because(found.undecided)
 
 
+@pytest.mark.parametrize(
+    ("source", "size", "rules", "expected"),
+    [
+        ("192.0.2.9", 2, "update @s { ip saddr limit rate 5/second } accept", "accept"),
+        ("192.0.2.9", 1, "update @s { ip saddr limit rate 5/second } accept", "drop"),
+        ("192.0.2.9", 1, "limit rate 5/second update @s { ip saddr } accept", "drop"),
+        ("192.0.2.7", 1, "update @s { ip saddr } accept", "accept"),  # it is there
+        ("192.0.2.9", 1, "update @s { ip saddr } drop; accept", "accept"),
+        ("192.0.2.9", 2, "delete @s { ip saddr }; add @s { ip saddr } accept", "accept"),  # nothing is deleted
+        ("192.0.2.7", 2, "delete @s { ip saddr }; add @s { ip saddr } accept", "accept"),
+        ("192.0.2.7", 1, "delete @s { ip saddr }; add @s { ip saddr } accept", "drop"),  # nft_rhash_delete() leaves it to be collected
+    ],
+)
+def test_a_rule_that_adds_to_a_full_set_does_not_match(source: str, size: int, rules: str, expected: str) -> None:
+    """nft_dynset_new(): no element is added, and the rule ends."""
+    before = f"set s {{ type ipv4_addr; size {size}; flags dynamic,timeout; elements = {{ 192.0.2.7 }}; }}"
+    found = evaluated(recorded(rules, before, "drop"), syn(source=source))
+    assert verdict(found) == expected, prose.because(found.undecided)
+
+
+@pytest.mark.parametrize(("size", "expected"), [(1, "drop"), (2, "accept")])
+def test_a_key_that_is_added_does_not_meet_the_catch_all(size: int, expected: str) -> None:
+    before = f"set s {{ type ipv4_addr; size {size}; flags dynamic; elements = {{ 192.0.2.7, * }}; }}"
+    assert verdict(evaluated(recorded("add @s { ip saddr } accept", before, "drop"), syn(source="192.0.2.9"))) == expected
+
+
 def test_an_unknown_source_port_in_a_map_is_tried_for_each_verdict() -> None:
     found = evaluated(recorded("tcp sport vmap { 1-1000 : accept, 1001-2000 : drop }", policy="accept"), syn())
     assert found.undecided == ("unknown", "which element of set __map0 it meets", "accept", "drop") or found.outcome is None
