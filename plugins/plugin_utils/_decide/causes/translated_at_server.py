@@ -35,14 +35,14 @@ def translated_at_server(case: Case, server: Host) -> Finding | None:
     if within is not None:
         return _translated_inside(case, server, within)
     counted, reset = server.delta("Tcp", "OutRsts") or 0, case.outcome.kind == "reset"
-    by_tcp = reset and counted >= max(1, case.resets_by(server))  # all that left, those of other flows, too
-    enough = reset and counted >= max(1, case.counted("rst", server, "out", "server"))
+    by_tcp = counted >= max(1, case.resets_by(server))  # all that left, those of other flows, too
+    enough = counted >= max(1, case.counted("rst", server, "out", "server"))
     dead = (
         target is not None
         and (target.destination in LOOPBACKS or server.owns(target.destination) is True)
         and not listens(server, target.port)
     )
-    refused = enough and dead if target else by_tcp and case.listener() is not None
+    refused = reset and (enough and dead if target else by_tcp and case.listener() is not None)
     forwarded = answer is not None and answer.meaning in ("unreachable", "no_route") and server.owns(answer.offender)
     gone = (
         target is not None and server.owns(target.destination) is False and case.outcome.kind in ("unanswered", "icmp", "reset", "silent")

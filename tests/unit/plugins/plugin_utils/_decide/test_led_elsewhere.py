@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.threeway.handshake.plugins.plugin_utils._decide.verdict import decide
 from ansible_collections.threeway.handshake.plugins.plugin_utils._plan.plan import Plan
 from ansible_collections.threeway.handshake.tests.unit.plugins.plugin_utils.recordings import FINISHED, STARTED, Phases, recorded
+from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes
 
 DIALLED = "10.96.0.10"
 PROGRAM = {"direction": "connect4", "name": "lb_connect4", "group": "/", "unit": "balancer.service", "container": None}
@@ -53,3 +54,21 @@ def test_it_is_proven_only_with_a_program_that_connect_runs_and_without_ipvs(
     assert (flow["status"], cause["code"], cause["host"], cause["certainty"]) == ("broken", "connect_redirected", "web1", certainty)
     assert words in cause["summary"] and "sends its SYNs to 10.0.2.21:5432" in cause["summary"]
     assert [other for other in flow["causes"] if other["certainty"] == "proven" and other["code"] == "path_reset"] == []
+
+
+FILTER = {"interface": "eth0", "direction": "egress", "filters": ["bpf: rewrite"], "drops": 0, "waiting": 0, "kind": None, "redirects": []}
+
+
+@pytest.mark.parametrize(("tc", "certainty"), [([], "proven"), ([FILTER], "likely"), (None, "likely")])
+def test_filters_of_traffic_control_may_lead_it_there_behind_connect(tc: list[dict[str, Any]] | None, certainty: str) -> None:
+    plan, found = led({"programs": [PROGRAM], "ipvs": False})
+    found["web1"]["try"]["evidence"]["after"]["hooks"]["tc"] = tc
+    assert causes(plan, found)[0] == ("connect_redirected", "web1", certainty)
+
+
+def test_who_is_to_serve_the_address_may_have_the_one_to_which_it_is_led() -> None:
+    """The flow names no server."""
+    plan, found = led({"programs": [PROGRAM], "ipvs": False})
+    del found["db1"]
+    unnamed = replace(plan, entries=tuple(replace(entry, server=None) for entry in plan.entries))
+    assert ("connect_redirected", "web1", "likely") in causes(unnamed, found)

@@ -32,10 +32,11 @@ from tests.unit.plugins.plugin_utils._decide.changes import (
     snapshots,
     unit,
     unrecorded,
+    without,
 )
 from tests.unit.plugins.plugin_utils._decide.test_firewalls import SYNS, Run
 from tests.unit.plugins.plugin_utils._decide.test_fronts import BEHIND, CHECKED, FRONT, on_another_port, to_port
-from tests.unit.plugins.plugin_utils._decide.test_not_proven import SYN, SYN_ACK, flags, frames, moved
+from tests.unit.plugins.plugin_utils._decide.test_not_proven import RST, SYN, SYN_ACK, flags, frames, moved
 from tests.unit.plugins.plugin_utils.planted import IN, OUT
 from tests.unit.plugins.plugin_utils.recordings import Phases
 
@@ -109,6 +110,14 @@ def not_dialled_directly(found: Phases) -> None:
             each["evidence"].pop("bypass", None)
 
 
+def one_reset_by_the_kernel(found: Phases) -> None:
+    """The first connection was reset before the program had it, as with tcp_abort_on_overflow; it logs for the others alone."""
+    probes(peer="reset")(found)
+    answer(found, CLIENT)["probes"][0].update(outcome="error", errno="ECONNRESET", peer=None, ended=False)
+    for entry in answer(found, SERVER)["after"]["turned_away"]:
+        entry["times"] = entry["times"][-2:]
+
+
 def taken_beside(found: Phases) -> None:
     """The server takes a connection of the balancer's host on another port than the one that the balancer calls down."""
 
@@ -180,6 +189,17 @@ SCENES = {
     # lifetimes
     "a TTL that a rule on the way sets, and that would do for the next hop": Scene(
         "ttl_too_low.router", "ttl_too_low", "likely", leaves_with(20)
+    ),
+    # split
+    "a handshake on two machines, which something on the way resets": Scene(
+        "handshake_split", "handshake_split", "likely", without(SERVER, RST)
+    ),
+    "a handshake on two machines, of which the one without a SYN accepted connections": Scene(
+        "handshake_split", "handshake_split", "likely", rose(SERVER, "Tcp", "PassiveOpens", 1)
+    ),
+    # turned_away
+    "a service that logs that it ends each connection that it gets, and one that it did not get": Scene(
+        "service_refuses.nginx-access", "service_refuses", "likely", one_reset_by_the_kernel
     ),
     # local_table
     "a local table without the address that the client dials, and SYNs that may have left": Scene(

@@ -79,6 +79,7 @@ SCENES = {
         all_of(one_completes(to=CLIENT), translating),
     ),
     "a policy rule ahead of the local table": ("local_table_late", one_completes()),
+    "a filter that sends what comes in elsewhere": ("traffic_redirected", one_completes()),
 }
 
 

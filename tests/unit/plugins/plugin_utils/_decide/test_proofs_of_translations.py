@@ -18,20 +18,27 @@ from tests.unit.plugins.plugin_utils._decide.changes import (
     TARGET,
     Change,
     Scene,
+    a_services,
     all_of,
     answer,
+    came,
     nat,
     not_of,
+    only,
     probes,
+    rose,
     snapshots,
     to_another_port,
+    translated,
     unknown,
 )
-from tests.unit.plugins.plugin_utils._decide.test_not_proven import frames
+from tests.unit.plugins.plugin_utils._decide.test_not_proven import causes, frames
+from tests.unit.plugins.plugin_utils.multiplied import multiplied
 from tests.unit.plugins.plugin_utils.recordings import Phases, recorded
 
 OUT = 4
 REFUSED = probes(outcome="error", errno="ECONNREFUSED")
+unserved = only(SERVER, "listeners", lambda entry: entry["port"] != 5432)
 
 
 def as_dialled(found: Phases) -> None:
@@ -66,6 +73,15 @@ def by_one_of_several(found: Phases) -> None:
 
 
 SCENES = {
+    "a translation by the client to another address, which leads to the server all the same": Scene(
+        "nat_wrong_target.client-elsewhere", "nat_wrong_target", None, all_of(came(CLIENT, SERVER), REFUSED, unserved)
+    ),
+    "a service's address that a router's rule translates to a host that refuses, while the server refuses others": Scene(
+        "nat_wrong_target.router-nobody",
+        "nat_wrong_target",
+        "likely",
+        all_of(a_services, REFUSED, unserved, rose(SERVER, "Tcp", "OutRsts", 9)),
+    ),
     "a SYN that leaves for a dead port, and that nothing refuses": Scene("nat_wrong_target", "nat_wrong_target", "likely", to_another_port),
     "a SYN that leaves for a dead port": Scene("nat_wrong_target", "nat_wrong_target", "proven", all_of(to_another_port, REFUSED)),
     "a SYN that leaves for a port that the server may translate": Scene(
@@ -95,3 +111,29 @@ def test_nobody_listens_only_where_the_server_leaves_the_port_as_it_is(change: C
     flow: dict[str, Any] = decide(plan, found, "2026-11-28T04:00:00Z", "2026-11-28T04:00:09Z").report["flows"][0]
     (cause,) = (cause for cause in flow["causes"] if cause["host"] == ROUTER)
     assert ("where nothing listens" in cause["summary"]) is dead
+
+
+def may_reject(found: Phases) -> None:
+    """Whether the server's rules let the SYN in, once translated, hangs on what is not known."""
+    for snapshot in snapshots(found, "server0"):
+        for verdict in snapshot["firewall"]["verdicts"]:
+            if verdict["packet"] == "syn":
+                verdict.update(verdict="undecided", undecided_because="a rule that rejects looks at the time of day")
+
+
+half_of_them_refused = rose("server0", "Tcp", "OutRsts", 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "certainty"),
+    [
+        (may_reject, "proven"),  # every RST is of TCP
+        (half_of_them_refused, "proven"),  # the others are for the other port, as the rules let in what is for this one
+        (all_of(may_reject, half_of_them_refused), "likely"),
+    ],
+)
+def test_a_dead_port_refuses_unless_the_firewall_may_have_rejected(change: Change, certainty: str) -> None:
+    """The client dials two ports of the server, which its rules send to a dead one."""
+    plan, found = multiplied("nat_wrong_target.dead-port", clients=1, servers=1, ports=2)
+    all_of(translated("server0", destination=plan.entries[0].address), change)(found)
+    assert causes(plan, found)[0] == ("nat_wrong_target", "server0", certainty)
