@@ -114,7 +114,7 @@ def test_nobody_listens_only_where_the_server_leaves_the_port_as_it_is(change: C
 
 
 def may_reject(found: Phases) -> None:
-    """Whether the server's rules let the SYN in, once translated, hangs on what is not known."""
+    """Nobody knows whether the rules of the server let the SYN in once it is translated."""
     for snapshot in snapshots(found, "server0"):
         for verdict in snapshot["firewall"]["verdicts"]:
             if verdict["packet"] == "syn":
