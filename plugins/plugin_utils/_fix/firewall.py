@@ -74,7 +74,7 @@ def _with_more_room(host: str, missed: MissedRule) -> Fix:
         "firewall",
         host,
         f"give set {missed.full} of {missed.rule.name} on {host} room for all clients (size), and elements that age sooner (timeout); "
-        "until then, flush the set (nft flush set)",
+        "until then, unless it lists whom the rules let in, flush the set (nft flush set)",
         why="a rule that adds to a set does not match once the set is full",
     )
 
