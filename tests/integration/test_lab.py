@@ -73,6 +73,7 @@ def test_a_flood_is_as_large_as_ordered(fleet: Fleet) -> None:
     assert [rule["rule"]["expr"][1]["counter"]["packets"] for rule in rules if "rule" in rule] == [60]
 
 
+@pytest.mark.clock("how long a tool and its connection take without a relay")
 def test_a_relay_delays_and_goes_away(fleet: Fleet) -> None:
     def took() -> float:
         with fleet.listen("db1", "10.0.2.21", 5437):
