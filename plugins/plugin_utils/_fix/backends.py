@@ -140,8 +140,8 @@ def _of_server(backend: Backend, front: str, behind: str) -> Fix | None:
         case "unsent":
             look = (
                 f"find out what keeps {front}'s own connections to port {port} of {behind} from leaving (rules for its output, routes, a "
+                "source address in its configuration that it does not have)"
             )
-            look += "source address in its configuration that it does not have)"
             return advice("advice", front, look)
     return None
 
